@@ -1,0 +1,1 @@
+"""The sync software at an endpoint."""

@@ -1,0 +1,1 @@
+"""The command lines `renkei`, `renkei-hub` and `renkei-agent`."""

@@ -1,0 +1,1 @@
+"""The pure rules: municipality codes, residence cards, notices and their layouts."""

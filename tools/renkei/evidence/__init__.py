@@ -1,0 +1,1 @@
+"""What is known of machines, and what follows from it."""

@@ -1,0 +1,1 @@
+"""The exchange without I/O: signed documents, sealing, parcels, mailboxes, receipts, the journal."""

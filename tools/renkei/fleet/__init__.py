@@ -1,0 +1,1 @@
+"""The source of truth: municipalities, fleets, addresses, flows."""

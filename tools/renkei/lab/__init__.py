@@ -1,0 +1,1 @@
+"""Test hosts and networks, and the page that shows what they did."""

@@ -1,0 +1,1 @@
+"""The ministry's side: registration authority, connector, simulator of the immigration system."""
