@@ -1,0 +1,69 @@
+"""What a run of the kit found: the figures behind the terminal summary and the page (build/<fleet>/result.json)."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from renkei.lab.verdict import Verdict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(_Record):
+    """One step of `up`; `changed` counts the Ansible tasks that changed a host, None where the step isn't a playbook."""
+
+    name: str
+    seconds: float
+    changed: int | None = None
+
+
+class HostResult(_Record):
+    """One host of the lab."""
+
+    name: str
+    site: str
+    part: str
+    address: str
+    state: str
+    verdict: Verdict | None
+
+
+class EndpointResult(_Record):
+    """What went between one endpoint and the ministry in this run.
+
+    `sent` and `received` are notices as the endpoint sees them, `receipts` the recipients' receipts for parcels either
+    way, `line_bytes` all bytes over the endpoint's LGWAN interface (None where there is no line), `seconds` from the
+    first notice laid into an outbox to the last receipt.
+    """
+
+    code: str
+    name: str
+    link: str
+    line_kbps: int | None
+    sent: int
+    received: int
+    parcels: int
+    receipts: int
+    line_bytes: int | None
+    seconds: float
+
+
+class Result(_Record):
+    """One run of `./kit up`."""
+
+    fleet: str
+    started_at: datetime
+    finished_at: datetime
+    reused: bool
+    phases: list[Phase]
+    hosts: list[HostResult]
+    endpoints: list[EndpointResult]
+
+    def is_good(self) -> bool:
+        """Tell whether every host runs and passes its checks, and every parcel has its receipt."""
+        hosts = all(
+            host.state == "running" and (host.verdict is None or host.verdict.failed == 0) for host in self.hosts
+        )
+        return hosts and all(endpoint.parcels == endpoint.receipts > 0 for endpoint in self.endpoints)
