@@ -1,0 +1,88 @@
+"""What a service of the ministry needs of its host: readiness, an orderly stop, alarms in the journal.
+
+systemd reads a number in angle brackets at the start of a line on stderr as the line's priority (sd-daemon(3)).
+"""
+
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+ALARM = logging.CRITICAL
+"""The level of what a person must look at; `alert` in the journal."""
+
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 1}
+
+
+class _JournalFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = " | ".join(super().format(record).splitlines())
+        return f"<{_PRIORITY.get(record.levelno, 6)}>{text}"
+
+
+def log_to_journal(level: int = logging.INFO) -> None:
+    """Send the program's log to stderr, with priorities where systemd reads it, without them on a terminal."""
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(logging.Formatter(form) if sys.stderr.isatty() else _JournalFormatter(form))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def notify(state: str) -> None:
+    """Tell systemd a state such as `READY=1` (sd_notify(3)); nothing happens without a service manager."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+
+
+class Stop:
+    """Asked by SIGTERM or SIGINT; a service waits on it instead of sleeping."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def install(self) -> None:
+        """Listen to the signals; only the main thread may."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._event.set()
+
+    def ask(self) -> None:
+        """End the service at its next step."""
+        self._event.set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the service has to end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, at most so long; true when the service has to end."""
+        return self._event.wait(seconds)
+
+
+class Backoff:
+    """Growing waits with jitter, so that those who lost the hub together don't come back together."""
+
+    def __init__(self, first: float, most: float) -> None:
+        self._first, self._most, self._next = first, most, first
+
+    def succeeded(self) -> None:
+        """Begin again at the first wait."""
+        self._next = self._first
+
+    def failed(self) -> float:
+        """Return the seconds to wait now: between half and all of a time that doubles up to the most."""
+        wait = self._next
+        self._next = min(self._next * 2, self._most)
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
