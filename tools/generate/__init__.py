@@ -1,0 +1,1 @@
+"""Scripts that make files of the repository from their sources; run by hand, their results are committed."""
