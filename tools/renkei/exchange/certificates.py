@@ -1,0 +1,361 @@
+"""X.509: the ministry's root and issuing CA, and the certificates of terminals, hub and gateway (RFC 5280, all P-256).
+
+A party's certificate names its holder in a SAN URI, `renkei://PARTY/TERMINAL`. The way from nothing to a certificate:
+
+    root = make_root("renkei root", make_key(), at, days=7300)
+    issuing = make_issuing("renkei issuing", make_key(), root, at, days=1825)
+    request = make_request(key, Party("131041"), "T-0001")
+    certificate = issue_client(request, Party("131041"), "T-0001", issuing, at)
+    Chain(root.certificate).verify(issuing.certificate, certificate, at)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from renkei.exchange.clock import format_time, whole_seconds
+from renkei.exchange.errors import ExchangeError
+from renkei.exchange.parties import InvalidParty, Party, check_terminal
+
+CERTIFICATE_DAYS = 398
+MAX_PEM = 16 * 1024
+_SCHEME = "renkei"
+_COMMON_NAME_LENGTH = 64  # X.520's upper bound; a name here is for people, the SAN counts
+_SKEW = timedelta(minutes=5)  # a certificate is made on one machine and first used on another
+
+
+class CertificateError(ExchangeError):
+    """A key, request or certificate is malformed, of the wrong kind, expired, or not vouched for by the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate that signs others, with its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a certificate is for."""
+
+    party: Party
+    terminal: str
+
+    def __str__(self) -> str:
+        """Write the identity as it stands in the certificate, `renkei://PARTY/TERMINAL`."""
+        return f"{_SCHEME}://{self.party}/{self.terminal}"
+
+
+def make_key() -> ec.EllipticCurvePrivateKey:
+    """Make a P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_to_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Write a private key as unencrypted PKCS #8 PEM; the file it goes to protects it."""
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def key_from_pem(pem: str) -> ec.EllipticCurvePrivateKey:
+    """Read a private P-256 key.
+
+    Raises:
+        CertificateError: not such a key; the text never repeats any of it.
+    """
+    try:
+        key = serialization.load_pem_private_key(_bounded(pem), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise CertificateError("the private key is no unencrypted PKCS #8 PEM") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise CertificateError("the private key is not on the curve P-256")
+    return key
+
+
+def public_key_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> ec.EllipticCurvePublicKey:
+    """Return the P-256 key of a certificate or request.
+
+    Raises:
+        CertificateError: a key of another kind.
+    """
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateError("the certificate's key can't be read; it must be on the curve P-256") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise CertificateError("the certificate's key is not on the curve P-256")
+    return key
+
+
+def certificate_to_pem(certificate: x509.Certificate) -> str:
+    """Write one certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def certificate_from_pem(pem: str) -> x509.Certificate:
+    """Read exactly one certificate.
+
+    Raises:
+        CertificateError: none, several, or malformed.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(_bounded(pem))
+    except ValueError:
+        raise CertificateError("the certificate is not well-formed PEM") from None
+    if len(found) != 1:
+        raise CertificateError(f"one certificate is expected, {len(found)} were given")
+    return found[0]
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 (hex) of the certificate's DER: its name in bindings and in the hub's allow-list."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def make_request(key: ec.EllipticCurvePrivateKey, party: Party, terminal: str) -> str:
+    """Make a certificate signing request (PEM) for a party's machine.
+
+    Raises:
+        InvalidParty: `terminal` is no machine's name.
+    """
+    identity = Identity(party, check_terminal(terminal))
+    return _request(key, terminal, x509.UniformResourceIdentifier(str(identity)))
+
+
+def make_server_request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
+    """Make a certificate signing request (PEM) for a TLS server; the issuer decides its names."""
+    return _request(key, name, x509.DNSName(name))
+
+
+def make_root(name: str, key: ec.EllipticCurvePrivateKey, not_before: datetime, days: int) -> Authority:
+    """Make the root: self-signed, good for one level of issuing CA below it."""
+    subject = _name(name)
+    builder = _builder(subject, subject, key.public_key(), key.public_key(), not_before, days)
+    builder = _as_authority(builder, path_length=1)
+    return Authority(builder.sign(key, hashes.SHA256()), key)
+
+
+def make_issuing(
+    name: str, key: ec.EllipticCurvePrivateKey, root: Authority, not_before: datetime, days: int
+) -> Authority:
+    """Make an issuing CA under `root`; it can sign certificates of parties and servers, but no further CA."""
+    builder = _builder(
+        _name(name), root.certificate.subject, key.public_key(), public_key_of(root.certificate), not_before, days
+    )
+    builder = _as_authority(builder, path_length=0)
+    return Authority(builder.sign(root.key, hashes.SHA256()), key)
+
+
+def issue_client(
+    request: str, party: Party, terminal: str, issuing: Authority, not_before: datetime, days: int = CERTIFICATE_DAYS
+) -> x509.Certificate:
+    """Issue the certificate with which a party's machine signs documents and opens TLS connections.
+
+    Raises:
+        CertificateError: the request is malformed, not signed by its own key, or names another party or terminal.
+    """
+    csr = _read_request(request)
+    expected = Identity(party, check_terminal(terminal))
+    if (asked := _identity(csr)) != expected:
+        raise CertificateError(f"the request is for {asked}, not for {expected}")
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(str(expected))]
+    return _issue(csr, terminal, names, ExtendedKeyUsageOID.CLIENT_AUTH, issuing, not_before, days)
+
+
+def issue_server(
+    request: str,
+    dns_names: Sequence[str],
+    ip_addresses: Sequence[str],
+    issuing: Authority,
+    not_before: datetime,
+    days: int = CERTIFICATE_DAYS,
+) -> x509.Certificate:
+    """Issue a TLS server certificate for exactly these names; what the request itself asks for is not looked at.
+
+    Raises:
+        CertificateError: the request is malformed, or there is no name, or a name or address is not one.
+    """
+    csr = _read_request(request)
+    try:
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in dns_names]
+        names += [x509.IPAddress(ip_address(address)) for address in ip_addresses]
+    except ValueError as error:
+        raise CertificateError(f"a server's name or address is not one: {error}") from error
+    if not dns_names:
+        raise CertificateError("a server certificate needs at least one DNS name")
+    return _issue(csr, dns_names[0], names, ExtendedKeyUsageOID.SERVER_AUTH, issuing, not_before, days)
+
+
+def identity_of(certificate: x509.Certificate) -> Identity:
+    """Read whom a certificate is for. This alone verifies nothing.
+
+    Raises:
+        CertificateError: it doesn't name exactly one `renkei://PARTY/TERMINAL`.
+    """
+    return _identity(certificate)
+
+
+class Chain:
+    """The way from the root, the one thing known beforehand, over an issuing CA to a party's certificate."""
+
+    def __init__(self, root: x509.Certificate) -> None:
+        """Trust `root` and nothing else."""
+        public_key_of(root)
+        self._builder = PolicyBuilder().store(Store([root])).max_chain_depth(1)
+        self.root = root
+
+    def verify(self, issuing: x509.Certificate, certificate: x509.Certificate, at: datetime) -> Identity:
+        """Return whom `certificate` is for, once root → issuing → certificate holds at the time `at`.
+
+        Raises:
+            CertificateError: not signed along this way, not valid at that time, not for a TLS client, or no identity.
+        """
+        self.verify_issuing(issuing, at)
+        now = whole_seconds(at)
+        verifier = self._builder.time(now.replace(tzinfo=None)).build_client_verifier()
+        try:
+            chain = verifier.verify(certificate, [issuing]).chain
+        except VerificationError as error:
+            raise CertificateError(f"the certificate is not vouched for at {format_time(now)}: {error}") from error
+        if chain[1:] != [issuing, self.root]:
+            raise CertificateError("the certificate was not signed by the issuing CA that came with it")
+        public_key_of(certificate)
+        return _identity(certificate)
+
+    def verify_issuing(self, issuing: x509.Certificate, at: datetime) -> None:
+        """Check that `issuing` is an issuing CA under the root, valid at the time `at`.
+
+        Raises:
+            CertificateError: it isn't.
+        """
+        try:
+            issuing.verify_directly_issued_by(self.root)
+            constraints = issuing.extensions.get_extension_for_class(x509.BasicConstraints).value
+            usage = issuing.extensions.get_extension_for_class(x509.KeyUsage).value
+        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, x509.DuplicateExtension):
+            raise CertificateError("the issuing CA's certificate was not signed by the root") from None
+        if not (constraints.ca and usage.key_cert_sign):
+            raise CertificateError("the certificate given as the issuing CA's is not one of a CA")
+        public_key_of(issuing)
+        for authority in (issuing, self.root):
+            if not authority.not_valid_before_utc <= whole_seconds(at) <= authority.not_valid_after_utc:
+                raise CertificateError(f"a CA certificate on the way is not valid at {format_time(at)}")
+
+
+def _bounded(pem: str) -> bytes:
+    if len(pem) > MAX_PEM:
+        raise CertificateError(f"PEM text is at most {MAX_PEM} characters, this has {len(pem)}")
+    return pem.encode()
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _SCHEME),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LENGTH]),
+        ]
+    )
+
+
+def _request(key: ec.EllipticCurvePrivateKey, common_name: str, name: x509.GeneralName) -> str:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(common_name))
+    builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _read_request(pem: str) -> x509.CertificateSigningRequest:
+    try:
+        csr = x509.load_pem_x509_csr(_bounded(pem))
+        signed = csr.is_signature_valid
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        raise CertificateError("the certificate signing request is not well-formed PEM") from None
+    if not signed:
+        raise CertificateError("the certificate signing request is not signed by the key it names")
+    public_key_of(csr)
+    return csr
+
+
+def _identity(holder: x509.Certificate | x509.CertificateSigningRequest) -> Identity:
+    try:
+        names = holder.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        uris = []
+    if len(uris) != 1:
+        raise CertificateError(f"a party's certificate names one renkei:// identity, this names {len(uris)}")
+    try:
+        parts = urlsplit(uris[0])
+        identity = Identity(Party(parts.netloc), check_terminal(parts.path.removeprefix("/")))
+    except (InvalidParty, ValueError) as error:
+        raise CertificateError(
+            f"a certificate's identity is not of the form renkei://PARTY/TERMINAL: {error}"
+        ) from error
+    if str(identity) != uris[0]:
+        raise CertificateError("a certificate's identity is not of the form renkei://PARTY/TERMINAL")
+    return identity
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    not_before: datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    begin = whole_seconds(not_before)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(begin - _SKEW).not_valid_after(begin + timedelta(days=days))
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    return builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,  # an issuing CA signs bindings, too
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _as_authority(builder: x509.CertificateBuilder, path_length: int) -> x509.CertificateBuilder:
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+    return builder.add_extension(_key_usage(authority=True), critical=True)
+
+
+def _issue(
+    csr: x509.CertificateSigningRequest,
+    common_name: str,
+    names: Sequence[x509.GeneralName],
+    usage: x509.ObjectIdentifier,
+    issuing: Authority,
+    not_before: datetime,
+    days: int,
+) -> x509.Certificate:
+    ca = issuing.certificate
+    if not 1 <= days <= CERTIFICATE_DAYS:
+        raise CertificateError(f"a certificate lives 1 to {CERTIFICATE_DAYS} days, not {days}")
+    builder = _builder(_name(common_name), ca.subject, public_key_of(csr), public_key_of(ca), not_before, days)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(authority=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(issuing.key, hashes.SHA256())

@@ -1,0 +1,221 @@
+"""What the signed documents say, one model each. Field names and forms are those of docs/protocol.md."""
+
+from base64 import b64decode, b64encode
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from renkei.exchange.clock import Time
+from renkei.exchange.documents import DocumentError, Kind, Signer, canonical, open_document
+from renkei.exchange.parties import Party, TerminalName, may_send
+
+PART_SIZE = 64 * 1024
+MAX_PARTS = 256
+MAX_SEALED = MAX_PARTS * PART_SIZE
+MAX_NOTICES = 10_000
+_POINT = 65  # 0x04, x, y
+
+
+def _from_base64(value: object) -> object:
+    return b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+def _to_uuid(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    parsed = UUID(value)
+    if str(parsed) != value:
+        raise ValueError("a UUID is written in lower case with hyphens")
+    return parsed
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[UUID, BeforeValidator(_to_uuid), PlainSerializer(str, return_type=str, when_used="json")]
+Point = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    Field(min_length=_POINT, max_length=_POINT),
+    PlainSerializer(lambda value: b64encode(value).decode(), return_type=str, when_used="json"),
+]
+"""An uncompressed P-256 point, base64 in JSON."""
+Stream = Literal["notices", "results"]
+Mode = Literal["daily", "immediate"]
+Sequence = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class Payload(BaseModel):
+    """What is common to all payloads: strict types, no unknown fields, unchangeable, and the way into an envelope."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    KIND: ClassVar[Kind]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the payload as JSON values."""
+        return self.model_dump(mode="json")
+
+    def sign(self, signer: Signer) -> bytes:
+        """Return the signed envelope.
+
+        Raises:
+            DocumentError: the envelope would exceed its bound.
+        """
+        return signer.sign(self.KIND, self.to_json())
+
+    @classmethod
+    def open(cls, envelope: bytes, public_key: ec.EllipticCurvePublicKey) -> Self:
+        """Return the payload of an envelope once the signature by `public_key` and every field hold.
+
+        Raises:
+            DocumentError: see `open_document`; or a field is missing, unknown or wrong.
+        """
+        return cls.read(open_document(envelope, cls.KIND, public_key))
+
+    @classmethod
+    def read(cls, payload: object) -> Self:
+        """Return the payload that JSON values describe.
+
+        Raises:
+            DocumentError: a field is missing, unknown or wrong; the text names each one.
+        """
+        try:
+            return cls.model_validate(payload)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            text = "; ".join(f"{'.'.join(map(str, each['loc'])) or cls.KIND}: {each['msg']}" for each in found[:5])
+            raise DocumentError(f"the {cls.KIND} is not as the protocol has it: {text}") from None
+
+
+class Binding(Payload):
+    """The issuing CA's word: this endpoint is served by this terminal with this certificate and this receiving key."""
+
+    KIND = Kind.BINDING
+    endpoint: Party
+    terminal: TerminalName
+    certificate_sha256: Digest
+    receiving_key: Point
+    generation: Sequence
+    not_before: Time
+    not_after: Time
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.not_before >= self.not_after:
+            raise ValueError("not_before is not earlier than not_after")
+        return self
+
+
+class Revocation(Payload):
+    """The issuing CA's word: this certificate is no longer good, from `revoked_at`."""
+
+    KIND = Kind.REVOCATION
+    endpoint: Party
+    terminal: TerminalName
+    certificate_sha256: Digest
+    reason: Reason
+    revoked_at: Time
+
+
+class Part(BaseModel):
+    """One piece of the sealed bytes; all but the last have `PART_SIZE` bytes."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    sha256: Digest
+    size: Annotated[int, Field(ge=1, le=PART_SIZE)]
+
+
+class _Way(Payload):
+    sender: Party
+    recipient: Party
+    stream: Stream
+    sequence: Sequence
+
+    @model_validator(mode="after")
+    def _permitted(self) -> Self:
+        if not may_send(self.sender, self.recipient):
+            raise ValueError(f"nothing goes from {self.sender} to {self.recipient}")
+        return self
+
+
+class Header(_Way):
+    """What a manifest says of a parcel before it is sealed; sealing binds it."""
+
+    id: Identifier
+    count: Annotated[int, Field(ge=1, le=MAX_NOTICES)]
+    layout: Annotated[int, Field(ge=1, le=999)]
+    mode: Mode
+    content_sha256: Digest
+    recipient_certificate_sha256: Digest
+    created_at: Time
+
+    def sealing_info(self) -> bytes:
+        """Return these fields in canonical form, whatever else a subclass has."""
+        return canonical(self.model_dump(mode="json", include=set(Header.model_fields)))
+
+
+class Manifest(Header):
+    """The sender's word on a parcel: from whom, to whom, which place in the stream, what exactly."""
+
+    KIND = Kind.MANIFEST
+    envelope_sha256: Digest
+    envelope_size: Annotated[int, Field(ge=1, le=MAX_SEALED)]
+    parts: Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)]
+    encapsulated_key: Point
+
+    @model_validator(mode="after")
+    def _parts_make_up_the_whole(self) -> Self:
+        sizes = [part.size for part in self.parts]
+        if sum(sizes) != self.envelope_size or any(size != PART_SIZE for size in sizes[:-1]):
+            raise ValueError("the parts don't make up the sealed bytes")
+        return self
+
+
+class Acceptance(Payload):
+    """The hub's word: this manifest and its parts are durably stored."""
+
+    KIND = Kind.ACCEPTANCE
+    id: Identifier
+    sender: Party
+    manifest_sha256: Digest
+    accepted_at: Time
+    journal_index: Count
+    epoch: Sequence
+
+
+class Receipt(_Way):
+    """The recipient's word: this content is durably here. It alone lets the sender forget."""
+
+    KIND = Kind.RECEIPT
+    id: Identifier
+    content_sha256: Digest
+    received_at: Time
+
+
+class Void(_Way):
+    """The sender's word: nothing comes under this sequence number; the stream goes on past it."""
+
+    KIND = Kind.VOID
+    reason: Reason
+    voided_at: Time
+
+
+class TreeHead(Payload):
+    """The hub's word on its journal: this many entries with this root (RFC 9162)."""
+
+    KIND = Kind.TREE_HEAD
+    epoch: Sequence
+    size: Count
+    root: Digest
+    signed_at: Time
