@@ -1,0 +1,237 @@
+"""Items (項目) of notices: what each is called, what it may hold, when it must be there, and which law says so.
+
+A notice type is a table of items; checking, the CSV layout and the encoding all read the same table.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+
+from renkei.domain.cards import InvalidCardNumber, ResidenceCardNumber
+from renkei.domain.codes import InvalidCode, MunicipalityCode
+
+Value = str | date | None
+MASK = "＊＊＊"
+LIST_SEPARATOR = "、"
+
+
+class Form(Enum):
+    """What an item's value looks like."""
+
+    NUMBER = auto()  # a notice's number: letters, digits (at least one) and hyphens, and never a card's number
+    CODE = auto()  # a 全国地方公共団体コード
+    CHOICE = auto()  # one of `choices`
+    CHOICES = auto()  # some of `choices`, joined by 、
+    DATE = auto()  # a day; `date` in memory, 2026-11-23 in text
+    BIRTH = auto()  # a day of birth, of which month and day may be unknown: 1960-00-00; text in memory too
+    ROMAN = auto()  # a name in the letters of a passport
+    TEXT = auto()  # Japanese text on one line
+    CARD = auto()  # a card's or certificate's number
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """An item that depends on another: required for some of its values, permitted for others, forbidden otherwise."""
+
+    field: str
+    required: frozenset[str]
+    permitted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a notice type's table.
+
+    Attributes:
+        field: the attribute of the notice class.
+        name: the Japanese name, also the CSV column.
+        form: what a value looks like.
+        length: the most characters a value may have.
+        article: where the law asks for it.
+        needed: True always, False optional, or depending on another item.
+        choices: for CHOICE and CHOICES.
+        personal: whether a value must never show up in errors or logs.
+    """
+
+    field: str
+    name: str
+    form: Form
+    length: int
+    article: str
+    needed: bool | When = True
+    choices: tuple[str, ...] = ()
+    personal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one item, for the clerk who reads it; no personal value is ever in it.
+
+    Attributes:
+        item: the Japanese name of the item, or 行 for the row as a whole.
+        rule: `required`, `unexpected`, `length`, `form`, `choice`, `order` or `row`.
+        article: where the law asks for the item.
+        message: what is wrong and what is right, in Japanese.
+    """
+
+    item: str
+    rule: str
+    article: str
+    message: str
+
+
+_NUMBER = re.compile(r"(?=.*[0-9])[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_ROMAN = re.compile(r"[A-Z][A-Z '.,-]*", re.ASCII)
+_FORMULA = ("=", "+", "-", "@")  # spreadsheets run such cells
+_YEARS = range(1850, 2151)
+
+
+def to_text(value: Value) -> str:
+    """Write a value as it stands in a file; nothing for None."""
+    return "" if value is None else value.isoformat() if isinstance(value, date) else value
+
+
+def from_text(item: Item, text: str) -> Value:
+    """Read a value from a file; what can't be read stays text, and `check` says why."""
+    if text == "":
+        return None
+    if item.form is Form.DATE and _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            return text
+    return text
+
+
+def check(item: Item, value: Value, values: Mapping[str, Value]) -> Finding | None:
+    """Return what is wrong with one value, or None.
+
+    Args:
+        item: the row of the table.
+        value: what stands there; None where there is nothing.
+        values: all of the notice by field, for what depends on another item.
+    """
+    if value is None or value == "":
+        return _missing(item, values)
+    if isinstance(item.needed, When):
+        other = values.get(item.needed.field)
+        if other not in item.needed.required | item.needed.permitted:
+            return Finding(
+                item.name, "unexpected", item.article, f"{item.name}はこの区分では記載しません。空欄にしてください。"
+            )
+    if len(to_text(value)) > item.length:
+        return Finding(item.name, "length", item.article, f"{item.name}は{item.length}文字以内で記載してください。")
+    if _FITS[item.form](item, value):
+        return None
+    rule = "choice" if item.form in {Form.CHOICE, Form.CHOICES} else "form"
+    return Finding(item.name, rule, item.article, f"{item.name}は{_describe(item)}")
+
+
+def mask(item: Item, value: Value) -> str:
+    """Return a value as it may be shown: personal ones and ones that aren't what the item should hold are hidden.
+
+    A value in the wrong place may be anybody's name: a row can be shifted by one column.
+    """
+    text = to_text(value)
+    if not text:
+        return ""
+    if item.personal or len(text) > item.length or not _FITS[item.form](item, value):
+        return MASK
+    return text
+
+
+def _missing(item: Item, values: Mapping[str, Value]) -> Finding | None:
+    if isinstance(item.needed, When):
+        required = values.get(item.needed.field) in item.needed.required
+        text = f"{item.name}はこの区分では必須です。記載してください。"
+    else:
+        required, text = item.needed, f"{item.name}は必須です。記載してください。"
+    return Finding(item.name, "required", item.article, text) if required else None
+
+
+def _is_number(item: Item, value: Value) -> bool:
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None and not _is_card(item, value)
+
+
+def _is_code(_item: Item, value: Value) -> bool:
+    try:
+        MunicipalityCode(to_text(value))
+    except InvalidCode:
+        return False
+    return True
+
+
+def _is_choice(item: Item, value: Value) -> bool:
+    return value in item.choices
+
+
+def _is_choices(item: Item, value: Value) -> bool:
+    chosen = to_text(value).split(LIST_SEPARATOR)
+    return len(set(chosen)) == len(chosen) and set(chosen) <= set(item.choices)
+
+
+def _is_date(_item: Item, value: Value) -> bool:
+    return isinstance(value, date) and value.year in _YEARS
+
+
+def _is_birth(_item: Item, value: Value) -> bool:
+    if not isinstance(value, str) or _DAY.fullmatch(value) is None:
+        return False
+    year, month, day = value.split("-")
+    if day == "00":
+        day = "01"
+        month = "01" if month == "00" else month
+    try:
+        return date.fromisoformat(f"{year}-{month}-{day}").year in _YEARS
+    except ValueError:
+        return False
+
+
+def _is_roman(_item: Item, value: Value) -> bool:
+    return isinstance(value, str) and _ROMAN.fullmatch(value) is not None and not value.endswith(" ")
+
+
+def _is_text(_item: Item, value: Value) -> bool:
+    if not isinstance(value, str) or value != value.strip() or value.startswith(_FORMULA):
+        return False
+    return not any(unicodedata.category(letter) in {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"} for letter in value)
+
+
+def _is_card(_item: Item, value: Value) -> bool:
+    try:
+        ResidenceCardNumber(to_text(value))
+    except InvalidCardNumber:
+        return False
+    return True
+
+
+_FITS: dict[Form, Callable[[Item, Value], bool]] = {
+    Form.NUMBER: _is_number,
+    Form.CODE: _is_code,
+    Form.CHOICE: _is_choice,
+    Form.CHOICES: _is_choices,
+    Form.DATE: _is_date,
+    Form.BIRTH: _is_birth,
+    Form.ROMAN: _is_roman,
+    Form.TEXT: _is_text,
+    Form.CARD: _is_card,
+}
+_RIGHT: dict[Form, str] = {
+    Form.NUMBER: "半角の英字、数字(1字以上)、ハイフンで記載してください。カードの番号は使えません。",
+    Form.CODE: "6桁の全国地方公共団体コード(検査数字を含む)で記載してください。",
+    Form.DATE: "実在する日を西暦の 2026-11-23 の形式で記載してください。",
+    Form.BIRTH: "西暦の 1990-01-31 の形式で記載してください(月日が不明のときは 00)。",
+    Form.ROMAN: "半角のローマ字大文字(空白、ピリオド、コンマ、ハイフン、アポストロフィを含む)で記載してください。",
+    Form.TEXT: "制御文字、前後の空白、先頭の = + - @ を含めずに記載してください。",
+    Form.CARD: "半角の英大文字2字、数字8字、英大文字2字で記載してください。",
+}
+
+
+def _describe(item: Item) -> str:
+    if item.form in {Form.CHOICE, Form.CHOICES}:
+        return f"次のいずれかで記載してください: {LIST_SEPARATOR.join(item.choices)}"
+    return _RIGHT[item.form]
