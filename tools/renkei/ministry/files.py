@@ -24,35 +24,44 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def write_new(path: Path, content: bytes, mode: int) -> None:
-    """Make a file that wasn't there, durably; it has its mode from its first moment.
+    """Make a file that wasn't there, whole and durable, or not at all; it has its mode from its first moment.
 
     Raises:
         FileRefusedError: the file exists.
+
     """
+    staged = _staged(path)
+    stage(staged, content, mode)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        os.link(staged, path)
     except FileExistsError as error:
         raise FileRefusedError(f"{path}: exists and is not overwritten; move it away if you mean it") from error
+    finally:
+        staged.unlink()
+    sync_directories([path.parent])
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file's content at once and durably: a reader sees the old or the new, never a part."""
+    staged = _staged(path)
+    stage(staged, content, mode)
+    staged.rename(path)
+    sync_directories([path.parent])
+
+
+def stage(path: Path, content: bytes, mode: int) -> None:
+    """Write and flush a file under a name that nobody reads yet; an older one of that name goes."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as stream:
         os.fchmod(stream.fileno(), mode)  # the umask may have taken bits away
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    sync_directories([path.parent])
 
 
-def stage(path: Path, content: bytes, mode: int) -> None:
-    """Write a file durably under a name that nobody reads yet; an older one of that name is replaced."""
-    path.unlink(missing_ok=True)
-    write_new(path, content, mode)
-
-
-def replace(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file's content at once and durably: a reader sees the old or the new, never a part."""
-    staged = path.with_name(f".{path.name}.new")
-    stage(staged, content, mode)
-    staged.rename(path)
-    sync_directories([path.parent])
+def _staged(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def sync_directories(directories: Iterable[Path]) -> None:

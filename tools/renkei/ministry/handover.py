@@ -112,6 +112,7 @@ class Handover:
             staged = output.folder / f"{STAGED_PREFIX}{final.name}"
             stage(staged, output.content, self._mode)
             moves.append((number, str(staged), str(final)))
+        sync_directories(output.folder for output in outputs)
         self._at("staged")
 
         def record(connection: apsw.Connection) -> None:

@@ -28,7 +28,7 @@ class Names:
 class Nationality:
     """A nationality or region (国籍・地域) as cards name it, its weight, its names and what its people do in Japan.
 
-    `settled`, `trainee`, `student`, `professional` and `family` are the weights of the groups of `STATUSES`.
+    `settled` to `special` are the weights of the groups of `STATUSES`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Nationality:
     student: int
     professional: int
     family: int
+    special: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,11 @@ STATUSES: dict[str, tuple[Status, ...]] = {
         Status("永住者の配偶者等", 5, ((5, 0), (3, 0), (1, 0), (0, 6)), (1, 65)),
     ),
     "trainee": (
-        Status("技能実習１号ロ", 12, ((1, 0), (0, 6)), (18, 38)),
-        Status("技能実習２号ロ", 26, ((2, 0), (1, 0)), (19, 39)),
-        Status("技能実習３号ロ", 6, ((2, 0), (1, 0)), (21, 42)),
-        Status("特定技能１号", 28, ((1, 0), (0, 6), (0, 4)), (18, 45)),
-        Status("特定技能２号", 1, ((3, 0), (1, 0), (0, 6)), (24, 50)),
+        Status("技能実習1号ロ", 12, ((1, 0), (0, 6)), (18, 38)),
+        Status("技能実習2号ロ", 26, ((2, 0), (1, 0)), (19, 39)),
+        Status("技能実習3号ロ", 6, ((2, 0), (1, 0)), (21, 42)),
+        Status("特定技能1号", 28, ((1, 0), (0, 6), (0, 4)), (18, 45)),
+        Status("特定技能2号", 1, ((3, 0), (1, 0), (0, 6)), (24, 50)),
     ),
     "student": (
         Status("留学", 40, ((4, 3), (2, 3), (1, 3), (1, 0)), (17, 34)),
@@ -79,12 +80,13 @@ STATUSES: dict[str, tuple[Status, ...]] = {
         Status("技術・人文知識・国際業務", 42, _WORK, (22, 58)),
         Status("経営・管理", 4, ((5, 0), (3, 0), (1, 0), (0, 6)), (26, 68)),
         Status("技能", 4, _WORK, (24, 60)),
-        Status("高度専門職１号ロ", 3, ((5, 0),), (25, 50)),
+        Status("高度専門職1号ロ", 3, ((5, 0),), (25, 50)),
         Status("企業内転勤", 2, _WORK, (25, 52)),
         Status("介護", 1, _WORK, (21, 50)),
         Status("教育", 1, _WORK, (23, 55)),
     ),
     "family": (Status("家族滞在", 31, _LONG, (0, 55)),),
+    "special": (Status("特別永住者", 1, (), (16, 95)),),
 }
 
 
@@ -207,7 +209,7 @@ _MONGOLIAN = Names(
 NATIONALITIES: tuple[Nationality, ...] = (
     Nationality("中国", 873, _CHINESE, 48, 4, 16, 20, 12),
     Nationality("ベトナム", 634, _VIETNAMESE, 8, 52, 8, 21, 11),
-    Nationality("韓国", 409, _KOREAN, 66, 0, 9, 17, 8),
+    Nationality("韓国", 409, _KOREAN, 18, 0, 6, 12, 6, special=58),
     Nationality("フィリピン", 342, _FILIPINO, 72, 21, 1, 4, 2),
     Nationality("ネパール", 233, _NEPALI, 4, 8, 38, 19, 31),
     Nationality("ブラジル", 212, _BRAZILIAN, 97, 0, 1, 1, 1),
@@ -227,20 +229,12 @@ NATIONALITIES: tuple[Nationality, ...] = (
     Nationality("モンゴル", 22, _MONGOLIAN, 16, 20, 24, 22, 18),
 )
 
-#: Kinds of change that 住基法30条の50 has the ministry notify, and how often each happens.
-STATUS_EVENTS: Weighted = (
-    ("在留期間の更新", 45),
-    ("在留資格の変更", 22),
-    ("永住許可", 4),
-    ("在留カードの再交付", 9),
-    ("在留カードの有効期間の更新", 10),
-    ("氏名の変更", 6),
-    ("国籍・地域の変更", 1),
-    ("記載の誤り", 3),
-)
-
-#: Town names that many municipalities have, and kinds of building, for addresses that nobody lives at.
+CITIES = _words("""
+    北海道札幌市北区 宮城県仙台市青葉区 埼玉県川口市 埼玉県蕨市 千葉県船橋市 東京都足立区 東京都江戸川区 東京都豊島区
+    神奈川県横浜市中区 静岡県浜松市中央区 愛知県名古屋市中区 愛知県豊橋市 三重県鈴鹿市 京都府京都市伏見区
+    大阪府大阪市生野区 大阪府東大阪市 兵庫県神戸市中央区 広島県広島市中区 福岡県福岡市博多区 沖縄県那覇市""")
 TOWNS = _words(
-    "本町 栄町 中央 東町 西町 南町 北町 緑町 桜台 若葉 旭町 泉町 大和町 富士見 幸町 末広 新町 青葉 高砂 錦町 日吉 宮前"
+    "本町 栄町 中央 東町 西町 南町 北町 緑町 桜台 若葉 旭町 泉町 大和町 富士見 幸町 末広 新町 青葉 高砂 錦町 日吉"
 )
 BUILDINGS = _words("コーポ ハイツ メゾン グリーン レジデンス シティ パーク エステート ヴィラ フォレスト プラザ ハイム")
+"""Of these, addresses are made that nobody lives at."""

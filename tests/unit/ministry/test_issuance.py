@@ -1,0 +1,106 @@
+"""Certificates and bindings: the same request gets the same, another the next generation."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.certificates import CertificateError, Chain, certificate_from_pem, make_key, make_server_request
+from renkei.exchange.clock import parse_time
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Revocation
+from renkei.ministry.issuance import Applicant, issue_binding, issue_gateway, revoke
+
+
+def test_an_issued_entry_is_believed_by_who_knows_only_the_root(ministry, ledger, authority, machine, now):
+    applicant = machine().applicant()
+    issued = ledger.write(lambda records: issue_binding(records, applicant, authority, now))
+    verified = ministry.anchor().verify_entry(DirectoryEntry.from_json(issued.entry), now, Party("131041"))
+    assert (verified.terminal, verified.generation) == ("T-131041-01", 1)
+    assert verified.not_after == now + timedelta(days=398)
+
+
+def test_a_request_made_anew_for_the_same_keys_gets_the_same_entry(ledger, authority, machine, now):
+    asking = machine()
+    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+    later = now + timedelta(days=265)
+    again = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, later))
+    assert again == first
+
+
+def test_two_thirds_of_the_time_later_the_next_generation_is_issued(ledger, authority, machine, now):
+    asking = machine()
+    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+    due = now + timedelta(days=266)
+    second = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, due))
+    assert (first.generation, second.generation) == (1, 2)
+    assert parse_time(second.not_after) == due + timedelta(days=398)
+
+
+def test_generations_count_on_over_a_replaced_terminal(ledger, authority, machine, now):
+    old, new = machine(), machine(terminal="T-131041-02")
+    for asking in (old, new):
+        last = ledger.write(lambda records, asking=asking: issue_binding(records, asking.applicant(), authority, now))
+    other = ledger.write(
+        lambda records: issue_binding(records, machine("011011", "T-011011-01").applicant(), authority, now)
+    )
+    assert last.generation == 2
+    assert other.generation == 1
+
+
+def test_a_revoked_machine_with_the_same_keys_gets_a_new_certificate_and_not_the_revoked_one(
+    ledger, authority, machine, now
+):
+    asking = machine()
+    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+    ledger.write(lambda records: revoke(records, first, "test", authority, now))
+    second = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+    assert second.certificate_sha256 != first.certificate_sha256
+
+
+def test_a_request_for_another_terminal_is_refused_and_leaves_no_trace(ledger, authority, machine, now):
+    asking = machine().applicant()
+    claimed = Applicant(asking.party, "T-131041-99", asking.request, asking.receiving_key)
+    with pytest.raises(CertificateError, match="T-131041-99"):
+        ledger.write(lambda records: issue_binding(records, claimed, authority, now))
+    assert ledger.read(lambda records: records.bindings()) == []
+
+
+def test_a_revocation_is_signed_by_the_issuing_ca_and_stands_on_the_crl(ministry, ledger, authority, machine, now):
+    issued = ledger.write(lambda records: issue_binding(records, machine().applicant(), authority, now))
+    ledger.write(lambda records: revoke(records, issued, "stolen", authority, now))
+    ledger.write(lambda records: revoke(records, issued, "again", authority, now + timedelta(hours=1)))
+    (revoked,) = ledger.read(lambda records: records.revocations(unpushed=True))
+    document = Revocation.open(revoked.envelope, authority.key.public_key())
+    assert (document.certificate_sha256, document.reason) == (issued.certificate_sha256, "stolen")
+    ministry.issuing.write_crl([revoked], now, days=14)
+    crl = x509.load_pem_x509_crl(ministry.issuing.crl.read_bytes())
+    certificate = certificate_from_pem(DirectoryEntry.from_json(issued.entry).certificate)
+    assert crl.is_signature_valid(authority.key.public_key())
+    assert crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+    assert crl.next_update_utc == now + timedelta(days=14)
+
+
+def test_a_gateways_certificate_is_the_same_for_the_same_request_and_names(ledger, authority, now):
+    key = make_key()
+
+    def ask(names, at=now):
+        request = make_server_request(key, "gateway")
+        return ledger.write(lambda records: issue_gateway(records, request, names, authority, at, 398))
+
+    chain = ask((["b.example", "a.example"], ["10.64.0.74"]))
+    assert ask((["a.example", "b.example"], ["10.64.0.74"])) == chain
+    assert ask((["a.example"], ["10.64.0.74"])) != chain
+    assert ask((["b.example", "a.example"], ["10.64.0.74"]), now + timedelta(days=300)) != chain
+    server, issuer = x509.load_pem_x509_certificates(chain.encode())
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["a.example", "b.example"]
+    assert issuer == authority.certificate
+
+
+def test_a_gateways_certificate_opens_no_door_as_a_client(ministry, ledger, authority, now):
+    request = make_server_request(make_key(), "gateway")
+    chain = ledger.write(lambda records: issue_gateway(records, request, (["a.example"], []), authority, now, 398))
+    server = x509.load_pem_x509_certificates(chain.encode())[0]
+    with pytest.raises(CertificateError):
+        Chain(ministry.root.certificate()).verify(authority.certificate, server, now)
