@@ -1,7 +1,7 @@
 """The CSV edge layout, version 1: UTF-8 (a BOM is accepted), RFC 4180, one notice a line, a header of Japanese names.
 
-The columns are 通知種別 and the items of that type by name, in any order. No item may hold a line break, so a broken line
-never swallows the next: every bad line is rejected by itself, and the good ones go on.
+The columns are 通知種別 and the items of that type by name, in any order. No item may hold a line break, so a broken
+line never swallows the next: every bad line is rejected by itself, and the good ones go on.
 """
 
 import csv

@@ -65,6 +65,9 @@ class Notice:
     """What every notice has.
 
     Attributes:
+        TYPE: what the type is called (通知種別).
+        TO_MINISTRY: whether it goes from a municipality to the ministry; otherwise it goes the other way.
+        ITEMS: its table.
         number: the sender's number for it, unique per sender.
         municipality: the six-digit code of the endpoint that sends or receives it.
 
@@ -73,6 +76,7 @@ class Notice:
     """
 
     TYPE: ClassVar[str]
+    TO_MINISTRY: ClassVar[bool]
     ITEMS: ClassVar[tuple[Item, ...]]
     number: str
     municipality: str
@@ -132,6 +136,7 @@ class ResidenceNotice(Notice):
     """
 
     TYPE: ClassVar[str] = "市町村伝達"
+    TO_MINISTRY: ClassVar[bool] = True
     ITEMS: ClassVar[tuple[Item, ...]] = (
         _number(),
         _municipality(_DECREE),
@@ -200,6 +205,7 @@ class StatusNotice(Notice):
     """
 
     TYPE: ClassVar[str] = "法務省通知"
+    TO_MINISTRY: ClassVar[bool] = False
     CHANGEABLE: ClassVar[tuple[str, ...]] = (
         *("氏名", "生年月日", "性別", "国籍・地域", "在留資格", "在留期間", "在留期間の満了の日", "在留カード番号"),
         *("特別永住者証明書番号", "上陸期間等の満了の日", "外国人住民区分"),

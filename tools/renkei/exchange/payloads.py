@@ -24,6 +24,7 @@ PART_SIZE = 64 * 1024
 MAX_PARTS = 256
 MAX_SEALED = MAX_PARTS * PART_SIZE
 MAX_NOTICES = 10_000
+SEALING_LABEL = b"renkei parcel v1\n"
 _POINT = 65  # 0x04, x, y
 
 
@@ -161,8 +162,8 @@ class Header(_Way):
     created_at: Time
 
     def sealing_info(self) -> bytes:
-        """Return these fields in canonical form, whatever else a subclass has."""
-        return canonical(self.model_dump(mode="json", include=set(Header.model_fields)))
+        """Return what sealing binds: a label and these fields in canonical form, whatever else a subclass has."""
+        return SEALING_LABEL + canonical(self.model_dump(mode="json", include=set(Header.model_fields)))
 
 
 class Manifest(Header):
