@@ -1,0 +1,114 @@
+"""What Ansible is told of a fleet: groups, variables of all hosts, variables of one (docs/topology.md)."""
+
+from typing import Any, Final
+
+from renkei.fleet.addresses import CORE_PREFIX, EDGE_PREFIX, LAN_PREFIX, Network, dotted
+from renkei.fleet.model import Fleet, Host, Part, Site
+from renkei.fleet.policy import core_reaches_lan
+
+EXCHANGE_PORT: Final = 8443
+ENROLMENT_PORT: Final = 8444
+MIRROR_PORT: Final = 3142
+
+
+def fleet_variables(fleet: Fleet) -> dict[str, Any]:
+    """Give the variables of group `all`: the fleet's defaults, and what every host must know of the central sites."""
+    settings = fleet.settings
+    domain = settings.domain
+    hub, mirror = dotted(fleet.hub.addresses["lan0"]), dotted(fleet.mirror.addresses["lan0"])
+    gateway, enrolment = f"gateway.asp.{domain}", f"enrol.asp.{domain}"
+    return dict(settings.defaults) | {
+        "renkei_fleet": settings.name,
+        "renkei_domain": domain,
+        "renkei_timezone": settings.timezone,
+        "renkei_controller_address": dotted(settings.controller),
+        "renkei_gateway": {"name": gateway, "address": hub, "port": EXCHANGE_PORT},
+        "renkei_enrolment": {"name": enrolment, "address": hub, "port": ENROLMENT_PORT},
+        "renkei_package_mirror": {"address": dotted(fleet.mirror.management), "port": MIRROR_PORT},
+        "renkei_time_servers": [mirror],
+        "renkei_names": [
+            {"address": hub, "names": [gateway, enrolment]},
+            {"address": mirror, "names": [f"mirror.asp.{domain}"]},
+        ],
+        "renkei_exchange_times": list(settings.exchange_times),
+        "renkei_exchange_jitter_seconds": settings.exchange_jitter_seconds,
+    }
+
+
+def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
+    """Give the variables of one host; always new objects, so that a caller may change them."""
+    site = host.site
+    variables: dict[str, Any] = {
+        "ansible_host": dotted(host.management),
+        "renkei_site": site.key,
+        "renkei_part": host.part.value,
+        "renkei_interfaces": interfaces(fleet, host),
+    }
+    endpoint, terminal = site.endpoint, site.terminal
+    if endpoint:
+        variables |= {
+            "renkei_code": endpoint.code.value,
+            "renkei_name": site.name,
+            "renkei_prefecture": endpoint.code.prefecture,
+            "renkei_link": endpoint.link.value,
+            "renkei_ring": endpoint.ring,
+            "renkei_line_kbps": endpoint.line_kbps,
+            "renkei_register_bridge": endpoint.register_bridge.value,
+        }
+    if terminal and host.part is Part.TERMINAL:
+        variables["renkei_terminal"] = {
+            "asset_number": terminal.asset_number,
+            "machine_serial": terminal.machine_serial,
+            "profile": terminal.profile.value,
+            "model": terminal.model,
+            "state": terminal.state.value,
+        }
+    return variables
+
+
+def interfaces(fleet: Fleet, host: Host) -> list[dict[str, Any]]:
+    """Give a host's interfaces: `{name, address (with prefix length), gateway?, routes?: [{to, via}], rate_kbps?}`."""
+    nets = fleet.settings.supernets
+    prefixes = {
+        "wan0": nets.lgwan.prefix,
+        "edge0": EDGE_PREFIX,
+        "lan0": LAN_PREFIX,
+        "core0": CORE_PREFIX,
+        "outside0": fleet.settings.outside.prefix if fleet.settings.outside else 0,
+        "mgmt0": nets.management.prefix,
+    }
+    result: list[dict[str, Any]] = [
+        {"name": name, "address": f"{dotted(address)}/{prefixes[name]}"} for name, address in host.addresses.items()
+    ]
+    first, second = result[0], result[1]
+    site = host.site
+    firewall = site.hosts[Part.FIREWALL].addresses
+    match host.part:
+        case Part.ROUTER:
+            first["rate_kbps"] = site.line_kbps
+            first["routes"] = _routes_over_lgwan(fleet, site)
+            second["routes"] = [_route(site.addresses.block, firewall["edge0"])]
+        case Part.FIREWALL:
+            first["gateway"] = dotted(site.hosts[Part.ROUTER].addresses["edge0"])
+        case Part.REGISTER | Part.IMMIGRATION:
+            if core_reaches_lan(fleet, host):
+                first["routes"] = [_route(site.addresses.lan, firewall["core0"])]
+        case Part.MIRROR if fleet.settings.outside:
+            # its way out is the other one: only what lies in LGWAN goes by the firewall
+            first["routes"] = [_route(network, firewall["lan0"]) for network in (nets.sites, nets.lgwan)]
+            second["gateway"] = dotted(fleet.settings.outside.gateway)
+        case _:
+            first["gateway"] = dotted(firewall["lan0"])
+    return result
+
+
+def _routes_over_lgwan(fleet: Fleet, site: Site) -> list[dict[str, str]]:
+    """Give the way to all other sites: by LGWAN's gateway where there is one, else by each one's router."""
+    gateway = fleet.settings.lgwan_gateway
+    if gateway is not None:
+        return [_route(fleet.settings.supernets.sites, gateway)]
+    return [_route(other.addresses.block, other.addresses.wan) for other in fleet.sites.values() if other is not site]
+
+
+def _route(network: Network, via: int) -> dict[str, str]:
+    return {"to": str(network), "via": dotted(via)}
