@@ -1,6 +1,7 @@
-"""A ministry with a real root, issuing CA and ledger, made once and copied for each test."""
+"""A ministry with a real root, issuing CA and ledger: made once, copied for each test."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,29 +9,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from renkei.exchange.bindings import TrustAnchor
-from renkei.exchange.certificates import certificate_to_pem, make_key, make_request
+from renkei.exchange.certificates import Authority, certificate_to_pem, make_key, make_request
 from renkei.exchange.parties import Party
-from renkei.ministry.issuance import Applicant
+from renkei.ministry.issuance import Applicant, issue_binding
 from renkei.ministry.issuing import IssuingCA
-from renkei.ministry.ledger import Ledger
+from renkei.ministry.ledger import Issued, Ledger
 from renkei.ministry.root import OfflineRoot
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Ministry:
-    root: OfflineRoot
-    root_pem: Path
-    issuing: IssuingCA
-    state: Path
-
-    def ledger(self) -> Ledger:
-        return Ledger(self.state / "codes.db")
-
-    def anchor(self) -> TrustAnchor:
-        return TrustAnchor(self.root_pem.read_text())
 
 
 @dataclass(frozen=True)
@@ -51,17 +39,32 @@ class Machine:
         return Applicant(self.party, self.terminal, make_request(self.signing, self.party, self.terminal), self.point)
 
 
-def make_machine(party: str = "131041", terminal: str = "T-131041-01") -> Machine:
-    return Machine(Party(party), terminal, make_key(), make_key())
+@dataclass(frozen=True)
+class Ministry:
+    root: OfflineRoot
+    root_pem: Path
+    issuing: IssuingCA
+    state: Path
+    ledger: Ledger
 
+    @property
+    def authority(self) -> Authority:
+        return self.issuing.open(NOW)
 
-@pytest.fixture(name="machine")
-def machine_fixture():
-    return make_machine
+    @property
+    def anchor(self) -> TrustAnchor:
+        return TrustAnchor(self.root_pem.read_text())
+
+    @staticmethod
+    def machine(party: str = "131041", terminal: str = "T-131041-01") -> Machine:
+        return Machine(Party(party), terminal, make_key(), make_key())
+
+    def issue(self, applicant: Applicant, at: datetime = NOW) -> Issued:
+        return self.ledger.write(lambda records: issue_binding(records, applicant, self.authority, at))
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory):
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ministry")
     root = OfflineRoot(folder / "root")
     root.init("test root", NOW)
@@ -72,24 +75,14 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def ministry(template, tmp_path):
+def ministry(template: Path, tmp_path: Path) -> Iterator[Ministry]:
     folder = tmp_path / "ministry"
     shutil.copytree(template, folder)
     root_pem = folder / "root/root.pem"
-    return Ministry(OfflineRoot(folder / "root"), root_pem, IssuingCA(folder / "issuing", root_pem), folder)
+    with Ledger(folder / "codes.db") as ledger:
+        yield Ministry(OfflineRoot(folder / "root"), root_pem, IssuingCA(folder / "issuing", root_pem), folder, ledger)
 
 
 @pytest.fixture
-def ledger(ministry):
-    with ministry.ledger() as ledger:
-        yield ledger
-
-
-@pytest.fixture
-def authority(ministry):
-    return ministry.issuing.open(NOW)
-
-
-@pytest.fixture
-def now():
+def now() -> datetime:
     return NOW

@@ -3,20 +3,23 @@
 import itertools
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
 from renkei.ministry.handover import Handover, Input, Output
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> list[Path]:
     names = ("in", "out-a", "out-b")
     for name in names:
         (tmp_path / name).mkdir()
     return [tmp_path / name for name in names]
 
 
-def _hand_over(folders, tmp_path, at=lambda _moment: None):
+def _hand_over(folders: list[Path], tmp_path: Path, at: Callable[[str], None] = lambda _moment: None) -> None:
     source, first, second = folders
     handover = Handover(tmp_path / "handover.db", at=at)
     handover.recover([first, second])
@@ -26,17 +29,17 @@ def _hand_over(folders, tmp_path, at=lambda _moment: None):
     handover.close()
 
 
-def _visible(folder):
+def _visible(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
-def _killed(folders, tmp_path, moment):
+def _killed(folders: list[Path], tmp_path: Path, moment: int) -> bool:
     """Hand over in a process of its own that is killed at the given moment; true when it got that far."""
     child = os.fork()
     if child == 0:
         counter = itertools.count()
 
-        def at(_name):
+        def at(_name: str) -> None:
             if next(counter) == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -47,11 +50,13 @@ def _killed(folders, tmp_path, moment):
 
 
 @pytest.mark.parametrize("taken_at_once", [False, True], ids=["left", "taken"])
-def test_a_kill_between_any_two_steps_neither_loses_nor_doubles_a_file(folders, tmp_path, taken_at_once):
+def test_a_kill_between_any_two_steps_neither_loses_nor_doubles_a_file(
+    folders: list[Path], tmp_path: Path, *, taken_at_once: bool
+) -> None:
     source, first, second = folders
-    got = {first: [], second: []}
+    got: dict[Path, list[bytes]] = {first: [], second: []}
 
-    def take():
+    def take() -> None:
         for folder in (first, second):
             got[folder] += _visible(folder)
             for path in folder.iterdir():
@@ -74,7 +79,7 @@ def test_a_kill_between_any_two_steps_neither_loses_nor_doubles_a_file(folders, 
     assert moments == 6  # staged, recorded, 2 × renamed, removed, closed: all were tried
 
 
-def test_batches_sort_in_the_order_in_which_they_were_handed_over(folders, tmp_path):
+def test_batches_sort_in_the_order_in_which_they_were_handed_over(folders: list[Path], tmp_path: Path) -> None:
     source, first, _ = folders
     for number in range(12):
         (source / f"{99 - number}.csv").write_bytes(b"x")
@@ -83,7 +88,7 @@ def test_batches_sort_in_the_order_in_which_they_were_handed_over(folders, tmp_p
     assert names == [f"{number:010d}-x.csv" for number in range(1, 13)]
 
 
-def test_a_file_that_came_before_is_known_by_name_and_content(folders, tmp_path):
+def test_a_file_that_came_before_is_known_by_name_and_content(folders: list[Path], tmp_path: Path) -> None:
     handover = Handover(tmp_path / "handover.db")
     (folders[0] / "1.csv").write_bytes(b"x")
     item = Input.of(folders[0] / "1.csv", "1.csv", b"x")
@@ -94,7 +99,7 @@ def test_a_file_that_came_before_is_known_by_name_and_content(folders, tmp_path)
     handover.close()
 
 
-def test_what_can_not_be_finished_now_is_finished_later(folders, tmp_path):
+def test_what_can_not_be_finished_now_is_finished_later(folders: list[Path], tmp_path: Path) -> None:
     source, first, second = folders
     (source / "1.csv").write_bytes(b"both")
     handover = Handover(tmp_path / "handover.db")

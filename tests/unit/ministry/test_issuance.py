@@ -1,9 +1,11 @@
 """Certificates and bindings: the same request gets the same, another the next generation."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
+
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import CertificateError, Chain, certificate_from_pem, make_key, make_server_request
 from renkei.exchange.clock import parse_time
@@ -12,81 +14,87 @@ from renkei.exchange.payloads import Revocation
 from renkei.ministry.issuance import Applicant, issue_binding, issue_gateway, revoke
 
 
-def test_an_issued_entry_is_believed_by_who_knows_only_the_root(ministry, ledger, authority, machine, now):
-    applicant = machine().applicant()
-    issued = ledger.write(lambda records: issue_binding(records, applicant, authority, now))
-    verified = ministry.anchor().verify_entry(DirectoryEntry.from_json(issued.entry), now, Party("131041"))
+def test_an_issued_entry_is_believed_by_who_knows_only_the_root(ministry: Any, now: datetime) -> None:
+    applicant = ministry.machine().applicant()
+    issued = ministry.issue(applicant)
+    verified = ministry.anchor.verify_entry(DirectoryEntry.from_json(issued.entry), now, Party("131041"))
     assert (verified.terminal, verified.generation) == ("T-131041-01", 1)
     assert verified.not_after == now + timedelta(days=398)
 
 
-def test_a_request_made_anew_for_the_same_keys_gets_the_same_entry(ledger, authority, machine, now):
-    asking = machine()
-    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+def test_a_request_made_anew_for_the_same_keys_gets_the_same_entry(ministry: Any, now: datetime) -> None:
+    asking = ministry.machine()
+    first = ministry.issue(asking.applicant())
     later = now + timedelta(days=265)
-    again = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, later))
+    again = ministry.issue(asking.applicant(), later)
     assert again == first
 
 
-def test_two_thirds_of_the_time_later_the_next_generation_is_issued(ledger, authority, machine, now):
-    asking = machine()
-    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+def test_two_thirds_of_the_time_later_the_next_generation_is_issued(ministry: Any, now: datetime) -> None:
+    asking = ministry.machine()
+    first = ministry.issue(asking.applicant())
     due = now + timedelta(days=266)
-    second = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, due))
+    second = ministry.issue(asking.applicant(), due)
     assert (first.generation, second.generation) == (1, 2)
     assert parse_time(second.not_after) == due + timedelta(days=398)
 
 
-def test_generations_count_on_over_a_replaced_terminal(ledger, authority, machine, now):
-    old, new = machine(), machine(terminal="T-131041-02")
+def test_generations_count_on_over_a_replaced_terminal(ministry: Any, now: datetime) -> None:
+    old, new = ministry.machine(), ministry.machine(terminal="T-131041-02")
     for asking in (old, new):
-        last = ledger.write(lambda records, asking=asking: issue_binding(records, asking.applicant(), authority, now))
-    other = ledger.write(
-        lambda records: issue_binding(records, machine("011011", "T-011011-01").applicant(), authority, now)
+        last = ministry.issue(asking.applicant())
+    other = ministry.ledger.write(
+        lambda records: issue_binding(
+            records, ministry.machine("011011", "T-011011-01").applicant(), ministry.authority, now
+        )
     )
     assert last.generation == 2
     assert other.generation == 1
 
 
 def test_a_revoked_machine_with_the_same_keys_gets_a_new_certificate_and_not_the_revoked_one(
-    ledger, authority, machine, now
-):
-    asking = machine()
-    first = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
-    ledger.write(lambda records: revoke(records, first, "test", authority, now))
-    second = ledger.write(lambda records: issue_binding(records, asking.applicant(), authority, now))
+    ministry: Any, now: datetime
+) -> None:
+    asking = ministry.machine()
+    first = ministry.issue(asking.applicant())
+    ministry.ledger.write(lambda records: revoke(records, first, "test", ministry.authority, now))
+    second = ministry.issue(asking.applicant())
     assert second.certificate_sha256 != first.certificate_sha256
 
 
-def test_a_request_for_another_terminal_is_refused_and_leaves_no_trace(ledger, authority, machine, now):
-    asking = machine().applicant()
+def test_a_request_for_another_terminal_is_refused_and_leaves_no_trace(ministry: Any) -> None:
+    asking = ministry.machine().applicant()
     claimed = Applicant(asking.party, "T-131041-99", asking.request, asking.receiving_key)
     with pytest.raises(CertificateError, match="T-131041-99"):
-        ledger.write(lambda records: issue_binding(records, claimed, authority, now))
-    assert ledger.read(lambda records: records.bindings()) == []
+        ministry.issue(claimed)
+    assert ministry.ledger.read(lambda records: records.bindings()) == []
 
 
-def test_a_revocation_is_signed_by_the_issuing_ca_and_stands_on_the_crl(ministry, ledger, authority, machine, now):
-    issued = ledger.write(lambda records: issue_binding(records, machine().applicant(), authority, now))
-    ledger.write(lambda records: revoke(records, issued, "stolen", authority, now))
-    ledger.write(lambda records: revoke(records, issued, "again", authority, now + timedelta(hours=1)))
-    (revoked,) = ledger.read(lambda records: records.revocations(unpushed=True))
-    document = Revocation.open(revoked.envelope, authority.key.public_key())
+def test_a_revocation_is_signed_by_the_issuing_ca_and_stands_on_the_crl(ministry: Any, now: datetime) -> None:
+    issued = ministry.issue(ministry.machine().applicant())
+    ministry.ledger.write(lambda records: revoke(records, issued, "stolen", ministry.authority, now))
+    ministry.ledger.write(
+        lambda records: revoke(records, issued, "again", ministry.authority, now + timedelta(hours=1))
+    )
+    (revoked,) = ministry.ledger.read(lambda records: records.revocations(unpushed=True))
+    document = Revocation.open(revoked.envelope, ministry.authority.key.public_key())
     assert (document.certificate_sha256, document.reason) == (issued.certificate_sha256, "stolen")
     ministry.issuing.write_crl([revoked], now, days=14)
     crl = x509.load_pem_x509_crl(ministry.issuing.crl.read_bytes())
     certificate = certificate_from_pem(DirectoryEntry.from_json(issued.entry).certificate)
-    assert crl.is_signature_valid(authority.key.public_key())
+    assert crl.is_signature_valid(ministry.authority.key.public_key())
     assert crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
     assert crl.next_update_utc == now + timedelta(days=14)
 
 
-def test_a_gateways_certificate_is_the_same_for_the_same_request_and_names(ledger, authority, now):
+def test_a_gateways_certificate_is_the_same_for_the_same_request_and_names(ministry: Any, now: datetime) -> None:
     key = make_key()
 
-    def ask(names, at=now):
+    def ask(names: tuple[list[str], list[str]], at: datetime = now) -> str:
         request = make_server_request(key, "gateway")
-        return ledger.write(lambda records: issue_gateway(records, request, names, authority, at, 398))
+        return ministry.ledger.write(
+            lambda records: issue_gateway(records, request, names, ministry.authority, at, 398)
+        )
 
     chain = ask((["b.example", "a.example"], ["10.64.0.74"]))
     assert ask((["a.example", "b.example"], ["10.64.0.74"])) == chain
@@ -95,12 +103,14 @@ def test_a_gateways_certificate_is_the_same_for_the_same_request_and_names(ledge
     server, issuer = x509.load_pem_x509_certificates(chain.encode())
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["a.example", "b.example"]
-    assert issuer == authority.certificate
+    assert issuer == ministry.authority.certificate
 
 
-def test_a_gateways_certificate_opens_no_door_as_a_client(ministry, ledger, authority, now):
+def test_a_gateways_certificate_opens_no_door_as_a_client(ministry: Any, now: datetime) -> None:
     request = make_server_request(make_key(), "gateway")
-    chain = ledger.write(lambda records: issue_gateway(records, request, (["a.example"], []), authority, now, 398))
+    chain = ministry.ledger.write(
+        lambda records: issue_gateway(records, request, (["a.example"], []), ministry.authority, now, 398)
+    )
     server = x509.load_pem_x509_certificates(chain.encode())[0]
     with pytest.raises(CertificateError):
-        Chain(ministry.root.certificate()).verify(authority.certificate, server, now)
+        Chain(ministry.root.certificate()).verify(ministry.authority.certificate, server, now)

@@ -69,22 +69,21 @@ class Output:
     folder: Path
     name: str
     content: bytes
+    mode: int = 0o640
 
 
 class Handover:
     """The batches of one connector. Only one process at a time may use the same file."""
 
-    def __init__(self, path: Path, *, mode: int = 0o640, at: Callable[[str], None] = lambda _moment: None) -> None:
+    def __init__(self, path: Path, *, at: Callable[[str], None] = lambda _moment: None) -> None:
         """Open or make the batches' file.
 
         Args:
             path: the file; its folder must be there.
-            mode: permission bits of the files that are handed over.
             at: called at each moment between two durable steps, with its name; tests kill there.
 
         """
         self._database = Database(path, MIGRATIONS, readers=1)
-        self._mode = mode
         self._at = at
 
     def close(self) -> None:
@@ -110,7 +109,7 @@ class Handover:
         for output in outputs:
             final = output.folder / f"{number:010d}-{output.name}"
             staged = output.folder / f"{STAGED_PREFIX}{final.name}"
-            stage(staged, output.content, self._mode)
+            stage(staged, output.content, output.mode)
             moves.append((number, str(staged), str(final)))
         sync_directories(output.folder for output in outputs)
         self._at("staged")
