@@ -16,13 +16,13 @@ from renkei.exchange.certificates import (
     MAX_PEM,
     Authority,
     CertificateError,
-    Chain,
     certificate_from_pem,
     certificate_to_pem,
     fingerprint,
     identity_of,
     public_key_of,
 )
+from renkei.exchange.chain import Chain
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Signer
 from renkei.exchange.errors import ExchangeError

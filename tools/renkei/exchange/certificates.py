@@ -3,10 +3,13 @@
 A party's certificate names its holder in a SAN URI, `renkei://PARTY/TERMINAL`. The way from nothing to a certificate:
 
     root = make_root("renkei root", make_key(), at, days=7300)
-    issuing = make_issuing("renkei issuing", make_key(), root, at, days=1825)
+    issuing_key = make_key()
+    request = make_authority_request(issuing_key, "renkei issuing")
+    issuing = Authority(issue_authority(request, root, at, days=1825), issuing_key)
     request = make_request(key, Party("131041"), "T-0001")
     certificate = issue_client(request, Party("131041"), "T-0001", issuing, at)
-    Chain(root.certificate).verify(issuing.certificate, certificate, at)
+
+`chain.Chain` goes the same way back.
 """
 
 from collections.abc import Sequence
@@ -20,9 +23,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from renkei.exchange.clock import format_time, whole_seconds
+from renkei.exchange.clock import whole_seconds
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import InvalidParty, Party, check_terminal
 
@@ -146,15 +148,22 @@ def make_root(name: str, key: ec.EllipticCurvePrivateKey, not_before: datetime, 
     return Authority(builder.sign(key, hashes.SHA256()), key)
 
 
-def make_issuing(
-    name: str, key: ec.EllipticCurvePrivateKey, root: Authority, not_before: datetime, days: int
-) -> Authority:
-    """Make an issuing CA under `root`; it can sign certificates of parties and servers, but no further CA."""
-    builder = _builder(
-        _name(name), root.certificate.subject, key.public_key(), public_key_of(root.certificate), not_before, days
-    )
-    builder = _as_authority(builder, path_length=0)
-    return Authority(builder.sign(root.key, hashes.SHA256()), key)
+def make_authority_request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
+    """Make the request (PEM) that an issuing CA takes to the offline root."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(name))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def issue_authority(request: str, root: Authority, not_before: datetime, days: int) -> x509.Certificate:
+    """Sign an issuing CA's request; it can then issue certificates of parties and servers, but no further CA.
+
+    Raises:
+        CertificateError: the request is malformed or not signed by its own key.
+    """
+    csr = _read_request(request)
+    ca = root.certificate
+    builder = _builder(csr.subject, ca.subject, public_key_of(csr), public_key_of(ca), not_before, days)
+    return _as_authority(builder, path_length=0).sign(root.key, hashes.SHA256())
 
 
 def issue_client(
@@ -204,53 +213,6 @@ def identity_of(certificate: x509.Certificate) -> Identity:
         CertificateError: it doesn't name exactly one `renkei://PARTY/TERMINAL`.
     """
     return _identity(certificate)
-
-
-class Chain:
-    """The way from the root, the one thing known beforehand, over an issuing CA to a party's certificate."""
-
-    def __init__(self, root: x509.Certificate) -> None:
-        """Trust `root` and nothing else."""
-        public_key_of(root)
-        self._builder = PolicyBuilder().store(Store([root])).max_chain_depth(1)
-        self.root = root
-
-    def verify(self, issuing: x509.Certificate, certificate: x509.Certificate, at: datetime) -> Identity:
-        """Return whom `certificate` is for, once root → issuing → certificate holds at the time `at`.
-
-        Raises:
-            CertificateError: not signed along this way, not valid at that time, not for a TLS client, or no identity.
-        """
-        self.verify_issuing(issuing, at)
-        now = whole_seconds(at)
-        verifier = self._builder.time(now.replace(tzinfo=None)).build_client_verifier()
-        try:
-            chain = verifier.verify(certificate, [issuing]).chain
-        except VerificationError as error:
-            raise CertificateError(f"the certificate is not vouched for at {format_time(now)}: {error}") from error
-        if chain[1:] != [issuing, self.root]:
-            raise CertificateError("the certificate was not signed by the issuing CA that came with it")
-        public_key_of(certificate)
-        return _identity(certificate)
-
-    def verify_issuing(self, issuing: x509.Certificate, at: datetime) -> None:
-        """Check that `issuing` is an issuing CA under the root, valid at the time `at`.
-
-        Raises:
-            CertificateError: it isn't.
-        """
-        try:
-            issuing.verify_directly_issued_by(self.root)
-            constraints = issuing.extensions.get_extension_for_class(x509.BasicConstraints).value
-            usage = issuing.extensions.get_extension_for_class(x509.KeyUsage).value
-        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, x509.DuplicateExtension):
-            raise CertificateError("the issuing CA's certificate was not signed by the root") from None
-        if not (constraints.ca and usage.key_cert_sign):
-            raise CertificateError("the certificate given as the issuing CA's is not one of a CA")
-        public_key_of(issuing)
-        for authority in (issuing, self.root):
-            if not authority.not_valid_before_utc <= whole_seconds(at) <= authority.not_valid_after_utc:
-                raise CertificateError(f"a CA certificate on the way is not valid at {format_time(at)}")
 
 
 def _bounded(pem: str) -> bytes:
