@@ -1,0 +1,357 @@
+"""What the hub asks of its store, whatever database is below.
+
+Every method that writes returns after a durable commit and not before; each is one transaction, with its journal entry
+in it. Times are whole seconds since 1970 in UTC, digests lower-case hex SHA-256, envelopes and entries the very bytes
+that came. The store checks what only it can know (sequence, duplicates, missing parts, bounds); signatures and
+entitlement are the hub's business before it calls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+ItemKind = Literal["manifest", "receipt", "void"]
+EnrolmentState = Literal["pending", "approved", "refused"]
+EnrolmentKind = Literal["enrolment", "renewal"]
+
+SignAcceptance = Callable[[int, int], bytes]
+"""(journal index, epoch) → the acceptance envelope; called inside the transaction, so it must be quick and sure."""
+
+
+class StoreRefusal(Exception):
+    """The request doesn't fit what the store holds. Nothing was changed."""
+
+
+class MissingPartsRefusal(StoreRefusal):
+    """A manifest names parts that its sender hasn't stored; `digests` in the manifest's order."""
+
+    def __init__(self, digests: Sequence[str]) -> None:
+        """Keep the digests for the answer."""
+        super().__init__(f"{len(digests)} parts are missing")
+        self.digests = list(digests)
+
+
+class SequenceRefusal(StoreRefusal):
+    """A message or void doesn't continue its stream; `expected` is the number that would."""
+
+    def __init__(self, expected: int, given: int) -> None:
+        """Keep the expected number for the answer."""
+        super().__init__(f"the stream goes on with {expected}, not with {given}")
+        self.expected = expected
+
+
+class ConflictRefusal(StoreRefusal):
+    """The same name with other content."""
+
+
+class ReceiptedRefusal(StoreRefusal):
+    """The recipient has the message already; `receipt` is its signed word for that."""
+
+    def __init__(self, receipt: bytes) -> None:
+        """Keep the receipt for the answer."""
+        super().__init__("the recipient has already receipted this message")
+        self.receipt = receipt
+
+
+class QuotaRefusal(StoreRefusal):
+    """A bound on what one party may leave in the store is reached."""
+
+
+class UnknownRefusal(StoreRefusal):
+    """There is no such message, enrolment or part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as its verified manifest tells it. `parts` are (digest, size in bytes) in order."""
+
+    id: str
+    sender: str
+    recipient: str
+    stream: str
+    sequence: int
+    content_sha256: str
+    manifest: bytes
+    manifest_sha256: str
+    parts: tuple[tuple[str, int], ...]
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """What the store knows of an accepted message; `size` in bytes of its sealed content."""
+
+    id: str
+    sender: str
+    recipient: str
+    stream: str
+    sequence: int
+    content_sha256: str
+    manifest_sha256: str
+    size: int
+    acceptance: bytes
+    receipted: bool
+    voided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A verified receipt for the message `id` of `sender`."""
+
+    id: str
+    sender: str
+    recipient: str
+    envelope: bytes
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A verified void."""
+
+    sender: str
+    recipient: str
+    stream: str
+    sequence: int
+    envelope: bytes
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """One thing that waits for a party, and its signer's directory entry (JSON)."""
+
+    cursor: int
+    kind: ItemKind
+    envelope: bytes
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPage:
+    """Items after a cursor, oldest first; `end` is the newest cursor the party ever got."""
+
+    items: tuple[InboxItem, ...]
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A sender's stream as the hub has it; `unreceipted` are (sequence, id)."""
+
+    next_sequence: int
+    unreceipted: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A verified binding: a line of the allow-list. `entry` is the directory entry (JSON)."""
+
+    fingerprint: str
+    party: str
+    terminal: str
+    generation: int
+    not_before: int
+    not_after: int
+    entry: bytes = field(repr=False)
+    revoked: bool = False
+
+    def live(self, at: int) -> bool:
+        """Whether its holder may speak at the time `at`."""
+        return not self.revoked and self.not_before <= at < self.not_after
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A request in the queue (`request` is JSON), and its answer when there is one."""
+
+    id: str
+    kind: EnrolmentKind
+    endpoint: str
+    terminal: str
+    request: bytes = field(repr=False)
+    address: str = ""
+    state: EnrolmentState = "pending"
+    entry: bytes | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """The journal's tree: RFC 9162 root over `size` entries."""
+
+    epoch: int
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartyCounts:
+    """What one party did; bytes are of sealed content, `held_bytes` what it occupies now, contact 0 = never."""
+
+    party: str
+    sent: int
+    sent_bytes: int
+    received: int
+    received_bytes: int
+    receipts: int
+    held_bytes: int
+    waiting: int
+    last_contact: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The bounds that the store keeps."""
+
+    unreceipted_per_stream: int = 4096
+    pending_enrolments: int = 4000
+    pending_enrolments_per_address: int = 64
+
+
+class HubStore(Protocol):
+    """The contract. Reads see one committed moment."""
+
+    async def epoch(self) -> int:
+        """Return the epoch: it rises when the store is restored from a backup."""
+
+    async def missing_parts(self, sender: str, digests: Sequence[str]) -> list[str]:
+        """Return those digests that the sender hasn't stored, in the given order, each once."""
+
+    async def put_part(self, sender: str, digest: str, content: bytes, quota: int, at: int) -> bool:
+        """Store a part; false when it was there.
+
+        Raises:
+            QuotaRefusal: the sender would hold more than `quota` bytes.
+        """
+
+    async def accept(self, message: Message, sign: SignAcceptance, quota: int, at: int) -> tuple[bytes, bool]:
+        """Accept a message; return its acceptance and whether this is a new one.
+
+        The same manifest again gets the same acceptance. The same id, place and content sealed to another
+        certificate takes the old one's place and gets a new acceptance.
+
+        Raises:
+            ConflictRefusal: the id is taken by another message.
+            SequenceRefusal: it doesn't continue the stream.
+            MissingPartsRefusal: parts are missing or have another size.
+            ReceiptedRefusal: sealed anew, but the recipient has it.
+            QuotaRefusal: the sender holds too much, or too many messages of the stream are unreceipted.
+        """
+
+    async def message(self, sender: str, message_id: str) -> StoredMessage | None:
+        """Return what is known of a message."""
+
+    async def content(self, sender: str, message_id: str) -> list[tuple[str, int]] | None:
+        """Return the parts (digest, size) of a message's content, or None when there is none (any more)."""
+
+    async def part(self, sender: str, digest: str) -> bytes:
+        """Return a part.
+
+        Raises:
+            UnknownRefusal: it isn't there (any more).
+        """
+
+    async def receipt(self, receipt: Receipt, at: int) -> bool:
+        """Take a receipt, put it into the sender's inbox, drop the content; false when there was one already.
+
+        Raises:
+            UnknownRefusal: no such message.
+        """
+
+    async def void(self, void: Void, at: int) -> bool:
+        """Take a void, put it into the recipient's inbox, drop the content if any; false for a repeat.
+
+        Raises:
+            SequenceRefusal: beyond the next number of the stream.
+            ReceiptedRefusal: the recipient has that message.
+        """
+
+    async def stream(self, sender: str, recipient: str, stream: str) -> StreamState:
+        """Return how far a stream is."""
+
+    async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
+        """Return up to `limit` items after a cursor, fewer if they exceed `max_bytes` (but at least one)."""
+
+    async def binding(self, fingerprint: str) -> Binding | None:
+        """Return a binding, live or not."""
+
+    async def bindings(self, party: str, at: int) -> list[Binding]:
+        """Return the party's live bindings, newest generation first."""
+
+    async def add_binding(self, binding: Binding, by: str, at: int) -> bool:
+        """Add a binding; false when it was there.
+
+        Raises:
+            ConflictRefusal: another binding for the same certificate is there.
+        """
+
+    async def revoke(self, fingerprint: str, envelope: bytes, by: str, at: int) -> bool:
+        """Revoke a certificate, known or not yet known; false when it was revoked."""
+
+    async def enqueue(self, enrolment: Enrolment, at: int) -> bool:
+        """Queue a request; false when it was there.
+
+        Raises:
+            QuotaRefusal: too many wait, in all or from that address.
+        """
+
+    async def enrolment(self, enrolment_id: str, kind: EnrolmentKind) -> Enrolment | None:
+        """Return a request."""
+
+    async def enrolments(self, state: EnrolmentState, limit: int) -> list[Enrolment]:
+        """Return requests in a state, oldest first."""
+
+    async def approve(self, enrolment_id: str, binding: Binding, by: str, at: int) -> bool:
+        """Answer a request by a binding, which becomes live with it; false for a repeat.
+
+        Raises:
+            UnknownRefusal: no such request.
+            ConflictRefusal: it was answered otherwise.
+        """
+
+    async def refuse(self, enrolment_id: str, reason: str, by: str, at: int) -> bool:
+        """Answer a request by a refusal; false for a repeat.
+
+        Raises:
+            UnknownRefusal: no such request.
+            ConflictRefusal: it was answered otherwise.
+        """
+
+    async def tree(self) -> TreeState:
+        """Return the journal's tree of now."""
+
+    async def journal_entries(self, first: int, last: int) -> list[bytes]:
+        """Return entries `first` to `last`, both included, as far as there are (canonical JSON, the tree's leaves)."""
+
+    async def inclusion_proof(self, index: int, size: int) -> list[str]:
+        """Return the RFC 9162 audit path of an entry in the tree of `size`.
+
+        Raises:
+            UnknownRefusal: not 0 ≤ index < size ≤ the tree's size.
+        """
+
+    async def consistency_proof(self, first: int, second: int) -> list[str]:
+        """Return the RFC 9162 proof between two sizes.
+
+        Raises:
+            UnknownRefusal: not 0 < first ≤ second ≤ the tree's size.
+        """
+
+    async def expire(self, parts_before: int, enrolments_before: int) -> int:
+        """Delete some parts that no message took up and enrolments older than the given times; return how many.
+
+        One call deletes a bounded number, so that it never keeps others waiting: call until it returns 0.
+        """
+
+    async def touch(self, contacts: Mapping[str, int]) -> None:
+        """Note when parties were last heard of."""
+
+    async def prove_writable(self, at: int) -> None:
+        """Commit something small; raises what a write would raise now."""
+
+    async def counts(self) -> list[PartyCounts]:
+        """Return what each party did, by party."""
+
+    async def expiring(self, at: int, before: int) -> tuple[int, int]:
+        """Return how many bindings are live at `at`, and how many of them end before `before`."""

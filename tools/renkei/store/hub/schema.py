@@ -1,0 +1,139 @@
+"""The hub's tables.
+
+`parties` carries counters that would else be sums over all of history; `renkei-hub check-store` recomputes them.
+Parts belong to the sender that put them: no party can learn or use what another has stored.
+"""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE hub (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        epoch INTEGER NOT NULL,
+        proven_writable_at INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO hub VALUES (1, 1, 0);
+
+    CREATE TABLE parties (
+        party TEXT PRIMARY KEY,
+        cursor INTEGER NOT NULL DEFAULT 0,
+        sent INTEGER NOT NULL DEFAULT 0,
+        sent_bytes INTEGER NOT NULL DEFAULT 0,
+        received INTEGER NOT NULL DEFAULT 0,
+        received_bytes INTEGER NOT NULL DEFAULT 0,
+        receipts INTEGER NOT NULL DEFAULT 0,
+        held_bytes INTEGER NOT NULL DEFAULT 0 CHECK (held_bytes >= 0),
+        last_contact INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE bindings (
+        fingerprint TEXT PRIMARY KEY,
+        party TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        not_before INTEGER NOT NULL,
+        not_after INTEGER NOT NULL,
+        entry BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX bindings_of_party ON bindings (party, generation);
+
+    CREATE TABLE revocations (
+        fingerprint TEXT PRIMARY KEY,
+        envelope BLOB NOT NULL,
+        revoked_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE enrolments (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('enrolment', 'renewal')),
+        endpoint TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        request BLOB NOT NULL,
+        address TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'refused')),
+        entry BLOB,
+        reason TEXT NOT NULL,
+        queued_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX enrolments_by_state ON enrolments (state, queued_at, address);
+
+    CREATE TABLE parts (
+        part INTEGER PRIMARY KEY,
+        sender TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        stored_at INTEGER NOT NULL,
+        uses INTEGER NOT NULL DEFAULT 0 CHECK (uses >= 0),
+        content BLOB NOT NULL,
+        UNIQUE (sender, sha256)
+    ) STRICT;
+    CREATE INDEX unused_parts ON parts (stored_at) WHERE uses = 0;
+
+    CREATE TABLE streams (
+        stream INTEGER PRIMARY KEY,
+        sender TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        name TEXT NOT NULL,
+        next_sequence INTEGER NOT NULL DEFAULT 1,
+        unreceipted INTEGER NOT NULL DEFAULT 0 CHECK (unreceipted >= 0),
+        UNIQUE (sender, recipient, name)
+    ) STRICT;
+    CREATE INDEX streams_to_recipient ON streams (recipient);
+
+    CREATE TABLE messages (
+        message INTEGER PRIMARY KEY,
+        sender TEXT NOT NULL,
+        id TEXT NOT NULL,
+        stream INTEGER NOT NULL REFERENCES streams,
+        sequence INTEGER NOT NULL,
+        content_sha256 TEXT NOT NULL,
+        manifest BLOB NOT NULL,
+        manifest_sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        acceptance BLOB NOT NULL,
+        receipt BLOB,
+        voided INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (sender, id),
+        UNIQUE (stream, sequence)
+    ) STRICT;
+    CREATE INDEX unreceipted_messages ON messages (stream, sequence) WHERE receipt IS NULL AND voided = 0;
+
+    CREATE TABLE message_parts (
+        message INTEGER NOT NULL REFERENCES messages,
+        ordinal INTEGER NOT NULL,
+        part INTEGER NOT NULL REFERENCES parts,
+        PRIMARY KEY (message, ordinal)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX messages_of_part ON message_parts (part);
+
+    CREATE TABLE voids (
+        stream INTEGER NOT NULL REFERENCES streams,
+        sequence INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        PRIMARY KEY (stream, sequence)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE inbox (
+        item INTEGER PRIMARY KEY,
+        party TEXT NOT NULL,
+        cursor INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('manifest', 'receipt', 'void')),
+        message INTEGER REFERENCES messages,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings,
+        UNIQUE (party, cursor)
+    ) STRICT;
+    CREATE INDEX inbox_of_message ON inbox (message);
+
+    CREATE TABLE journal (
+        position INTEGER PRIMARY KEY,
+        entry BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE tree_nodes (
+        level INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (level, position)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
