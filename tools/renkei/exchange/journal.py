@@ -22,7 +22,7 @@ ReadNode = Callable[[int, int], bytes]
 """Returns the stored hash at (level, index)."""
 
 
-class JournalError(ExchangeError):
+class ProofError(ExchangeError):
     """A proof that doesn't prove what is claimed: the log was changed, or the proof is for something else."""
 
 
@@ -45,7 +45,7 @@ class MerkleTree:
     def __post_init__(self) -> None:
         """Refuse a state that no tree has."""
         if self.size < 0 or len(self.peaks) != self.size.bit_count():
-            raise JournalError(f"a tree of {self.size} entries has {max(self.size, 0).bit_count()} peaks")
+            raise ProofError(f"a tree of {self.size} entries has {max(self.size, 0).bit_count()} peaks")
 
     def append(self, entry: bytes) -> tuple["MerkleTree", tuple[Node, ...]]:
         """Return the tree with one more entry, and the nodes that came into being: the leaf first."""
@@ -88,10 +88,10 @@ def inclusion_proof(index: int, size: int, read_node: ReadNode) -> list[bytes]:
     """Return the proof that entry `index` is in the tree of `size` entries (RFC 9162, 2.1.3.1).
 
     Raises:
-        JournalError: there is no such entry.
+        ProofError: there is no such entry.
     """
     if not 0 <= index < size:
-        raise JournalError(f"a tree of {size} entries has no entry {index}")
+        raise ProofError(f"a tree of {size} entries has no entry {index}")
     begin, end = 0, size
     proof: list[bytes] = []
     while end - begin > 1:
@@ -109,10 +109,10 @@ def consistency_proof(first: int, second: int, read_node: ReadNode) -> list[byte
     """Return the proof that the tree of `second` entries continues that of `first` (RFC 9162, 2.1.4.1).
 
     Raises:
-        JournalError: not 0 < first ≤ second.
+        ProofError: not 0 < first ≤ second.
     """
     if not 0 < first <= second:
-        raise JournalError(f"no proof leads from a tree of {first} to one of {second} entries")
+        raise ProofError(f"no proof leads from a tree of {first} to one of {second} entries")
     begin, end, whole = 0, second, True
     proof: list[bytes] = []
     while first != end:
@@ -132,9 +132,9 @@ def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes]
     """Check that `entry` is the `index`-th (from 0) of the tree with this size and root.
 
     Raises:
-        JournalError: it isn't.
+        ProofError: it isn't.
     """
-    refusal = JournalError(f"the journal of {size} entries doesn't hold this as entry {index}")
+    refusal = ProofError(f"the journal of {size} entries doesn't hold this as entry {index}")
     if not 0 <= index < size <= MAX_SIZE:
         raise refusal
     rest = iter(proof)
@@ -152,9 +152,9 @@ def verify_consistency(first: int, first_root: bytes, second: int, second_root: 
     A tree of no entries is continued by every tree, without a proof.
 
     Raises:
-        JournalError: it changes something, or shrinks.
+        ProofError: it changes something, or shrinks.
     """
-    refusal = JournalError(f"the journal of {second} entries doesn't continue that of {first}: something was changed")
+    refusal = ProofError(f"the journal of {second} entries doesn't continue that of {first}: something was changed")
     if not 0 <= first <= second <= MAX_SIZE:
         raise refusal
     rest = iter(proof)
