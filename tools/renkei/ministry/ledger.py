@@ -262,10 +262,11 @@ class Records:
     # answers
 
     def answer(self, request_sha256: str) -> Answer | None:
-        """Return the decision on a request, if there is one."""
+        """Return the decision on a request, if there is one; an approval lasts until its certificate is revoked."""
         for state, entry, reason in self._execute(
             "select a.state, b.entry, a.reason from answers a left join bindings b using (certificate_sha256)"
-            " where a.request_sha256 = ?",
+            " where a.request_sha256 = ? and (a.certificate_sha256 is null or a.certificate_sha256 not in"
+            " (select certificate_sha256 from revocations))",
             (request_sha256,),
         ):
             return Answer(str(state), entry, reason)
@@ -274,16 +275,21 @@ class Records:
     def approve(self, request_sha256: str, certificate_sha256: str, now: str) -> None:
         """Record that a request was approved with this certificate."""
         self._execute(
-            "insert into answers (request_sha256, state, certificate_sha256, decided_at) values (?, 'approved', ?, ?)",
+            "insert or replace into answers (request_sha256, state, certificate_sha256, decided_at)"
+            " values (?, 'approved', ?, ?)",
             (request_sha256, certificate_sha256, now),
         )
 
     def refuse(self, request_sha256: str, reason: str, now: str) -> None:
         """Record that a request was refused."""
         self._execute(
-            "insert into answers (request_sha256, state, reason, decided_at) values (?, 'refused', ?, ?)",
+            "insert or replace into answers (request_sha256, state, reason, decided_at) values (?, 'refused', ?, ?)",
             (request_sha256, reason, now),
         )
+
+    def forget_refusals(self, before: str) -> None:
+        """Delete refusals decided before a time: strangers can cause any number of them."""
+        self._execute("delete from answers where state = 'refused' and decided_at < ?", (before,))
 
     def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return list(self._connection.execute(statement, values))

@@ -46,6 +46,7 @@ class AuthoritySettings(_Table):
     """The registration authority: its state, its trust anchor, its snapshot of the inventory, its terms."""
 
     state: Path = Path("/var/lib/renkei-authority")
+    terminal: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "linkage"
     root: Path = Path("/etc/renkei/pki/root.pem")
     terminals: Path = Path("/etc/renkei/terminals.json")
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 5

@@ -1,0 +1,233 @@
+"""The registration authority as a service: asks the hub who wants to enrol, and tells it who may speak.
+
+It needs the hub for nothing but carrying: what it decided is durable before the hub hears of it, and what the hub
+hasn't confirmed is told again at the next step.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from renkei.client.answers import QueuedEnrolment
+from renkei.client.connection import Connection, Credentials, Timeouts
+from renkei.client.errors import HubError, HubRefused, NotAllowed
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.certificates import certificate_from_pem, fingerprint
+from renkei.exchange.clock import format_time
+from renkei.ministry.issuance import issue_binding
+from renkei.ministry.issuing import IssuingCA, IssuingError
+from renkei.ministry.ledger import Ledger
+from renkei.ministry.own import Identity, OwnKeys
+from renkei.ministry.registrar import Registrar
+from renkei.ministry.root import is_due
+from renkei.ministry.service import ALARM, Backoff, Stop, notify
+from renkei.ministry.settings import HubSettings, Settings, SettingsError, load_terminals
+from renkei.store.sqlite import StoreError
+
+log = logging.getLogger("renkei.authority")
+
+_LONGEST_WAIT = 300.0
+_HOUSEKEEPING = timedelta(days=1)
+_REFUSALS_KEPT = timedelta(days=30)
+
+Connect = Callable[[Identity], HubClient]
+
+
+def connect_by(hub: HubSettings, root: Path) -> Connect:
+    """Return what opens the line to the hub with the authority's certificate."""
+
+    def connect(identity: Identity) -> HubClient:
+        credentials = Credentials(identity.chain, identity.key)
+        return HubClient(Connection.to_gateway(hub.url, root, credentials, Timeouts(packet=hub.timeout_seconds)))
+
+    return connect
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the authority works with: folder, issuing CA, ledger, own keys. `open_office` opens one."""
+
+    settings: Settings
+    issuing: IssuingCA
+    ledger: Ledger
+    own: OwnKeys
+
+    @property
+    def registrar(self) -> Registrar:
+        """What decides."""
+        settings = self.settings.authority
+        return Registrar(
+            self.ledger, self.issuing.open, lambda: load_terminals(settings.terminals), settings.certificate_days
+        )
+
+    def identity(self, at: datetime) -> Identity:
+        """Return the authority's own keys in use; makes and certifies them where they are missing or due.
+
+        A next generation is used once the hub has confirmed its binding: until then the hub knows the last one only.
+
+        Raises:
+            IssuingError: the issuing CA isn't ready.
+
+        """
+        current = self.own.current()
+        if current and not is_due(certificate_from_pem(current.entry.certificate), at):
+            return current
+        applicant, issuing = self.own.prepare(), self.issuing.open(at)
+        days = self.settings.authority.certificate_days
+        issued = self.ledger.write(lambda records: issue_binding(records, applicant, issuing, at, days))
+        waiting = self.ledger.read(lambda records: records.unpushed_entries())
+        if current and issued.certificate_sha256 in {digest for digest, _ in waiting}:
+            return current
+        log.info("the authority uses generation %d of its keys", issued.generation)
+        return self.own.adopt(issued)
+
+    def write_crl(self, at: datetime) -> None:
+        """Sign the list of revoked certificates that haven't expired by themselves."""
+        revoked = self.ledger.read(lambda records: records.revocations(unexpired_at=format_time(at)))
+        self.issuing.write_crl(revoked, at, self.settings.authority.crl_days)
+
+
+@contextmanager
+def open_office(settings: Settings) -> Iterator[Office]:
+    """Open the authority's state.
+
+    Raises:
+        StoreError: the ledger can't be opened.
+    """
+    authority = settings.authority
+    with Ledger(authority.state / "codes.db") as ledger:
+        yield Office(
+            settings,
+            IssuingCA(authority.state / "issuing", authority.root),
+            ledger,
+            OwnKeys(authority.state / "keys", authority.terminal),
+        )
+
+
+class AuthorityService:
+    """The loop: answer who waits, push what the hub hasn't got, keep keys and lists fresh."""
+
+    def __init__(
+        self, office: Office, connect: Connect, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Serve an office over lines that `connect` opens."""
+        self._office = office
+        self._connect = connect
+        self._clock = clock
+        self._line: tuple[Identity, HubClient] | None = None
+        self._open = ExitStack()
+        self._kept: datetime | None = None
+        self._trouble = ""
+        self._told: set[str] = set()
+
+    def run(self, stop: Stop) -> None:
+        """Serve until asked to stop; whatever fails is tried again, at growing intervals."""
+        poll = self._office.settings.authority.poll_seconds
+        backoff = Backoff(poll, _LONGEST_WAIT)
+        notify("READY=1")
+        while not stop.asked:
+            try:
+                self.step()
+            except HubError as error:
+                self._stumble(logging.WARNING, str(error))
+                stop.wait(backoff.failed())
+            except (IssuingError, SettingsError, StoreError, OSError) as error:
+                self._stumble(ALARM, str(error))
+                stop.wait(backoff.failed())
+            else:
+                if self._trouble:
+                    log.info("the hub is served again")
+                self._trouble = ""
+                backoff.succeeded()
+                stop.wait(poll)
+        self._open.close()
+
+    def step(self) -> int:
+        """Do all that there is to do now; return how many requests were answered.
+
+        Raises:
+            HubError: the hub can't be reached, or doesn't know the authority.
+            IssuingError, SettingsError, StoreError: the authority isn't ready.
+
+        """
+        at = self._clock()
+        self._keep_house(at)
+        line = self._dial(at)
+        self.push(line)
+        answered = [self._answer(line, queued) for queued in line.enrolments()]
+        return sum(answered)
+
+    def push(self, line: HubClient) -> None:
+        """Tell the hub the bindings and revocations that it hasn't confirmed."""
+        ledger = self._office.ledger
+        for digest, entry in ledger.read(lambda records: records.unpushed_entries()):
+            with self._one("binding", digest):
+                line.put_binding(DirectoryEntry.from_json(entry))
+                self._confirmed(digest)
+        for revoked in ledger.read(lambda records: records.revocations(unpushed=True)):
+            with self._one("revocation", revoked.certificate_sha256):
+                line.put_revocation(revoked.envelope)
+                self._confirmed_revocation(revoked.certificate_sha256)
+
+    def _confirmed(self, digest: str) -> None:
+        now = format_time(self._clock())
+        self._office.ledger.write(lambda records: records.binding_pushed(digest, now))
+
+    def _confirmed_revocation(self, digest: str) -> None:
+        now = format_time(self._clock())
+        self._office.ledger.write(lambda records: records.revocation_pushed(digest, now))
+
+    def _answer(self, line: HubClient, queued: QueuedEnrolment) -> bool:
+        at = self._clock()
+        answer = self._office.registrar.decide(queued.request, renewal=queued.kind == "renewal", at=at)
+        with self._one(queued.kind, queued.id):
+            if answer.entry is None:
+                line.refuse(queued.id, answer.reason or "refused")
+                return True
+            entry = DirectoryEntry.from_json(answer.entry)
+            line.approve(queued.id, entry)
+            self._confirmed(fingerprint(certificate_from_pem(entry.certificate)))
+            return True
+        return False
+
+    def _dial(self, at: datetime) -> HubClient:
+        identity = self._office.identity(at)
+        if self._line is None or identity != self._line[0]:
+            self._open.close()
+            self._line = identity, self._open.enter_context(self._connect(identity))
+        return self._line[1]
+
+    def _stumble(self, level: int, text: str) -> None:
+        """Say what holds the authority up, once, and begin with a new line the next time."""
+        self._open.close()
+        self._line = None
+        if text != self._trouble:
+            self._trouble = text
+            log.log(level, "%s", text)
+
+    def _keep_house(self, at: datetime) -> None:
+        if self._kept and at - self._kept < _HOUSEKEEPING:
+            return
+        if self._office.issuing.due(at):
+            log.log(ALARM, "two thirds of the issuing CA's time are over; have the root sign it anew")
+        before = format_time(at - _REFUSALS_KEPT)
+        self._office.ledger.write(lambda records: records.forget_refusals(before))
+        self._office.write_crl(at)
+        self._kept = at
+
+    @contextmanager
+    def _one(self, what: str, name: str) -> Iterator[None]:
+        """Let one thing that the hub refuses not hold up the others."""
+        try:
+            yield
+        except NotAllowed:
+            raise  # the authority itself isn't known: nothing else will pass either
+        except HubRefused as error:
+            text = f"{what} {name[:16]}: {error}"
+            if text not in self._told:
+                self._told.add(text)
+                log.log(ALARM, "%s", text)
