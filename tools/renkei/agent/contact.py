@@ -1,0 +1,83 @@
+"""The beginning of every exchange: is this the hub, has it an unbroken journal, is it the one that we know?"""
+
+from dataclasses import dataclass
+
+from renkei.agent.home import Home, log, now, stamp
+from renkei.client.answers import HubState
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import BindingError, VerifiedParty
+from renkei.exchange.documents import DocumentError
+from renkei.exchange.journal import ProofError, verify_consistency
+from renkei.exchange.parties import HUB
+from renkei.exchange.payloads import TreeHead
+from renkei.store.spool import SeenTreeHead
+
+
+class HubNotGenuine(Exception):
+    """What answers in the hub's place can't prove to be the hub, or contradicts what it signed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A hub that proved to be the hub, and its epoch."""
+
+    client: HubClient
+    hub: VerifiedParty
+    epoch: int
+
+
+def establish(home: Home, client: HubClient) -> Contact:
+    """Ask the hub who it is, verify the answer, and note a new epoch.
+
+    Raises:
+        HubNotGenuine: the entry, the tree head or the consistency proof doesn't hold; alarmed too.
+        HubError: the request failed.
+    """
+    state = client.state()
+    try:
+        hub = home.anchor.verify_entry(state.entry, now(), HUB)
+        head = TreeHead.open(state.tree_head, hub.signing_public_key)
+        if head.epoch != state.epoch:
+            raise HubNotGenuine(f"the hub says epoch {state.epoch}, its tree head {head.epoch}")
+        _follow_journal(home, client, head, state)
+    except (BindingError, DocumentError, HubNotGenuine) as error:
+        home.alarm("hub", "identity", str(error))
+        raise HubNotGenuine(str(error)) from error
+    home.spool.settle("hub", "identity")
+    _follow_epoch(home, head.epoch)
+    home.spool.note(hub_seen_at=stamp())
+    return Contact(client, hub, head.epoch)
+
+
+def _follow_epoch(home: Home, epoch: int) -> None:
+    known = home.spool.epoch
+    if epoch == known:
+        return
+    if epoch < known:
+        text = f"the hub went back from epoch {known} to {epoch}; it may have been restored without a new epoch"
+        home.alarm("hub", "identity", text)
+        raise HubNotGenuine(text)
+    if known:
+        log.warning("the hub was restored (epoch %d): everything without a receipt is offered again", epoch)
+    home.spool.enter_epoch(epoch)
+
+
+def _follow_journal(home: Home, client: HubClient, head: TreeHead, state: HubState) -> None:
+    """The journal only grows: the new head must contain the one seen before."""
+    seen = home.spool.tree_head(head.epoch)
+    if seen is not None and seen.size == head.size:
+        if seen.root != head.root:
+            raise HubNotGenuine(
+                f"the hub signed two journals of size {head.size}: {seen.root[:16]}…, {head.root[:16]}…"
+            )
+        return
+    if seen is not None and seen.size > head.size:
+        raise HubNotGenuine(f"the hub's journal shrank from {seen.size} to {head.size} entries in one epoch")
+    if seen is not None and seen.size > 0:
+        proof = client.consistency_proof(seen.size, head.size)
+        try:
+            path = [bytes.fromhex(digest) for digest in proof]
+            verify_consistency(seen.size, bytes.fromhex(seen.root), head.size, bytes.fromhex(head.root), path)
+        except ProofError as error:
+            raise HubNotGenuine(f"the hub's journal was rewritten after entry {seen.size}: {error}") from error
+    home.spool.note_tree_head(SeenTreeHead(head.epoch, head.size, head.root), state.tree_head)

@@ -1,0 +1,161 @@
+"""One exchange, from the outbox to the last receipt.
+
+contact → intake → parcels sealed anew where needed → sending → inbox → fetching → delivery → receipts
+
+Every step leaves the spool in order: an exchange that breaks off at any point is simply begun again.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from renkei.agent import directory, platform
+from renkei.agent.contact import Contact, establish
+from renkei.agent.delivery import deliver_all
+from renkei.agent.home import Home, log, now, stamp
+from renkei.agent.intake import Watch, take_all
+from renkei.agent.receiving import fetch_all, read_inbox
+from renkei.agent.sending import reseal_all, send_all
+from renkei.client.errors import HubError, NotFound
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import VerifiedParty
+from renkei.exchange.clock import format_time
+from renkei.exchange.parties import Party
+
+KEPT_AFTER_RECEIPT = timedelta(days=30)
+"""How long sealed bytes are held beyond the receipt: as old as a backup may be from which a hub is restored."""
+
+
+class Busy(Exception):
+    """Another process of this agent is exchanging."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one exchange came to; counts of notices, parcels (messages), receipts and sealed bytes."""
+
+    notices_taken: int = 0
+    rows_rejected: int = 0
+    files_waiting: int = 0
+    parcels_sent: int = 0
+    bytes_sent: int = 0
+    parcels_received: int = 0
+    bytes_received: int = 0
+    parcels_delivered: int = 0
+    notices_delivered: int = 0
+    quarantined: int = 0
+    receipts_received: int = 0
+    receipts_sent: int = 0
+    seconds: float = 0.0
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether something waits for a person because of this exchange."""
+        return self.rows_rejected > 0 or self.quarantined > 0
+
+    def to_json(self) -> dict[str, int | float]:
+        """The counts by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        return (
+            f"sent {self.parcels_sent} parcels ({self.bytes_sent} bytes), received {self.parcels_received}, "
+            f"delivered {self.parcels_delivered} with {self.notices_delivered} notices, "
+            f"receipts {self.receipts_sent} out {self.receipts_received} in, {self.seconds:.1f} s"
+        )
+
+
+@contextmanager
+def alone(home: Home, patience: float) -> Iterator[None]:
+    """Keep the agent's other processes from exchanging at the same time.
+
+    Args:
+        patience: seconds to wait for another one to end.
+
+    Raises:
+        Busy: it didn't.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with platform.lock(home.settings.home / "exchange.lock"):
+                yield
+                return
+        except platform.Locked:
+            if time.monotonic() > deadline:
+                raise Busy(f"another exchange of this agent has been going on for {patience:.0f} s") from None
+            time.sleep(0.1)
+
+
+def take_offline(home: Home, watch: Watch) -> Outcome:
+    """What can be done without a line: take the outbox for recipients that are known, deliver what is here."""
+    outcome = Outcome()
+    _intake(home, watch, outcome, None)
+    _deliver(home, outcome)
+    return outcome
+
+
+def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
+    """Exchange with the hub; call it within `alone`.
+
+    Raises:
+        HubError: the hub can't be reached or refuses; what was done so far is kept.
+        HubNotGenuine: what answers is not the hub.
+        NotEnrolled: this machine has no certificate.
+    """
+    outcome, begin = Outcome(), time.monotonic()
+    try:
+        contact = establish(home, client)
+    except HubError:
+        _intake(home, watch, outcome, None)  # sealed and numbered, it waits for the line
+        _deliver(home, outcome)
+        raise
+    _intake(home, watch, outcome, contact)
+    reseal_all(home, contact)
+    sent = send_all(home, contact)
+    outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
+    received = read_inbox(home, contact)
+    outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
+    outcome.bytes_received = fetch_all(home, contact)
+    _deliver(home, outcome)
+    outcome.receipts_sent = _send_receipts(home, contact)
+    home.spool.outgoing.forget(format_time(now() - KEPT_AFTER_RECEIPT))
+    outcome.seconds = time.monotonic() - begin
+    home.spool.note(exchanged_at=stamp(), exchange_seconds=f"{outcome.seconds:.3f}")
+    log.info("%s", outcome)
+    return outcome
+
+
+def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None) -> None:
+    def recipient_of(party: Party) -> VerifiedParty | None:
+        if contact is None:
+            return directory.recall(home, party)
+        return directory.refresh(home, contact.client, party)
+
+    taken = take_all(home, watch, recipient_of)
+    outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected
+    outcome.files_waiting = taken.waiting
+
+
+def _deliver(home: Home, outcome: Outcome) -> None:
+    delivered = deliver_all(home)
+    outcome.parcels_delivered += delivered.parcels
+    outcome.notices_delivered += delivered.notices
+    outcome.quarantined += delivered.quarantined
+
+
+def _send_receipts(home: Home, contact: Contact) -> int:
+    sent = 0
+    while waiting := home.spool.incoming.receipts_to_send():
+        for message in waiting:
+            try:
+                contact.client.put_receipt(message.sender, message.id, message.receipt or b"")
+            except NotFound:
+                pass  # it came by medium and the hub never had it: its receipt goes back by medium
+            else:
+                sent += 1
+            home.spool.incoming.receipt_sent(message, stamp())
+    return sent

@@ -1,0 +1,62 @@
+"""Files that are either whole or not there, whenever the power fails."""
+
+import os
+import re
+from pathlib import Path
+
+from renkei.agent import platform
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Make a new file that only its owner can read, durably.
+
+    Raises:
+        FileExistsError: it is there already.
+    """
+    _write(path, content, os.O_EXCL, 0o600)
+    platform.sync_directory(path.parent)
+
+
+def stage(path: Path, content: bytes) -> None:
+    """Write a file in full and flush it; whatever was there of an earlier try is replaced."""
+    _write(path, content, os.O_TRUNC, 0o660)
+    platform.sync_directory(path.parent)
+
+
+def put(path: Path, content: bytes, staging: Path) -> None:
+    """Let a file appear whole at `path`, by way of the staging folder of the same file system."""
+    staged = staging / f"put-{path.name}"
+    stage(staged, content)
+    move(staged, path)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename durably; a file at `target` is replaced."""
+    source.replace(target)
+    platform.sync_directory(target.parent)
+    if source.parent != target.parent:
+        platform.sync_directory(source.parent)
+
+
+def read_bounded(path: Path, limit: int) -> bytes | None:
+    """A file's bytes, or None when it has more than `limit`."""
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    return None if len(content) > limit else content
+
+
+def safe_name(name: str) -> str:
+    """A name from outside, fit for any file system: what is risky becomes `_`, overlong ones are cut."""
+    cleaned = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", name).strip(". ") or "file"
+    stem, dot, suffix = cleaned.rpartition(".")
+    if not dot:
+        return cleaned[:60]
+    return f"{stem[:60]}.{suffix[:10]}"
+
+
+def _write(path: Path, content: bytes, flag: int, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_CLOEXEC", 0), mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

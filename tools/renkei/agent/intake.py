@@ -1,0 +1,266 @@
+"""From the outbox into the spool: each file is validated, its good rows become parcels, its bad rows wait for a person.
+
+1. A file that has been still for a while is read. Its digest says whether it was taken before.
+2. One transaction records the file, numbers its parcels and keeps them sealed.
+3. Bad rows go to `rejected/` with their reasons, then the file itself goes to `done/`.
+
+A kill after 2 is finished by the next look at the outbox: the file is known and only has to be moved. The same file put
+there again later is turned away: it has been sent.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from uuid import uuid4
+
+from renkei.agent import files
+from renkei.agent.home import Home, log, now, stamp
+from renkei.agent.rejection import Refused, good_lines, reason_text, rejected_rows
+from renkei.agent.settings import Link
+from renkei.domain.layouts import InvalidLayout, Rejection, read_csv
+from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
+from renkei.domain.notices_items import Finding
+from renkei.exchange.bindings import VerifiedParty
+from renkei.exchange.parcels import Dispatch, build_parcel
+from renkei.exchange.parties import MINISTRY, InvalidParty, Party
+from renkei.exchange.payloads import MAX_NOTICES, Mode, Stream
+from renkei.store.outgoing import Draft, Source
+
+FILE_LIMIT = 32 * 1024 * 1024
+"""Bytes of an outbox file at most."""
+
+STREAM: Stream = "notices"
+_UNFINISHED = (".tmp", ".part", ".crdownload")
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one look at the outbox came to; `waiting` counts files that can't go on yet."""
+
+    files: int = 0
+    notices: int = 0
+    rejected: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file of the outbox: where it lies, the folder below the outbox, whom it is for."""
+
+    path: Path
+    folder: str
+    recipient: Party
+
+
+@dataclass(slots=True)
+class Watch:
+    """Remembers files between looks, to tell those that are still being written."""
+
+    stable_seconds: float
+    _seen: dict[Path, tuple[tuple[int, int], float]] = field(default_factory=dict)
+
+    def is_still(self, path: Path) -> bool:
+        """Whether a file hasn't changed for `stable_seconds`, by its own time or by what was seen before."""
+        status = path.stat()
+        state, at = (status.st_size, status.st_mtime_ns), time.monotonic()
+        before, since = self._seen.get(path, (None, at))
+        if before != state:
+            since = at
+        self._seen[path] = (state, since)
+        age = time.time() - status.st_mtime
+        return age >= self.stable_seconds or at - since >= self.stable_seconds
+
+    def forget_gone(self, present: set[Path]) -> None:
+        """Let go of files that have left."""
+        for path in self._seen.keys() - present:
+            del self._seen[path]
+
+
+def candidates(home: Home) -> Iterator[Candidate]:
+    """The files of the outbox in the order of their names, those that can't be for anybody rejected on the way."""
+    outbox = home.settings.outbox
+    if not home.settings.is_ministry:
+        yield from (Candidate(path, "", MINISTRY) for path in _visible(outbox) if path.is_file())
+        return
+    for place in _visible(outbox):
+        try:
+            recipient = Party(place.name)
+        except InvalidParty:
+            recipient = None
+        if place.is_dir() and recipient is not None and recipient.is_endpoint:
+            yield from (Candidate(path, place.name, recipient) for path in _visible(place) if path.is_file())
+        else:
+            home.alarm(
+                "outbox", place.name, f"{place}: put files into a folder named by the recipient's six-digit code"
+            )
+
+
+def take_all(home: Home, watch: Watch, recipient_of: Callable[[Party], VerifiedParty | None]) -> Intake:
+    """Take every file that is still.
+
+    Args:
+        recipient_of: gives the verified terminal to seal to, None when there is none yet: then its files wait.
+    """
+    outcome, present = Intake(), set()
+    settle_moved(home)
+    recipients: dict[Party, VerifiedParty | None] = {}
+    for candidate in candidates(home):
+        present.add(candidate.path)
+        try:
+            if not watch.is_still(candidate.path):
+                outcome.waiting += 1
+                continue
+            if candidate.recipient not in recipients:
+                recipients[candidate.recipient] = recipient_of(candidate.recipient)
+            _take(home, candidate, recipients[candidate.recipient], outcome)
+        except FileNotFoundError:
+            continue  # whoever put it there took it away again
+        except PermissionError as error:
+            outcome.waiting += 1
+            home.alarm("outbox", candidate.path.name, f"{error.filename}: can't be read; check its owner")
+    watch.forget_gone(present)
+    return outcome
+
+
+def settle_moved(home: Home) -> None:
+    """Note files that had left the outbox when a kill kept the agent from noting it."""
+    for source in home.spool.outgoing.unmoved():
+        path = home.settings.outbox / source.folder / source.name
+        content = files.read_bounded(path, FILE_LIMIT) if path.is_file() else None
+        if content is None or hashlib.sha256(content).hexdigest() != source.sha256:
+            home.spool.outgoing.mark_moved(source)
+
+
+def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, outcome: Intake) -> None:
+    if candidate.path.suffix.lower() != ".csv":
+        _refuse(home, candidate, Refused("CSVファイルではありません。UTF-8のCSV(様式1)で保存してください。"))
+        outcome.rejected += 1
+        return
+    content = files.read_bounded(candidate.path, FILE_LIMIT)
+    if content is None:
+        _refuse(home, candidate, Refused(f"ファイルが{FILE_LIMIT}バイトを超えています。分割してください。"))
+        outcome.rejected += 1
+        return
+    sha256 = hashlib.sha256(content).hexdigest()
+    known = home.spool.outgoing.source(sha256, candidate.folder)
+    if known is not None and known[1]:
+        _refuse(
+            home, candidate, Refused(f"同じ内容のファイルを{known[0].taken_at}に受け付け済みです。再送は不要です。")
+        )
+        outcome.rejected += 1
+        return
+    try:
+        notices, rejections = _read(home, candidate, content)
+    except Refused as refused:
+        _refuse(home, candidate, refused)
+        outcome.rejected += 1
+        return
+    if known is None:
+        if recipient is None and notices:
+            outcome.waiting += 1
+            return
+        source = Source(sha256, candidate.folder, candidate.path.name, stamp(), len(notices), len(rejections))
+        home.spool.outgoing.take(source, candidate.recipient, STREAM, list(_builders(home, notices, recipient)))
+        outcome.files += 1
+        outcome.notices += len(notices)
+        outcome.rejected += len(rejections)
+        log.info("%s: %d notices taken, %d rows rejected", source.name, len(notices), len(rejections))
+    else:
+        source = known[0]
+    _move(home, candidate, source, content, rejections)
+
+
+def _read(home: Home, candidate: Candidate, content: bytes) -> tuple[list[Notice], list[Rejection]]:
+    """The good notices and the bad rows; a row about another endpoint than the folder's is bad.
+
+    Raises:
+        Refused: the file as a whole can't be used.
+    """
+    kind: type[Notice] = StatusNotice if home.settings.is_ministry else ResidenceNotice
+    endpoint = candidate.recipient if home.settings.is_ministry else home.party
+    try:
+        read, rejections = read_csv(BytesIO(content), kind)
+    except InvalidLayout as error:
+        raise Refused(f"ファイルを読み取れません。{error}") from error
+    if not read and not rejections:
+        raise Refused("通知が1件もありません。")
+    finding = Finding(
+        "市区町村コード",
+        "endpoint",
+        "様式1",
+        f"市区町村コードは{endpoint}だけです。ほかの市区町村の通知は送信できません。",
+    )
+    notices: list[Notice] = []
+    for line, notice in zip(good_lines(content, rejections), read, strict=True):
+        if notice.municipality == endpoint:
+            notices.append(notice)
+        else:
+            rejections.append(Rejection(line, [finding], {}))
+    return notices, sorted(rejections, key=lambda rejection: rejection.line)
+
+
+def _builders(home: Home, notices: list[Notice], recipient: VerifiedParty | None) -> Iterator[Callable[[int], Draft]]:
+    if recipient is None:
+        return
+    for start in range(0, len(notices), MAX_NOTICES):
+        yield partial(_build, home, notices[start : start + MAX_NOTICES], recipient)
+
+
+def _build(home: Home, notices: list[Notice], recipient: VerifiedParty, sequence: int) -> Draft:
+    mode: Mode = "immediate" if home.settings.link is Link.ONLINE else "daily"
+    dispatch = Dispatch(uuid4(), home.party, STREAM, sequence, mode, now())
+    parcel = build_parcel(notices, dispatch, home.keys().signer, recipient)
+    return Draft(
+        id=str(parcel.manifest.id),
+        manifest=parcel.manifest_envelope,
+        sealed=parcel.sealed,
+        content=parcel.content,
+        content_sha256=parcel.manifest.content_sha256,
+        recipient_certificate_sha256=parcel.manifest.recipient_certificate_sha256,
+        count=parcel.manifest.count,
+    )
+
+
+def _move(home: Home, candidate: Candidate, source: Source, content: bytes, rejections: list[Rejection]) -> None:
+    settings = home.settings
+    if rejections:
+        folder = _folder(settings.rejected, candidate.folder)
+        target = _free_name(folder, candidate.path.name, source.sha256)
+        files.put(target, rejected_rows(content, rejections), settings.staging)
+        reason = reason_text(candidate.path.name, source.taken_at, source.good, rejections)
+        files.put(target.with_name(f"{target.name}.reason.txt"), reason, settings.staging)
+    done = _folder(settings.done, candidate.folder)
+    files.move(candidate.path, _free_name(done, candidate.path.name, source.sha256))
+    home.spool.outgoing.mark_moved(source)
+
+
+def _refuse(home: Home, candidate: Candidate, refused: Refused) -> None:
+    folder = _folder(home.settings.rejected, candidate.folder)
+    target = _free_name(folder, candidate.path.name, uuid4().hex)
+    reason = reason_text(candidate.path.name, stamp(), 0, refused)
+    files.put(target.with_name(f"{target.name}.reason.txt"), reason, home.settings.staging)
+    files.move(candidate.path, target)
+    log.warning("%s: rejected as a whole; the reason lies beside it in rejected/", candidate.path.name)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED and not path.is_symlink()
+    )
+
+
+def _folder(root: Path, name: str) -> Path:
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _free_name(folder: Path, name: str, digest: str) -> Path:
+    path = folder / name
+    return path if not path.exists() else path.with_name(f"{path.stem}.{digest[:8]}{path.suffix}")

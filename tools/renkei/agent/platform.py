@@ -1,0 +1,97 @@
+"""What the operating system does differently, and nothing else: users, locks, durability, the service manager.
+
+Everything outside this module works alike on Linux and Windows.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Locked(Exception):
+    """Another process holds the lock."""
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file until the block ends or the process dies.
+
+    Raises:
+        Locked: somebody else holds it; this never waits.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Locked(str(path)) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def act_as_owner(home: Path) -> None:
+    """As root, become the user who owns `home`, so that no file of the agent ends up as root's.
+
+    Raises:
+        OSError: `home` doesn't exist.
+    """
+    if os.geteuid() != 0:
+        return
+    owner = home.stat()
+    if owner.st_uid == 0:
+        return
+    os.setgroups([owner.st_gid])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    os.environ["HOME"] = str(home)
+
+
+def limit_new_files() -> None:
+    """Files made from here on are for their owner and group only; the group is that of who fills and empties the folders."""
+    os.umask(0o007)
+
+
+def sync_directory(folder: Path) -> None:
+    """Make renames inside a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def notify_service_manager(state: str) -> None:
+    """Tell systemd how the service fares (sd_notify(3)); without systemd this does nothing."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+        manager.sendto(state.encode(), address)
+
+
+class _JournalFormatter(logging.Formatter):
+    """One line a record, with the priority that journald reads from it (sd-daemon(3))."""
+
+    _PRIORITIES = ((logging.CRITICAL, 1), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
+        return f"<{priority}>{' | '.join(super().format(record).splitlines())}"
+
+
+def log_to_service_manager() -> None:
+    """Send the log to where the service manager collects it; on a screen without priorities."""
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(levelname)s %(message)s"
+    handler.setFormatter(logging.Formatter(form) if sys.stderr.isatty() else _JournalFormatter(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for talkative in ("httpx", "httpcore"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -1,0 +1,190 @@
+"""What the hub's inbox holds comes into the spool: documents verified, sealed bytes fetched, continued after a cut."""
+
+import hashlib
+from dataclasses import dataclass
+
+from renkei.agent.contact import Contact
+from renkei.agent.home import Home, log, now, stamp
+from renkei.client.answers import InboxItem, InboxPage
+from renkei.client.errors import BadAnswer, CursorGone, NotFound
+from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
+from renkei.exchange.clock import parse_time
+from renkei.exchange.errors import ExchangeError
+from renkei.exchange.parcels import verify_manifest
+from renkei.exchange.payloads import PART_SIZE, Manifest, Receipt, Void
+from renkei.store.incoming import IncomingMessage, News, State
+from renkei.store.spool import Peer
+
+PAGE = 100
+_PAGES = 10_000
+
+
+class NotBelieved(Exception):
+    """A document doesn't say what it may say; the text names the party and the fault."""
+
+
+@dataclass(slots=True)
+class Received:
+    """What an exchange or a medium brought."""
+
+    parcels: int = 0
+    receipts: int = 0
+    repeated: int = 0
+    bytes: int = 0
+
+
+def read_inbox(home: Home, contact: Contact) -> Received:
+    """Read the inbox from the cursor to its end; what can't be believed is alarmed and passed over."""
+    received = Received()
+    for _ in range(_PAGES):
+        page = _next_page(home, contact)
+        if not page.items:
+            break
+        for item in page.items:
+            _take_item(home, item, received)
+        home.spool.note(cursor=str(page.items[-1].cursor))
+    return received
+
+
+def _next_page(home: Home, contact: Contact) -> InboxPage:
+    try:
+        return contact.client.inbox(home.spool.cursor, PAGE)
+    except CursorGone:
+        log.warning("the hub's inbox is shorter than it was; it is read again from its beginning")
+        home.spool.note(cursor="0")
+        return contact.client.inbox(0, PAGE)
+
+
+def take(home: Home, kind: str, envelope: bytes, entry: DirectoryEntry, received: Received) -> None:
+    """Take one document that came with its signer's directory entry, by line or by medium.
+
+    Raises:
+        NotBelieved: the entry or the signature doesn't hold, or the document isn't this party's business.
+    """
+    try:
+        signer = home.anchor.verify_entry(entry, now())
+        if kind == "manifest":
+            manifest = verify_manifest(envelope, signer, home.party)
+            _take_manifest(home, manifest, envelope, entry, received)
+        elif kind == "receipt":
+            _take_receipt(home, Receipt.open(envelope, signer.signing_public_key), envelope, signer, received)
+        else:
+            _take_void(home, Void.open(envelope, signer.signing_public_key), envelope, signer)
+    except ExchangeError as error:
+        raise NotBelieved(str(error)) from error
+    _remember(home, signer, entry)
+
+
+def fetch_all(home: Home, contact: Contact) -> int:
+    """Fetch the sealed bytes of what was announced, each from where it stands; how many bytes came."""
+    fetched = 0
+    for message in home.spool.incoming.in_state(State.ANNOUNCED):
+        try:
+            fetched += _fetch(home, contact, message)
+        except (NotFound, BadAnswer) as error:
+            home.alarm("content", message.id, str(error))
+    return fetched
+
+
+def finish(home: Home, message: IncomingMessage) -> bool:
+    """Check the bytes of a message against its manifest: fetched when they agree, thrown away when not."""
+    sealed = home.spool.incoming.sealed(message)
+    manifest = Manifest.open(message.manifest, verified_sender(home, message).signing_public_key)
+    if hashlib.sha256(sealed).hexdigest() != manifest.envelope_sha256:
+        home.spool.incoming.drop_pieces(message)
+        text = f"the bytes of message {message.id} of {message.sender} are not those that it signed for; fetched again"
+        home.alarm("content", message.id, text)
+        return False
+    home.spool.incoming.mark(message, State.FETCHED)
+    home.spool.settle("content", message.id)
+    return True
+
+
+def verified_sender(home: Home, message: IncomingMessage) -> VerifiedParty:
+    """The sender of a message, as it was vouched for when its manifest came."""
+    entry = DirectoryEntry.from_json(message.entry)
+    return home.anchor.verify_entry(entry, parse_time(message.announced_at))
+
+
+def _take_item(home: Home, item: InboxItem, received: Received) -> None:
+    try:
+        take(home, item.kind, item.envelope, item.entry, received)
+    except NotBelieved as error:
+        home.alarm("document", f"{item.kind} {item.cursor}", f"the hub handed over a {item.kind} that is none: {error}")
+
+
+def _take_manifest(home: Home, manifest: Manifest, envelope: bytes, entry: DirectoryEntry, received: Received) -> None:
+    message = IncomingMessage(
+        sender=manifest.sender,
+        id=str(manifest.id),
+        stream=manifest.stream,
+        sequence=manifest.sequence,
+        count=manifest.count,
+        manifest=envelope,
+        entry=entry.to_json().decode(),
+        content_sha256=manifest.content_sha256,
+        size=manifest.envelope_size,
+        announced_at=stamp(),
+    )
+    match home.spool.incoming.announce(message):
+        case News.NEW:
+            received.parcels += 1
+        case News.REPEATED:
+            received.repeated += 1
+        case News.CLASH:
+            raise NotBelieved(
+                f"{manifest.sender} offers message {manifest.id} as {manifest.stream} {manifest.sequence}, "
+                "a place or an id that another message has"
+            )
+
+
+def _take_receipt(home: Home, receipt: Receipt, envelope: bytes, signer: VerifiedParty, received: Received) -> None:
+    if receipt.recipient != signer.party or receipt.sender != home.party:
+        raise NotBelieved(
+            f"{signer.party} signed a receipt of {receipt.recipient} for a message of {receipt.sender}, "
+            f"this is {home.party}"
+        )
+    message = home.spool.outgoing.message(str(receipt.id))
+    if message is None:
+        raise NotBelieved(f"{signer.party} signed a receipt for message {receipt.id}, which was never sent from here")
+    promised = (message.recipient, message.stream, message.sequence, message.content_sha256)
+    if (receipt.recipient, receipt.stream, receipt.sequence, receipt.content_sha256) != promised:
+        raise NotBelieved(f"{signer.party} signed a receipt for other content than message {receipt.id} has")
+    if home.spool.outgoing.receipt(message.id, envelope, stamp()):
+        received.receipts += 1
+    else:
+        received.repeated += 1
+
+
+def _take_void(home: Home, void: Void, envelope: bytes, signer: VerifiedParty) -> None:
+    if void.sender != signer.party or void.recipient != home.party:
+        raise NotBelieved(f"{signer.party} voids a message from {void.sender} to {void.recipient}")
+    home.spool.incoming.void(void.sender, void.stream, void.sequence, envelope)
+    log.warning("%s voided %s %d: %s", void.sender, void.stream, void.sequence, void.reason)
+
+
+def _remember(home: Home, signer: VerifiedParty, entry: DirectoryEntry) -> None:
+    known = home.spool.peer(signer.party)
+    if known is None or known.generation < signer.generation:
+        home.spool.pin(Peer(signer.party, signer.generation, signer.fingerprint, entry.to_json().decode(), stamp()))
+
+
+def _fetch(home: Home, contact: Contact, message: IncomingMessage) -> int:
+    start = position = home.spool.incoming.fetched_bytes(message)
+    waiting = bytearray()
+    if position < message.size:
+        try:
+            for piece in contact.client.content(message.sender, message.id, message.size, position):
+                waiting += piece
+                if len(waiting) >= PART_SIZE:
+                    home.spool.incoming.add_piece(message, position, bytes(waiting))
+                    position += len(waiting)
+                    waiting.clear()
+        finally:
+            if waiting:  # also what came before a cut is kept
+                home.spool.incoming.add_piece(message, position, bytes(waiting))
+                position += len(waiting)
+    if position < message.size:
+        raise BadAnswer(f"the hub has {position} of the {message.size} bytes of message {message.id}")
+    finish(home, message)
+    return position - start

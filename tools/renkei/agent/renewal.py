@@ -1,0 +1,56 @@
+"""A new certificate before the old one ends: asked for when two thirds of its life are over, with new keys."""
+
+from datetime import timedelta
+
+from renkei.agent import enrolment
+from renkei.agent.enrolment import EnrolmentRefused
+from renkei.agent.home import Home, log, now
+from renkei.client.errors import HubBusy, HubRefused, HubUnreachable, NotFound
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import BindingError, VerifiedParty
+
+_LATE = timedelta(days=30)
+"""A certificate that ends this soon although renewal was due needs a person."""
+
+
+def tend(home: Home, client: HubClient) -> None:
+    """Ask for a renewal when it is due, or look for the answer; a failure is alarmed and tried again next time."""
+    try:
+        present = home.anchor.verify_entry(home.keys().entry, now(), home.party)
+    except BindingError as error:
+        home.alarm("certificate", home.party, f"{error}; enrol this terminal anew")
+        return
+    if not is_due(present):
+        home.spool.settle("certificate", home.party)
+        return
+    try:
+        _advance(home, client)
+    except (EnrolmentRefused, HubRefused) as error:
+        if not isinstance(error, HubBusy):
+            home.alarm("certificate", home.party, f"renewal: {error}")
+    except HubUnreachable:
+        return
+    if present.not_after - now() < _LATE:
+        home.alarm("certificate", home.party, f"the certificate ends on {present.not_after:%Y-%m-%d} and isn't renewed")
+
+
+def is_due(present: VerifiedParty) -> bool:
+    """Whether two thirds of a binding's life are over."""
+    life = present.not_after - present.not_before
+    return now() >= present.not_before + life * 2 / 3
+
+
+def _advance(home: Home, client: HubClient) -> None:
+    pending = home.keyring.prepare(home.party, home.settings.terminal)
+    renewal_id = enrolment.submission(pending)
+    if renewal_id is None:
+        request = enrolment.fields(home, pending).prove_by_old_key(home.keys().signer)
+        renewal_id = client.renew(request)
+        enrolment.note_submission(pending, renewal_id)
+        log.info("asked for a new certificate")
+    try:
+        answer = client.renewal(renewal_id)
+    except NotFound as error:
+        home.keyring.abandon()
+        raise EnrolmentRefused("the hub doesn't know the request any more; asked again at the next exchange") from error
+    enrolment.decide(home, pending, answer)

@@ -1,0 +1,155 @@
+"""What waits in the spool goes to the hub: in the order of each stream, in parts, until the hub has signed for it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from renkei.agent import directory
+from renkei.agent.contact import Contact
+from renkei.agent.home import Home, log
+from renkei.agent.receiving import NotBelieved, Received, take
+from renkei.client.errors import Conflict, MissingParts, Receipted, WrongSequence
+from renkei.exchange.documents import DocumentError, payload_sha256, peek
+from renkei.exchange.parcels import reseal
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Acceptance, Manifest
+from renkei.store.outgoing import Draft, OutgoingMessage
+
+
+@dataclass(slots=True)
+class Sent:
+    """Parcels that the hub accepted in this exchange, and their sealed bytes."""
+
+    parcels: int = 0
+    notices: int = 0
+    bytes: int = 0
+
+
+class AcceptanceFault(Exception):
+    """The hub's acceptance isn't one of this message."""
+
+
+def send_all(home: Home, contact: Contact) -> Sent:
+    """Offer every stream's messages; a stream that can't go on is alarmed and doesn't hold up the others."""
+    sent = Sent()
+    for recipient, stream in home.spool.outgoing.streams():
+        try:
+            _send_stream(home, contact, recipient, stream, sent)
+        except (Conflict, WrongSequence, AcceptanceFault) as error:
+            home.alarm("stream", f"{recipient}/{stream}", str(error))
+        else:
+            home.spool.settle("stream", f"{recipient}/{stream}")
+    return sent
+
+
+def reseal_all(home: Home, contact: Contact) -> int:
+    """Seal anew what is sealed to a terminal that the recipient no longer has; how many messages."""
+    resealed = 0
+    for name, sealed_to in home.spool.outgoing.recipients_waiting().items():
+        recipient = directory.refresh(home, contact.client, Party(name))
+        if recipient is None or sealed_to == {recipient.fingerprint}:
+            continue
+        live = {
+            home.anchor.verify_entry(entry, recipient.not_before, recipient.party).fingerprint
+            for entry in contact.client.directory(name)
+        }
+        for message in home.spool.outgoing.unreceipted(name):
+            if message.recipient_certificate_sha256 in live or message.content is None:
+                continue
+            parcel = reseal(_manifest(message), message.content, home.keys().signer, recipient)
+            home.spool.outgoing.replace_envelope(
+                Draft(
+                    message.id,
+                    parcel.manifest_envelope,
+                    parcel.sealed,
+                    message.content,
+                    message.content_sha256,
+                    recipient.fingerprint,
+                    message.count,
+                )
+            )
+            resealed += 1
+    if resealed:
+        log.warning("%d parcels were sealed anew for terminals that replaced others", resealed)
+    return resealed
+
+
+def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent: Sent) -> None:
+    asked_back = False
+    while message := home.spool.outgoing.to_offer(recipient, stream, contact.epoch):
+        try:
+            acceptance = _offer(home, contact, message)
+        except Receipted as answer:
+            _take_receipt(home, contact, message, answer)
+            continue
+        except WrongSequence as error:
+            # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.
+            missing = error.expected
+            held = 0 < missing < message.sequence and home.spool.outgoing.held(recipient, stream, missing)
+            if asked_back or not held:
+                raise
+            asked_back = True
+            home.spool.outgoing.offer_from(recipient, stream, missing)
+            continue
+        home.spool.outgoing.accept(message.id, contact.epoch, acceptance)
+        sent.parcels += 1
+        sent.notices += message.count
+        sent.bytes += len(message.sealed or b"")
+
+
+def _take_receipt(home: Home, contact: Contact, message: OutgoingMessage, answer: Receipted) -> None:
+    """The hub has the recipient's receipt where it should have had the message: believe the recipient alone."""
+    for entry in contact.client.directory(message.recipient):
+        try:
+            take(home, "receipt", answer.receipt, entry, Received())
+        except NotBelieved:
+            continue
+        home.spool.outgoing.accept(message.id, contact.epoch, b"")
+        return
+    raise AcceptanceFault(f"the hub says that message {message.id} is receipted, but no receipt of it holds")
+
+
+def _offer(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:
+    parts = _parts(message)
+    wanted: Iterable[str] = parts
+    if len(parts) > 1:
+        wanted = contact.client.missing_parts(list(parts))
+    _put_parts(contact, parts, wanted)
+    try:
+        acceptance = contact.client.put_message(home.party, message.id, message.manifest)
+    except MissingParts as error:
+        _put_parts(contact, parts, error.missing)
+        acceptance = contact.client.put_message(home.party, message.id, message.manifest)
+    _verify(home, contact, message, acceptance)
+    return acceptance
+
+
+def _put_parts(contact: Contact, parts: dict[str, bytes], wanted: Iterable[str]) -> None:
+    for digest in wanted:
+        if digest in parts:
+            contact.client.put_part(parts[digest])
+
+
+def _parts(message: OutgoingMessage) -> dict[str, bytes]:
+    """The sealed bytes cut as the manifest says, by digest, in order."""
+    sealed, start, parts = message.sealed or b"", 0, {}
+    for part in _manifest(message).parts:
+        piece = sealed[start : start + part.size]
+        parts[hashlib.sha256(piece).hexdigest()] = piece
+        start += part.size
+    return parts
+
+
+def _manifest(message: OutgoingMessage) -> Manifest:
+    return Manifest.read(peek(message.manifest).payload)  # our own, from our own spool
+
+
+def _verify(home: Home, contact: Contact, message: OutgoingMessage, envelope: bytes) -> None:
+    try:
+        acceptance = Acceptance.open(envelope, contact.hub.signing_public_key)
+    except DocumentError as error:
+        raise AcceptanceFault(f"the hub's acceptance of message {message.id} doesn't hold: {error}") from error
+    if (str(acceptance.id), acceptance.sender) != (message.id, home.party):
+        raise AcceptanceFault(f"the hub accepted another message than {message.id}")
+    if acceptance.manifest_sha256 != payload_sha256(message.manifest):
+        raise AcceptanceFault(f"the hub accepted another manifest of message {message.id} than was offered")

@@ -1,0 +1,169 @@
+"""The agent as a service: it exchanges at its times, when the outbox fills, when asked, and while online when news comes.
+
+One loop does everything that changes state. A second thread, for links that are online, only waits at the hub for
+something to come and then wakes the loop.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from renkei.agent import enrolment, platform, renewal, schedule
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.enrolment import EnrolmentRefused
+from renkei.agent.exchange import Busy, alone, exchange, take_offline
+from renkei.agent.home import Home, NotEnrolled, log, now
+from renkei.agent.intake import Watch, candidates
+from renkei.agent.settings import Link
+from renkei.client.errors import HubError
+from renkei.exchange.clock import parse_time
+
+_PATIENCE = 300.0
+_HOLD = 20
+"""Seconds of one long poll: short enough that a line which died silently is noticed within a minute."""
+
+_FIRST_RETRY = 2.0
+_ANSWER_AGAIN = 10.0
+"""Seconds between two looks for the registration authority's answer: its listener takes few requests."""
+
+_FOLLOW_UPS = (5.0, 15.0, 60.0)
+"""Seconds after which an agent without long poll looks for the receipts of what it just sent."""
+
+
+class Service:
+    """The running service."""
+
+    def __init__(self, home: Home) -> None:
+        """Prepare to serve; `run` begins."""
+        self._home = home
+        self._watch = Watch(home.settings.exchange.stable_seconds)
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._news = threading.Event()
+        self._failures = 0
+        self._not_before = 0.0
+        self._follow_ups: list[float] = []
+        self._outbox: frozenset[Path] = frozenset()
+        self._outbox_again = 0.0
+        self._answer_after = 0.0
+
+    def stop(self) -> None:
+        """End the loop after what it is doing now; may be called from a signal handler."""
+        self._stopping.set()
+        self._woken.set()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        if self._home.keyring.current() is not None:
+            self._guarded(self._offline)  # finishes what a kill interrupted; no line is needed for that
+        platform.notify_service_manager("READY=1")
+        log.info("serving %s, link %s", self._home.party, self._home.settings.link)
+        if self._home.settings.link is Link.ONLINE:
+            threading.Thread(target=self._listen, name="long poll", daemon=True).start()
+        while not self._stopping.is_set():
+            self._woken.clear()
+            self._turn()
+            if not self._stopping.is_set():
+                self._woken.wait(self._home.settings.exchange.poll_seconds)
+        platform.notify_service_manager("STOPPING=1")
+        log.info("stopped")
+
+    def _turn(self) -> None:
+        if time.monotonic() < self._not_before and not self._home.settings.request_file.exists():
+            return
+        if self._home.keyring.current() is None:
+            if time.monotonic() >= self._answer_after:
+                self._answer_after = time.monotonic() + _ANSWER_AGAIN
+                self._guarded(lambda: enrolment.collect(self._home))
+        elif self._home.settings.link is Link.MEDIA:
+            if self._outbox_calls():
+                self._guarded(self._offline)
+        elif reason := self._reason():
+            log.info("exchanging: %s", reason)
+            self._guarded(self._exchange)
+
+    def _reason(self) -> str:
+        """Why to exchange now, or nothing."""
+        if self._home.settings.request_file.exists():
+            self._home.settings.request_file.unlink(missing_ok=True)
+            return "somebody asked"
+        if self._failures:
+            return "the last one failed"
+        if self._outbox_calls():
+            return "the outbox has something"
+        if self._news.is_set():
+            return "the hub has something"
+        if self._follow_ups and time.monotonic() >= self._follow_ups[0]:
+            self._follow_ups.pop(0)
+            return "receipts may have come"
+        settings = self._home.settings.exchange
+        due = schedule.last_due(self._home.party, settings.times, settings.jitter_seconds, now())
+        done = self._home.spool.fact("exchanged_at")
+        return "" if done is not None and parse_time(done) >= due else f"due since {due:%H:%M:%S}"
+
+    def _outbox_calls(self) -> bool:
+        """Whether there are files that are still and were not there before; those that had to wait call again later."""
+        still = frozenset(c.path for c in candidates(self._home) if _is_still(self._watch, c.path))
+        calls = bool(still - self._outbox) or (bool(still) and time.monotonic() >= self._outbox_again)
+        self._outbox = still
+        if calls:
+            self._outbox_again = time.monotonic() + self._home.settings.exchange.retry_seconds
+        return calls
+
+    def _offline(self) -> None:
+        with alone(self._home, _PATIENCE):
+            take_offline(self._home, self._watch)
+
+    def _exchange(self) -> None:
+        with alone(self._home, _PATIENCE), self._home.connect() as client:
+            self._news.clear()
+            outcome = exchange(self._home, client, self._watch)
+            renewal.tend(self._home, client)
+        if outcome.parcels_sent and self._home.settings.link is not Link.ONLINE:
+            begin = time.monotonic()
+            self._follow_ups = [begin + seconds for seconds in _FOLLOW_UPS]
+        elif not self._home.spool.outgoing.recipients_waiting():
+            self._follow_ups = []
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Do `work`; when the line or the disk fails, try again, at first soon and then at longer intervals."""
+        try:
+            work()
+        except (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, OSError) as error:
+            if self._failures == 0:
+                log.warning("%s", error)
+            longest = self._home.settings.exchange.retry_seconds
+            self._not_before = time.monotonic() + min(_FIRST_RETRY * 2 ** min(self._failures, 10), longest)
+            self._failures += 1
+        else:
+            if self._failures:
+                log.info("works again after %d failures", self._failures)
+            self._failures = 0
+            self._not_before = 0.0
+
+    def _listen(self) -> None:
+        """Wait at the hub; wake the loop when something is there, and let it work before asking again."""
+        pause = _FIRST_RETRY
+        while not self._stopping.is_set():
+            if self._news.is_set() or self._home.keyring.current() is None:
+                self._stopping.wait(0.2)
+                continue
+            try:
+                with self._home.connect() as client:
+                    while not self._stopping.is_set() and not self._news.is_set():
+                        page = client.inbox(self._home.spool.cursor, limit=1, wait=_HOLD)
+                        pause = _FIRST_RETRY
+                        if page.items:
+                            self._news.set()
+                            self._woken.set()
+            except (HubError, OSError):
+                self._stopping.wait(pause)
+                pause = min(pause * 2, self._home.settings.exchange.retry_seconds)
+
+
+def _is_still(watch: Watch, path: Path) -> bool:
+    try:
+        return watch.is_still(path)
+    except FileNotFoundError:
+        return False

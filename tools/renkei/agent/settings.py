@@ -1,0 +1,185 @@
+"""`agent.toml`: what an agent is told about itself, its gateway and its hours.
+
+endpoint = "131041"                  # or "ministry"
+terminal = "T-131041-01"
+machine_serial = "LAB131041A"
+home = "/var/lib/renkei-agent"
+trust_anchor = "/etc/renkei/pki/root.pem"
+link = "online"                      # online | on_demand | media
+gateway = "https://gateway.renkei.example:8443"
+enrolment = "https://enrolment.renkei.example:8444"
+
+[exchange]
+times = ["08:45", "12:15", "17:00"]  # JST
+jitter_seconds = 300
+stable_seconds = 3
+"""
+
+import datetime as dt
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from renkei.exchange.parties import Party
+
+JST = dt.timezone(dt.timedelta(hours=9), "JST")
+"""Exchange times are Japan's, whatever the machine's time zone; Japan has no summer time."""
+
+_SIZE_LIMIT = 64 * 1024
+
+
+class SettingsError(ValueError):
+    """The settings can't be used; the message lists every fault with its place."""
+
+
+class Link(StrEnum):
+    """How an endpoint is connected."""
+
+    ONLINE = "online"
+    ON_DEMAND = "on_demand"
+    MEDIA = "media"
+
+
+def _gateway_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.username:
+        raise ValueError('write it as "https://NAME:PORT"')
+    return value.rstrip("/")
+
+
+def _clock_time(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return dt.datetime.strptime(value, "%H:%M").time()  # noqa: DTZ007  (a time of day, no moment)
+        except ValueError:
+            raise ValueError('write a time of day as "HH:MM"') from None
+    return value
+
+
+def _party(value: str) -> Party:
+    return Party(value)
+
+
+GatewayUrl = Annotated[str, AfterValidator(_gateway_url)]
+ClockTime = Annotated[dt.time, BeforeValidator(_clock_time)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$")]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class ExchangeSettings(_Settings):
+    """When the agent exchanges by itself."""
+
+    times: Annotated[tuple[ClockTime, ...], Field(min_length=1, max_length=96)] = (dt.time(8, 45), dt.time(17, 0))
+    jitter_seconds: Annotated[int, Field(ge=0, le=7200)] = 300
+    stable_seconds: Annotated[float, Field(ge=0, le=600)] = 3.0
+    poll_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+
+
+class Settings(_Settings):
+    """All of `agent.toml`; see the module for an example."""
+
+    endpoint: Annotated[Party, BeforeValidator(_party)]
+    terminal: Name
+    machine_serial: Name
+    home: Path = Path("/var/lib/renkei-agent")
+    trust_anchor: Path = Path("/etc/renkei/pki/root.pem")
+    link: Link = Link.ONLINE
+    gateway: GatewayUrl
+    enrolment: GatewayUrl
+    exchange: ExchangeSettings = ExchangeSettings()
+
+    @model_validator(mode="after")
+    def _is_sender(self) -> Self:
+        if self.endpoint in {"hub", "authority"}:
+            raise ValueError(f'endpoint: "{self.endpoint}" exchanges no notices; write a six-digit code or "ministry"')
+        return self
+
+    @property
+    def is_ministry(self) -> bool:
+        """The ministry's agent keeps a folder for each endpoint, an endpoint's has one correspondent."""
+        return self.endpoint == "ministry"
+
+    @property
+    def outbox(self) -> Path:
+        """Where notices to send are put; for the ministry in a folder named by the recipient's code."""
+        return self.home / "outbox"
+
+    @property
+    def inbox(self) -> Path:
+        """Where received notices appear; for the ministry in a folder named by the sender's code."""
+        return self.home / "inbox"
+
+    @property
+    def done(self) -> Path:
+        """Where a file of the outbox goes once its good rows are on their way."""
+        return self.home / "done"
+
+    @property
+    def rejected(self) -> Path:
+        """Where rejected rows and their reasons wait for a person."""
+        return self.home / "rejected"
+
+    @property
+    def staging(self) -> Path:
+        """Files that are not yet whole; on the same file system as the inbox."""
+        return self.home / "staging"
+
+    @property
+    def keys(self) -> Path:
+        """The machine's keys, a folder a generation."""
+        return self.home / "keys"
+
+    @property
+    def database(self) -> Path:
+        """The spool."""
+        return self.home / "state.db"
+
+    @property
+    def request_file(self) -> Path:
+        """A clerk's wish for an exchange now: the running service sees the file, takes it and exchanges."""
+        return self.home / "exchange-now"
+
+    def make_folders(self) -> None:
+        """Make what is missing of the folders under `home`.
+
+        Raises:
+            SettingsError: they can't be made.
+        """
+        try:
+            for folder in (self.outbox, self.inbox, self.done, self.rejected, self.staging):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.keys.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"home: {error.filename} can't be made ({error.strerror}); check its owner") from error
+
+
+def load(path: Path) -> Settings:
+    """Read and validate a settings file.
+
+    Raises:
+        SettingsError: not readable, not TOML, or values that can't be; all faults at once.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_SIZE_LIMIT + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read ({error.strerror}); give another file with --config") from error
+    if len(raw) > _SIZE_LIMIT:
+        raise SettingsError(f"{path}: over {_SIZE_LIMIT} bytes; is it the right file?")
+    try:
+        return Settings.model_validate(tomllib.loads(raw.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise SettingsError("\n".join(f"{path}: {fault}" for fault in faults)) from error

@@ -1,0 +1,132 @@
+"""What an operator, the lab's page and monitoring want to know of an agent; no personal data is in it."""
+
+from pydantic import BaseModel, ConfigDict
+
+from renkei.agent.home import Home
+from renkei.agent.intake import candidates
+from renkei.exchange.certificates import certificate_from_pem
+from renkei.exchange.clock import format_time
+from renkei.store.incoming import IncomingCount
+from renkei.store.outgoing import OutgoingCount
+
+REASON_SUFFIX = ".reason.txt"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class PeerStatus(_Model):
+    """What went to and came from one party: notices, parcels, sealed bytes; `waiting` and `held` are parcels."""
+
+    party: str
+    notices_sent: int = 0
+    parcels_sent: int = 0
+    bytes_sent: int = 0
+    accepted: int = 0
+    receipts_received: int = 0
+    waiting: int = 0
+    last_receipt_at: str | None = None
+    notices_received: int = 0
+    parcels_received: int = 0
+    bytes_received: int = 0
+    held: int = 0
+    receipts_sent: int = 0
+    last_delivered_at: str | None = None
+
+
+class AlarmStatus(_Model):
+    """Something that a person must look at."""
+
+    kind: str
+    subject: str
+    text: str
+    first_at: str
+    times: int
+
+
+class Status(_Model):
+    """One agent; times are RFC 3339, `certificate_days` may be negative."""
+
+    party: str
+    terminal: str
+    link: str
+    enrolled: bool
+    generation: int | None
+    certificate_not_after: str | None
+    epoch: int
+    hub_seen_at: str | None
+    last_exchange_at: str | None
+    last_exchange_seconds: float | None
+    outbox_files: int
+    rejected_files: int
+    alarms: tuple[AlarmStatus, ...]
+    peers: tuple[PeerStatus, ...]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether rejected rows or alarms wait for somebody."""
+        return self.rejected_files > 0 or bool(self.alarms)
+
+
+def status_of(home: Home) -> Status:
+    """Read an agent's status; a running service isn't disturbed."""
+    current = home.keyring.current()
+    seconds = home.spool.fact("exchange_seconds")
+    return Status(
+        party=home.party,
+        terminal=home.settings.terminal,
+        link=home.settings.link.value,
+        enrolled=current is not None,
+        generation=current.number if current else None,
+        certificate_not_after=(
+            format_time(certificate_from_pem(current.entry.certificate).not_valid_after_utc) if current else None
+        ),
+        epoch=home.spool.epoch,
+        hub_seen_at=home.spool.fact("hub_seen_at"),
+        last_exchange_at=home.spool.fact("exchanged_at"),
+        last_exchange_seconds=float(seconds) if seconds is not None else None,
+        outbox_files=sum(1 for _ in candidates(home)),
+        rejected_files=sum(1 for path in home.settings.rejected.rglob(f"*{REASON_SUFFIX}")),
+        alarms=tuple(
+            AlarmStatus(kind=a.kind, subject=a.subject, text=a.text, first_at=a.first_at, times=a.times)
+            for a in home.spool.alarms()
+        ),
+        peers=_peers(home.spool.outgoing.counts(), home.spool.incoming.counts()),
+    )
+
+
+def _peers(outgoing: list[OutgoingCount], incoming: list[IncomingCount]) -> tuple[PeerStatus, ...]:
+    out = {count.recipient: count for count in outgoing}
+    into = {count.sender: count for count in incoming}
+    return tuple(
+        PeerStatus(party=party, **_sent(out.get(party)), **_received(into.get(party)))
+        for party in sorted({*out, *into})
+    )
+
+
+def _sent(count: OutgoingCount | None) -> dict[str, int | str | None]:
+    if count is None:
+        return {}
+    return {
+        "notices_sent": count.notices,
+        "parcels_sent": count.parcels,
+        "bytes_sent": count.bytes,
+        "accepted": count.accepted,
+        "receipts_received": count.receipts,
+        "waiting": count.parcels - count.receipts,
+        "last_receipt_at": count.last_receipt_at,
+    }
+
+
+def _received(count: IncomingCount | None) -> dict[str, int | str | None]:
+    if count is None:
+        return {}
+    return {
+        "notices_received": count.notices,
+        "parcels_received": count.parcels,
+        "bytes_received": count.bytes,
+        "held": count.held,
+        "receipts_sent": count.receipts,
+        "last_delivered_at": count.last_delivered_at,
+    }

@@ -1,0 +1,253 @@
+"""renkei-agent: the exchange software of a terminal, and of the ministry's linkage endpoint."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from renkei.agent import enrolment, media, platform
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.enrolment import EnrolmentRefused, NeedsCode, Standing
+from renkei.agent.exchange import Busy, alone, exchange, take_offline
+from renkei.agent.home import Home, NotEnrolled, open_home
+from renkei.agent.intake import Watch
+from renkei.agent.service import Service
+from renkei.agent.settings import Link, Settings, SettingsError, load
+from renkei.agent.status import Status, status_of
+from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
+from renkei.exchange.codes import CodeError
+from renkei.exchange.parties import MINISTRY, InvalidParty, Party
+from renkei.store.sqlite import StoreError
+
+NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
+_CODE_LIMIT = 256
+
+app = typer.Typer(
+    name="renkei-agent",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Exchanges notices between this machine's folders and the hub, by line or by medium.\n\n"
+    "Exit codes: 0 done, 1 something waits for a person, 2 usage or settings, 3 the hub can't be reached.",
+)
+media_app = typer.Typer(no_args_is_help=True, help="Carry parcels and receipts on a removable medium.")
+app.add_typer(media_app, name="media")
+
+Config = Annotated[Path, typer.Option("--config", help="The agent's settings.", envvar="RENKEI_AGENT_CONFIG")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
+
+
+@app.command()
+def enrol(
+    config: Config = DEFAULT_CONFIG,
+    code_file: Annotated[
+        Path | None, typer.Option(help='File with the one-time code; "-" reads it from standard input.')
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, max=86400, help="Seconds to wait for the authority's answer.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make this machine's keys and ask for its certificate with a one-time code.
+
+    Without a code it looks for the answer to a request that was sent before. The code is never an argument: the
+    process list would show it.
+    """
+    with _reported(), _settings_of(config) as settings:
+        code = _read_code(code_file)
+        with open_home(settings) as home, alone(home, 30):
+            outcome = enrolment.enrol(home, code, wait)
+    if as_json:
+        _print_json({"state": outcome.standing.value, "generation": outcome.generation})
+    elif outcome.standing is Standing.ENROLLED:
+        print(f"enrolled, generation {outcome.generation}")
+    else:
+        print("the request waits for the registration authority; call again, or let the service fetch the answer")
+    if outcome.standing is not Standing.ENROLLED:
+        raise typer.Exit(NEEDS_PERSON)
+
+
+@app.command()
+def serve(config: Config = DEFAULT_CONFIG) -> None:
+    """Run as a service: exchange at the set times, when the outbox fills, when asked, and on news while online."""
+    platform.log_to_service_manager()
+    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+        service = Service(home)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: service.stop())
+        service.run()
+
+
+@app.command(name="exchange")
+def exchange_now(
+    config: Config = DEFAULT_CONFIG,
+    patience: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to wait for another exchange of this agent to end.")
+    ] = 300,
+    as_json: AsJson = False,
+) -> None:
+    """Exchange once, now. On a link by medium this only prepares the outbox."""
+    platform.log_to_service_manager()
+    with _reported(), _settings_of(config) as settings, open_home(settings) as home, alone(home, patience):
+        watch = Watch(settings.exchange.stable_seconds)
+        if settings.link is Link.MEDIA:
+            home.keys()
+            outcome = take_offline(home, watch)
+        else:
+            with home.connect() as client:
+                outcome = exchange(home, client, watch)
+    if as_json:
+        _print_json(outcome.to_json())
+    else:
+        print(outcome)
+    if outcome.needs_person:
+        raise typer.Exit(NEEDS_PERSON)
+
+
+@app.command()
+def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Show what was exchanged with whom, what waits, and until when the certificate is good."""
+    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+        found = status_of(home)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _show(found)
+    if found.needs_person:
+        raise typer.Exit(NEEDS_PERSON)
+
+
+Medium = Annotated[Path, typer.Argument(help="The medium's folder.", metavar="DIR")]
+
+
+@media_app.command(name="export")
+def media_export(
+    medium: Medium,
+    config: Config = DEFAULT_CONFIG,
+    to: Annotated[str, typer.Option(help="The ministry's side: the endpoint that the medium is for.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write what waits to be sent, and receipts for what came, onto a medium."""
+    with _reported(), _settings_of(config) as settings, _media_home(settings, medium) as home:
+        recipient = _recipient(settings, to)
+        take_offline(home, Watch(settings.exchange.stable_seconds))
+        written = media.export(home, medium, recipient)
+    if as_json:
+        _print_json(asdict(written))
+    else:
+        print(f"{written.folder}: {written.parcels} parcels ({written.bytes} bytes), {written.receipts} receipts")
+
+
+@media_app.command(name="import")
+def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Take what a medium holds for this party. Importing the same again is harmless."""
+    with _reported(), _settings_of(config) as settings, _media_home(settings, medium) as home:
+        home.keys()
+        brought = media.import_all(home, medium)
+    if as_json:
+        _print_json(asdict(brought))
+    else:
+        print(
+            f"{brought.exports} exports: {brought.delivered} parcels delivered with {brought.notices} notices, "
+            f"{brought.receipts} receipts, {brought.repeated} known before, {brought.refused} refused"
+        )
+    if brought.refused:
+        raise typer.Exit(NEEDS_PERSON)
+
+
+def main() -> None:
+    """Run the program; names and codes must survive a console that isn't UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turn what can go wrong into a message and an exit code."""
+    try:
+        yield
+    except (SettingsError, NeedsCode, CodeError, InvalidParty, media.MediaError, StoreError) as error:
+        _fail(error, USAGE)
+    except (EnrolmentRefused, NotEnrolled, HubNotGenuine, GatewayNotTrusted, Busy) as error:
+        _fail(error, NEEDS_PERSON)
+    except HubUnreachable as error:
+        _fail(error, UNREACHABLE)
+    except HubError as error:
+        _fail(error, NEEDS_PERSON)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    print(f"renkei-agent: {error}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _settings_of(config: Path) -> Iterator[Settings]:
+    yield load(config)
+
+
+@contextmanager
+def _media_home(settings: Settings, medium: Path) -> Iterator[Home]:
+    if not medium.is_dir():
+        raise media.MediaError(f"{medium}: no such folder; mount the medium and name its folder")
+    with open_home(settings) as home, alone(home, 300):
+        yield home
+
+
+def _recipient(settings: Settings, to: str) -> Party:
+    if not settings.is_ministry:
+        return MINISTRY
+    if not to:
+        raise SettingsError("the ministry writes a medium for one endpoint; name it with --to CODE")
+    return Party(to)
+
+
+def _read_code(code_file: Path | None) -> str | None:
+    if code_file is None:
+        return None
+    if str(code_file) == "-":
+        return sys.stdin.read(_CODE_LIMIT).strip() or None
+    try:
+        with code_file.open() as file:
+            return file.read(_CODE_LIMIT).strip() or None
+    except OSError as error:
+        raise SettingsError(f"--code-file: {code_file} can't be read ({error.strerror})") from error
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _show(found: Status) -> None:
+    console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False)
+    enrolled = (
+        f"generation {found.generation} until {found.certificate_not_after}" if found.enrolled else "not enrolled"
+    )
+    console.print(f"{found.party} / {found.terminal}, link {found.link}, {enrolled}")
+    console.print(f"last exchange: {found.last_exchange_at or 'never'}; files in the outbox: {found.outbox_files}")
+    if found.peers:
+        table = Table("with", "sent", "parcels", "receipts", "waiting", "received", "parcels", "held", box=None)
+        for peer in found.peers:
+            numbers = (
+                peer.notices_sent, peer.parcels_sent, peer.receipts_received, peer.waiting,
+                peer.notices_received, peer.parcels_received, peer.held,
+            )  # fmt: skip
+            table.add_row(peer.party, *(str(number) for number in numbers))
+        console.print(table)
+    if found.rejected_files:
+        console.print(f"rejected/ has {found.rejected_files} reason files: correct the rows and put them into outbox/")
+    for alarm in found.alarms:
+        console.print(f"alarm since {alarm.first_at}: {alarm.kind} {alarm.subject}: {alarm.text}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The hub's answers, as types. Unknown members are passed over: a newer hub may say more.
+
+Nothing here is believed: envelopes and entries are verified by who uses them.
+"""
+
+import json
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from renkei.client.connection import Answer
+from renkei.client.errors import BadAnswer
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.enrolment import EnrolmentRequest
+
+_DIGEST = r"^[0-9a-f]{64}$"
+
+
+def _envelope(value: object) -> object:
+    """An envelope stands in an answer as a JSON object or as the text of one; documents are opened from bytes."""
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False).encode()
+    return value.encode() if isinstance(value, str) else value
+
+
+def _entry(value: object) -> object:
+    if isinstance(value, dict) and isinstance(value.get("binding"), dict):
+        return {**value, "binding": json.dumps(value["binding"], ensure_ascii=False)}
+    return value
+
+
+Envelope = Annotated[bytes, BeforeValidator(_envelope)]
+Entry = Annotated[DirectoryEntry, BeforeValidator(_entry)]
+Digest = Annotated[str, Field(pattern=_DIGEST)]
+Cursor = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+class HubState(_Answer):
+    """`GET /v1/hub`: who the hub is and how far its journal goes."""
+
+    epoch: Annotated[int, Field(ge=0, lt=2**63)]
+    entry: Entry
+    tree_head: Envelope
+    time: Annotated[str, Field(max_length=20)]
+
+
+class Directory(_Answer):
+    """`GET /v1/directory/{party}`: live entries, newest generation first."""
+
+    entries: Annotated[tuple[Entry, ...], Field(max_length=16)]
+
+
+class Missing(_Answer):
+    """`POST /v1/parts/missing`."""
+
+    missing: Annotated[tuple[Digest, ...], Field(max_length=4096)]
+
+
+class InboxItem(_Answer):
+    """Something for this party: a signed document and the directory entry of its signer."""
+
+    cursor: Cursor
+    kind: Literal["manifest", "receipt", "void"]
+    envelope: Envelope
+    entry: Entry
+
+
+class InboxPage(_Answer):
+    """`GET /v1/inbox`: items after the cursor, and the cursor to go on from."""
+
+    items: Annotated[tuple[InboxItem, ...], Field(max_length=1000)]
+    next: Cursor
+
+
+class Unreceipted(_Answer):
+    """A message of ours that the hub holds and the recipient hasn't acknowledged."""
+
+    sequence: Annotated[int, Field(ge=1, lt=2**63)]
+    id: str
+
+
+class StreamState(_Answer):
+    """`GET /v1/streams/{recipient}/{stream}` for the asking sender."""
+
+    next_sequence: Annotated[int, Field(ge=1, lt=2**63)]
+    unreceipted: Annotated[tuple[Unreceipted, ...], Field(max_length=100_000)]
+
+
+class Proof(_Answer):
+    """An RFC 9162 proof: digests from leaf to root."""
+
+    proof: Annotated[tuple[Digest, ...], Field(max_length=128)]
+
+
+class QueuedEnrolment(_Answer):
+    """An enrolment that waits for the registration authority."""
+
+    id: Annotated[str, Field(max_length=64)]
+    kind: Literal["enrolment", "renewal"] = "enrolment"
+    request: EnrolmentRequest
+
+
+class EnrolmentQueue(_Answer):
+    """`GET /v1/enrolments?state=pending`."""
+
+    enrolments: Annotated[tuple[QueuedEnrolment, ...], Field(max_length=10_000)]
+
+
+class Submitted(_Answer):
+    """The id under which an enrolment or a renewal is queued."""
+
+    id: Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
+
+
+class EnrolmentResult(_Answer):
+    """Where an enrolment stands; `entry` when approved, `reason` when refused."""
+
+    state: Literal["pending", "approved", "refused"]
+    entry: Entry | None = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+Shape = TypeVar("Shape", bound=_Answer)
+
+
+def read(shape: type[Shape], answer: Answer, request: str) -> Shape:
+    """The answer in its shape.
+
+    Raises:
+        BadAnswer: it doesn't fit; the message names the first member that doesn't.
+    """
+    try:
+        return shape.model_validate(answer.json())
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "answer"
+        raise BadAnswer(f"the answer to {request} breaks the protocol at {place}: {first['msg']}") from error

@@ -1,0 +1,157 @@
+"""What can go wrong between a party and the hub, one exception a remedy.
+
+HubError
+├── HubUnreachable      no answer: try again later, nothing was lost
+├── GatewayNotTrusted   somebody answered who is not the gateway: don't try harder, tell a person
+├── BadAnswer           an answer that the protocol doesn't know
+└── HubRefused          a problem document (RFC 9457)
+    ├── NotAllowed, NotFound
+    ├── MissingParts, WrongSequence, Conflict, Receipted, CursorGone
+    └── HubBusy         quota or rate: try again later
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_DETAIL_LIMIT = 500
+
+
+class HubError(Exception):
+    """Any failure of a request to the hub; the message says what happened and what to do."""
+
+
+class HubUnreachable(HubError):
+    """No connection, no answer in time, or the line was cut; the request may be repeated as it is."""
+
+
+class GatewayNotTrusted(HubError):
+    """The other side has no certificate of the trust anchor for this name, or doesn't speak TLS 1.3."""
+
+
+class BadAnswer(HubError):
+    """The answer breaks the protocol: too large, not JSON, fields missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An RFC 9457 problem document; `kind` is the last part of its `type`."""
+
+    status: int
+    kind: str
+    title: str
+    detail: str
+    members: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, status: int, body: bytes) -> "Problem":
+        """Read a body; one that is no problem document gives a problem with the bare status."""
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            document = {}
+        kind = re.split(r"[/:#]", str(document.get("type", "")).rstrip("/"))[-1]
+        return cls(
+            status=status,
+            kind=_plain(kind) or "unknown",
+            title=_plain(str(document.get("title", ""))),
+            detail=_plain(str(document.get("detail", ""))),
+            members=document,
+        )
+
+    def __str__(self) -> str:
+        """One line for logs and screens."""
+        text = ": ".join(part for part in (self.title, self.detail) if part) or "no reason given"
+        return f"{self.status} {self.kind} ({text})"
+
+
+class HubRefused(HubError):
+    """The hub answered with a problem document."""
+
+    def __init__(self, request: str, problem: Problem, advice: str) -> None:
+        super().__init__(f"the hub refused {request}: {problem}. {advice}")
+        self.problem = problem
+
+
+class NotAllowed(HubRefused):
+    """403: the certificate is not in the hub's allow-list, or not entitled to this."""
+
+
+class NotFound(HubRefused):
+    """404 or 410: the hub has no such thing, or no longer."""
+
+
+class MissingParts(HubRefused):
+    """409: the manifest came before some of its parts; `missing` are their digests."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Digests of the parts to put, in the hub's order."""
+        missing = self.problem.members.get("missing", [])
+        return tuple(str(digest) for digest in missing) if isinstance(missing, list) else ()
+
+
+class WrongSequence(HubRefused):
+    """409: the stream has a gap; `expected` is the sequence number that the hub wants."""
+
+    @property
+    def expected(self) -> int:
+        """The next sequence number in the hub's view, 0 when it didn't say."""
+        expected = self.problem.members.get("expected")
+        return expected if isinstance(expected, int) and expected > 0 else 0
+
+
+class Conflict(HubRefused):
+    """409: the same id or number with other content."""
+
+
+class Receipted(HubRefused):
+    """409: the recipient has the message already; `receipt` is its signed word for it."""
+
+    @property
+    def receipt(self) -> bytes:
+        """The receipt's envelope, to be verified like any other."""
+        return json.dumps(self.problem.members.get("receipt"), ensure_ascii=False).encode()
+
+
+class CursorGone(HubRefused):
+    """409: the inbox ends before the cursor, because the hub was restored; begin with 0."""
+
+
+class HubBusy(HubRefused):
+    """429, 503 or 507: a limit of the hub; later the same request can pass."""
+
+
+_GONE = {404, 410}
+_BUSY = {429, 502, 503, 504, 507}
+
+
+def refusal(request: str, status: int, body: bytes) -> HubRefused:
+    """The exception for a problem document, with what to do about it."""
+    problem = Problem.parse(status, body)
+    if status in {401, 403}:
+        advice = "Check that this terminal's certificate is enrolled and not revoked (renkei-agent status)."
+        return NotAllowed(request, problem, advice)
+    if status in _GONE:
+        return NotFound(request, problem, "Check the party and the id.")
+    if problem.kind == "missing-parts":
+        return MissingParts(request, problem, "Put the missing parts and repeat.")
+    if problem.kind == "sequence":
+        return WrongSequence(request, problem, "Offer the stream from the expected number.")
+    if problem.kind == "receipted":
+        return Receipted(request, problem, "Nothing is to be sent.")
+    if problem.kind == "cursor":
+        return CursorGone(request, problem, "Read the inbox from its beginning.")
+    if problem.kind == "conflict":
+        return Conflict(request, problem, "Two messages claim one place: the ministry's support must look at it.")
+    if status in _BUSY:
+        return HubBusy(request, problem, "Try again later; nothing was lost.")
+    return HubRefused(request, problem, "Report this to the ministry's support with the time of the request.")
+
+
+def _plain(text: str) -> str:
+    """Text from outside, fit for one line of a log."""
+    return "".join(c if c.isprintable() else " " for c in text)[:_DETAIL_LIMIT]

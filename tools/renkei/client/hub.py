@@ -1,0 +1,201 @@
+"""Every request of the exchange listener, as a method.
+
+    with HubClient(Connection.to_gateway(url, trust_anchor, Credentials(chain, key))) as hub:
+        state = hub.state()
+        for item in hub.inbox(after=0).items:
+            ...
+
+Each method may raise what `Connection.request` raises. All requests are idempotent: after
+`HubUnreachable` the same call may be made again.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from renkei.client.answers import (
+    Directory,
+    EnrolmentQueue,
+    EnrolmentResult,
+    HubState,
+    InboxPage,
+    Missing,
+    Proof,
+    QueuedEnrolment,
+    StreamState,
+    Submitted,
+    read,
+)
+from renkei.client.connection import Connection
+from renkei.client.errors import BadAnswer
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.enrolment import EnrolmentRequest
+
+LONG_POLL_LIMIT = 55
+"""Seconds that the hub holds `inbox` at most."""
+
+_ENVELOPE_LIMIT = 64 * 1024
+_CREATED = 201
+
+
+class HubClient:
+    """One party's line to the hub."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Speak over a connection, which this client closes."""
+        self._line = connection
+
+    def __enter__(self) -> Self:
+        """Nothing is sent before the first request."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the line."""
+        self._line.close()
+
+    # -- who is there
+
+    def state(self) -> HubState:
+        """The hub's epoch, directory entry and signed tree head."""
+        return read(HubState, self._line.request("GET", "/v1/hub"), "GET /v1/hub")
+
+    def directory(self, party: str) -> tuple[DirectoryEntry, ...]:
+        """A party's live entries, newest generation first; verify each before use."""
+        path = f"/v1/directory/{_part(party)}"
+        return read(Directory, self._line.request("GET", path), f"GET {path}").entries
+
+    # -- sending
+
+    def missing_parts(self, digests: Sequence[str]) -> tuple[str, ...]:
+        """Those of the parts that the hub hasn't got."""
+        answer = self._line.request("POST", "/v1/parts/missing", content=_json({"parts": list(digests)}))
+        return read(Missing, answer, "POST /v1/parts/missing").missing
+
+    def put_part(self, part: bytes) -> bool:
+        """Put a part of at most 64 KiB; true when the hub didn't have it."""
+        digest = hashlib.sha256(part)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Digest": f"sha-256=:{base64.b64encode(digest.digest()).decode()}:",
+        }
+        return self._line.request("PUT", f"/v1/parts/{digest.hexdigest()}", content=part, headers=headers).status == (
+            _CREATED
+        )
+
+    def put_message(self, sender: str, message_id: str, manifest: bytes) -> bytes:
+        """Offer a message whose parts are there; answers the hub's acceptance envelope."""
+        path = f"/v1/messages/{_part(sender)}/{_part(message_id)}"
+        return self._line.request("PUT", path, content=manifest, limit=_ENVELOPE_LIMIT).body
+
+    def put_receipt(self, sender: str, message_id: str, receipt: bytes) -> None:
+        """Hand in the receipt of a message from `sender`."""
+        self._line.request("PUT", f"/v1/receipts/{_part(sender)}/{_part(message_id)}", content=receipt)
+
+    def put_void(self, recipient: str, stream: str, sequence: int, void: bytes) -> None:
+        """Void a number of a stream of ours."""
+        self._line.request("PUT", f"/v1/voids/{_part(recipient)}/{_part(stream)}/{sequence}", content=void)
+
+    def stream(self, recipient: str, stream: str) -> StreamState:
+        """How far the hub has a stream of ours."""
+        path = f"/v1/streams/{_part(recipient)}/{_part(stream)}"
+        return read(StreamState, self._line.request("GET", path), f"GET {path}")
+
+    # -- receiving
+
+    def inbox(self, after: int, limit: int = 100, wait: int = 0) -> InboxPage:
+        """What came after a cursor; the hub holds the request up to `wait` seconds until something does."""
+        query = {"after": after, "limit": limit, "wait": min(wait, LONG_POLL_LIMIT)}
+        answer = self._line.request("GET", "/v1/inbox", query=query, patience=float(wait))
+        return read(InboxPage, answer, "GET /v1/inbox")
+
+    def content(self, sender: str, message_id: str, size: int, start: int = 0) -> Iterator[bytes]:
+        """The sealed bytes of a message from `start` on, piece by piece as they come.
+
+        What was yielded before an error is good; go on with `start` raised by its length.
+
+        Raises:
+            BadAnswer: the hub sends another range, or more than the `size` that the manifest says.
+        """
+        path = f"/v1/messages/{_part(sender)}/{_part(message_id)}/content"
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        for status, fields, piece in self._line.stream(path, headers=headers, limit=size - start):
+            if start and (status != 206 or not fields.get("Content-Range", "").startswith(f"bytes {start}-")):  # noqa: PLR2004
+                raise BadAnswer(f"GET {path}: asked for bytes from {start} on, the hub sends another range")
+            if piece:
+                yield piece
+
+    # -- the journal
+
+    def journal_head(self) -> bytes:
+        """The signed tree head of now."""
+        return self._line.request("GET", "/v1/journal/head", limit=_ENVELOPE_LIMIT).body
+
+    def journal_entries(self, start: int, end: int) -> list[dict[str, Any]]:
+        """Entries `start` to `end`, both included, as far as there are."""
+        answer = self._line.request("GET", "/v1/journal/entries", query={"from": start, "to": end})
+        document = answer.json()
+        entries = document.get("entries") if isinstance(document, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise BadAnswer("the answer to GET /v1/journal/entries has no list of entries")
+        return entries
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[str, ...]:
+        """The audit path of an entry in the tree of a size."""
+        path = "/v1/journal/proofs/inclusion"
+        return read(Proof, self._line.request("GET", path, query={"index": index, "size": size}), path).proof
+
+    def consistency_proof(self, first: int, second: int) -> tuple[str, ...]:
+        """The proof that the tree of size `second` only adds to that of size `first`."""
+        path = "/v1/journal/proofs/consistency"
+        return read(Proof, self._line.request("GET", path, query={"from": first, "to": second}), path).proof
+
+    # -- renewal
+
+    def renew(self, request: EnrolmentRequest) -> str:
+        """Queue a renewal proven by the old key; answers its id."""
+        answer = self._line.request("POST", "/v1/renewals", content=request.to_json())
+        return read(Submitted, answer, "POST /v1/renewals").id
+
+    def renewal(self, renewal_id: str) -> EnrolmentResult:
+        """Where a renewal stands."""
+        path = f"/v1/renewals/{_part(renewal_id)}"
+        return read(EnrolmentResult, self._line.request("GET", path), f"GET {path}")
+
+    # -- the registration authority's requests
+
+    def enrolments(self, state: str = "pending") -> tuple[QueuedEnrolment, ...]:
+        """The queue of enrolments and renewals."""
+        answer = self._line.request("GET", "/v1/enrolments", query={"state": state}, limit=32 * 1024 * 1024)
+        return read(EnrolmentQueue, answer, "GET /v1/enrolments").enrolments
+
+    def approve(self, enrolment_id: str, entry: DirectoryEntry) -> None:
+        """Answer a queued enrolment with its directory entry."""
+        answer = {"state": "approved", "entry": entry.model_dump()}
+        self._line.request("PUT", f"/v1/enrolments/{_part(enrolment_id)}", content=_json(answer))
+
+    def refuse(self, enrolment_id: str, reason: str) -> None:
+        """Answer a queued enrolment with a refusal that the terminal's operator can act on."""
+        answer = {"state": "refused", "reason": reason}
+        self._line.request("PUT", f"/v1/enrolments/{_part(enrolment_id)}", content=_json(answer))
+
+    def put_binding(self, entry: DirectoryEntry) -> None:
+        """Make a binding live in the hub's directory and allow-list."""
+        self._line.request("PUT", "/v1/bindings", content=entry.to_json())
+
+    def put_revocation(self, revocation: bytes) -> None:
+        """End a binding at once."""
+        self._line.request("PUT", "/v1/revocations", content=revocation)
+
+
+def _part(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()

@@ -1,0 +1,319 @@
+"""Messages that this party receives: from the sender's manifest to the delivered file and its receipt.
+
+    announced → fetched → written → delivered
+         |          |
+         |          +→ quarantined    the manifest says other things than the content: a person must look
+         +→ (its bytes come piece by piece and survive a cut)
+
+A message that its sender voids before it is delivered becomes `voided` and the stream passes over it.
+
+`written` is noted after the file lies complete in the staging folder and before it is renamed into the inbox. On a
+start in this state a file that is still staged was not delivered, and one that is gone was: so it is delivered once.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import apsw
+
+from renkei.store.sqlite import Database
+
+INCOMING_SCHEMA = """
+CREATE TABLE incoming (
+    sender TEXT NOT NULL,
+    id TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    manifest BLOB NOT NULL,
+    entry TEXT NOT NULL,
+    content_sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    announced_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    file TEXT,
+    receipt BLOB,
+    receipt_sent_at TEXT,
+    delivered_at TEXT,
+    PRIMARY KEY (sender, id),
+    UNIQUE (sender, stream, sequence)
+) STRICT;
+CREATE INDEX incoming_open ON incoming (state) WHERE state NOT IN ('delivered', 'voided');
+
+CREATE TABLE pieces (
+    sender TEXT NOT NULL,
+    id TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (sender, id, start),
+    FOREIGN KEY (sender, id) REFERENCES incoming (sender, id)
+) STRICT;
+
+CREATE TABLE voids (
+    sender TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    envelope BLOB NOT NULL,
+    PRIMARY KEY (sender, stream, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE received (
+    sender TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    delivered_up_to INTEGER NOT NULL,
+    PRIMARY KEY (sender, stream)
+) STRICT, WITHOUT ROWID;
+"""
+
+_COLUMNS = (
+    "sender, id, stream, sequence, count, manifest, entry, content_sha256, size, announced_at,"
+    " state, file, receipt, receipt_sent_at"
+)
+
+
+class State(StrEnum):
+    """How far a message has come."""
+
+    ANNOUNCED = "announced"
+    FETCHED = "fetched"
+    WRITTEN = "written"
+    DELIVERED = "delivered"
+    QUARANTINED = "quarantined"
+    VOIDED = "voided"
+
+
+class News(StrEnum):
+    """What an announcement turned out to be."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    CLASH = "clash"
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingMessage:
+    """A message as far as it is here; `entry` is its sender's directory entry (JSON text), verified at `announced_at`."""
+
+    sender: str
+    id: str
+    stream: str
+    sequence: int
+    count: int
+    manifest: bytes
+    entry: str
+    content_sha256: str
+    size: int
+    announced_at: str
+    state: State = State.ANNOUNCED
+    file: str | None = None
+    receipt: bytes | None = None
+    receipt_sent_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCount:
+    """What came from one sender: notices and parcels delivered, bytes; parcels held back; receipts handed in."""
+
+    sender: str
+    notices: int
+    parcels: int
+    bytes: int
+    held: int
+    receipts: int
+    last_delivered_at: str | None
+
+
+class IncomingMessages:
+    """The receiving half of a spool."""
+
+    def __init__(self, database: Database) -> None:
+        """Work in the spool's database."""
+        self._database = database
+
+    def announce(self, message: IncomingMessage) -> News:
+        """Note a message whose manifest was verified.
+
+        A manifest that comes again for the same content is a repetition: if it was delivered its receipt will be
+        handed in again; if not, a new envelope (sealed anew by the sender) takes the place of the old one.
+        Another message in the same place, or other content under the same id, is a clash and changes nothing.
+        """
+
+        def work(connection: apsw.Connection) -> News:
+            known = connection.execute(
+                "SELECT id, content_sha256, state, manifest FROM incoming"
+                " WHERE sender = ?1 AND (id = ?2 OR (stream = ?3 AND sequence = ?4))",
+                (message.sender, message.id, message.stream, message.sequence),
+            ).fetchall()
+            if not known:
+                _insert(connection, message)
+                return News.NEW
+            if len(known) > 1 or known[0][:2] != (message.id, message.content_sha256):
+                return News.CLASH
+            key = (message.sender, message.id)
+            if known[0][2] == State.DELIVERED:
+                connection.execute("UPDATE incoming SET receipt_sent_at = NULL WHERE sender = ? AND id = ?", key)
+            elif known[0][2] not in {State.WRITTEN, State.VOIDED} and bytes(known[0][3]) != message.manifest:
+                connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
+                connection.execute("DELETE FROM incoming WHERE sender = ? AND id = ?", key)
+                _insert(connection, message)
+            return News.REPEATED
+
+        return self._database.write(work)
+
+    def void(self, sender: str, stream: str, sequence: int, envelope: bytes) -> None:
+        """Note a verified void: the stream passes over this number, unless its message was delivered before."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute("INSERT OR IGNORE INTO voids VALUES (?, ?, ?, ?)", (sender, stream, sequence, envelope))
+            connection.execute(
+                "UPDATE incoming SET state = 'voided' WHERE sender = ? AND stream = ? AND sequence = ?"
+                " AND state NOT IN ('written', 'delivered')",
+                (sender, stream, sequence),
+            )
+
+        self._database.write(work)
+
+    # -- fetching
+
+    def in_state(self, state: State) -> list[IncomingMessage]:
+        """Messages of a state, in the order of their streams."""
+        return self._messages("WHERE state = ? ORDER BY sender, stream, sequence", (state.value,))
+
+    def fetched_bytes(self, message: IncomingMessage) -> int:
+        """How many bytes from the beginning are here."""
+        sql = "SELECT coalesce(max(start + length(bytes)), 0) FROM pieces WHERE sender = ? AND id = ?"
+        row = self._database.read(lambda c: c.execute(sql, (message.sender, message.id)).fetchone())
+        return int(row[0])
+
+    def add_piece(self, message: IncomingMessage, start: int, piece: bytes) -> None:
+        """Keep the bytes that follow those which are here.
+
+        Raises:
+            ValueError: they don't follow, or go beyond the message's size.
+        """
+
+        def work(connection: apsw.Connection) -> None:
+            key = (message.sender, message.id)
+            here = connection.execute(
+                "SELECT coalesce(max(start + length(bytes)), 0) FROM pieces WHERE sender = ? AND id = ?", key
+            ).fetchone()[0]
+            if here != start or start + len(piece) > message.size:
+                raise ValueError(f"message {message.id}: {len(piece)} bytes at {start} don't follow the {here} here")
+            connection.execute("INSERT INTO pieces VALUES (?, ?, ?, ?)", (*key, start, piece))
+
+        self._database.write(work)
+
+    def sealed(self, message: IncomingMessage) -> bytes:
+        """The bytes that are here, joined."""
+        sql = "SELECT bytes FROM pieces WHERE sender = ? AND id = ? ORDER BY start"
+        rows = self._database.read(lambda c: c.execute(sql, (message.sender, message.id)).fetchall())
+        return b"".join(bytes(row[0]) for row in rows)
+
+    def drop_pieces(self, message: IncomingMessage) -> None:
+        """Throw away bytes that turned out to be others than the manifest's; they are fetched again."""
+        key = (message.sender, message.id)
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
+            connection.execute("UPDATE incoming SET state = 'announced' WHERE sender = ? AND id = ?", key)
+
+        self._database.write(work)
+
+    def mark(self, message: IncomingMessage, state: State, file: str | None = None) -> None:
+        """Note how far a message has come, and under which file name it is or will be delivered."""
+        sql = "UPDATE incoming SET state = ?, file = coalesce(?, file) WHERE sender = ? AND id = ?"
+        self._database.write(lambda c: c.execute(sql, (state.value, file, message.sender, message.id)))
+
+    # -- delivering, in order
+
+    def deliverable(self) -> list[IncomingMessage]:
+        """For each stream its next message, where it is fetched; signed voids are passed over."""
+
+        def work(connection: apsw.Connection) -> list[tuple[str, str, int]]:
+            rows = connection.execute(
+                "SELECT DISTINCT sender, stream, coalesce(delivered_up_to, 0) FROM incoming"
+                " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'"
+            ).fetchall()
+            return [(str(a), str(b), _next(connection, str(a), str(b), int(c))) for a, b, c in rows]
+
+        return [
+            message
+            for place in self._database.read(work)
+            for message in self._messages(
+                "WHERE sender = ? AND stream = ? AND sequence = ? AND state = 'fetched'", place
+            )
+        ]
+
+    def deliver(self, message: IncomingMessage, receipt: bytes, at: str) -> None:
+        """Note the delivery and its receipt together, and let the sealed bytes go."""
+
+        def work(connection: apsw.Connection) -> None:
+            key = (message.sender, message.id)
+            connection.execute(
+                "UPDATE incoming SET state = 'delivered', receipt = ?, delivered_at = ? WHERE sender = ? AND id = ?",
+                (receipt, at, *key),
+            )
+            connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
+            connection.execute(
+                "INSERT INTO received VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+                " SET delivered_up_to = max(delivered_up_to, ?3)",
+                (message.sender, message.stream, message.sequence),
+            )
+
+        self._database.write(work)
+
+    # -- receipts
+
+    def receipts_to_send(self, limit: int = 1000) -> list[IncomingMessage]:
+        """Delivered messages whose receipt the hub hasn't taken yet."""
+        return self._messages(
+            "WHERE state = 'delivered' AND receipt_sent_at IS NULL ORDER BY sender, stream, sequence LIMIT ?", (limit,)
+        )
+
+    def receipts_since(self, sender: str, since: str, limit: int = 10_000) -> list[IncomingMessage]:
+        """Messages of a sender delivered since a time, newest last: their receipts go on every medium to it."""
+        return self._messages(
+            "WHERE state = 'delivered' AND sender = ? AND delivered_at >= ? ORDER BY stream, sequence LIMIT ?",
+            (sender, since, limit),
+        )
+
+    def receipt_sent(self, message: IncomingMessage, at: str) -> None:
+        """Note that the hub took the receipt."""
+        sql = "UPDATE incoming SET receipt_sent_at = ? WHERE sender = ? AND id = ?"
+        self._database.write(lambda c: c.execute(sql, (at, message.sender, message.id)))
+
+    def counts(self) -> list[IncomingCount]:
+        """What came in, by sender."""
+        sql = (
+            "SELECT sender, sum(iif(state = 'delivered', count, 0)), sum(state = 'delivered'),"
+            " sum(iif(state = 'delivered', size, 0)), sum(state NOT IN ('delivered', 'voided')), count(receipt_sent_at),"
+            " max(delivered_at) FROM incoming GROUP BY sender ORDER BY sender"
+        )
+        return [IncomingCount(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    def _messages(self, where: str, values: tuple[Any, ...]) -> list[IncomingMessage]:
+        sql = f"SELECT {_COLUMNS} FROM incoming {where}"  # noqa: S608  (the clauses of this module)
+        rows = self._database.read(lambda c: c.execute(sql, values).fetchall())
+        return [IncomingMessage(*row[:10], State(row[10]), *row[11:]) for row in rows]
+
+
+def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
+    connection.execute(
+        "INSERT INTO incoming (sender, id, stream, sequence, count, manifest, entry, content_sha256, size,"
+        " announced_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.sender, message.id, message.stream, message.sequence, message.count, message.manifest,
+            message.entry, message.content_sha256, message.size, message.announced_at,
+            State.ANNOUNCED.value,
+        ),
+    )  # fmt: skip
+
+
+def _next(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
+    """The number after the delivered ones and the voids that follow them."""
+    number = delivered_up_to + 1
+    sql = "SELECT 1 FROM voids WHERE sender = ? AND stream = ? AND sequence = ?"
+    while connection.execute(sql, (sender, stream, number)).fetchone() is not None:
+        number += 1
+    return number

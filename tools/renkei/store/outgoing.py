@@ -1,0 +1,308 @@
+"""Messages that this party sends: numbered, sealed and kept.
+
+A file of the outbox, the numbers that its messages take, and their sealed bytes are committed together, so a kill
+leaves either all of them or none. A message is held until its recipient's receipt is there and some days beyond:
+a hub that was restored from a backup may ask for it again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from renkei.store.sqlite import Database
+
+OUTGOING_SCHEMA = """
+CREATE TABLE sources (
+    sha256 TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    taken_at TEXT NOT NULL,
+    good INTEGER NOT NULL,
+    bad INTEGER NOT NULL,
+    moved INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sha256, folder)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE streams (
+    recipient TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    next_sequence INTEGER NOT NULL,
+    PRIMARY KEY (recipient, stream)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outgoing (
+    id TEXT PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    manifest BLOB NOT NULL,
+    content_sha256 TEXT NOT NULL,
+    recipient_certificate_sha256 TEXT NOT NULL,
+    sealed BLOB,
+    content BLOB,
+    size INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    accepted_epoch INTEGER,
+    acceptance BLOB,
+    receipted_at TEXT,
+    receipt BLOB,
+    source_sha256 TEXT NOT NULL,
+    UNIQUE (recipient, stream, sequence)
+) STRICT;
+CREATE INDEX outgoing_waiting ON outgoing (recipient, stream, sequence) WHERE receipted_at IS NULL;
+"""
+
+_ASKED_AGAIN = -1
+"""Stands as `accepted_epoch` of a message that a hub has forgotten and asked for: no hub has this epoch."""
+
+_COLUMNS = (
+    "id, recipient, stream, sequence, count, manifest, content_sha256, recipient_certificate_sha256,"
+    " sealed, content, created_at, accepted_epoch, receipted_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of the outbox as it was taken; `folder` is its place below the outbox, "" or a recipient's code."""
+
+    sha256: str
+    folder: str
+    name: str
+    taken_at: str
+    good: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message just built, for the number that was asked for."""
+
+    id: str
+    manifest: bytes
+    sealed: bytes
+    content: bytes
+    content_sha256: str
+    recipient_certificate_sha256: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message as it is held; `sealed` and `content` are None once it was forgotten."""
+
+    id: str
+    recipient: str
+    stream: str
+    sequence: int
+    count: int
+    manifest: bytes
+    content_sha256: str
+    recipient_certificate_sha256: str
+    sealed: bytes | None
+    content: bytes | None
+    created_at: str
+    accepted_epoch: int | None
+    receipted_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingCount:
+    """What went to one recipient: notices, parcels, bytes; receipts; parcels still waiting for one."""
+
+    recipient: str
+    notices: int
+    parcels: int
+    bytes: int
+    accepted: int
+    receipts: int
+    last_receipt_at: str | None
+
+
+class OutgoingMessages:
+    """The sending half of a spool."""
+
+    def __init__(self, database: Database) -> None:
+        """Work in the spool's database."""
+        self._database = database
+
+    # -- taking files
+
+    def source(self, sha256: str, folder: str) -> tuple[Source, bool] | None:
+        """A file taken before, and whether it has left the outbox since; None for a new one."""
+        sql = "SELECT sha256, folder, name, taken_at, good, bad, moved FROM sources WHERE sha256 = ? AND folder = ?"
+        row = self._database.read(lambda c: c.execute(sql, (sha256, folder)).fetchone())
+        return None if row is None else (Source(*row[:6]), bool(row[6]))
+
+    def unmoved(self) -> list[Source]:
+        """Files that were taken and may still lie in the outbox."""
+        sql = "SELECT sha256, folder, name, taken_at, good, bad FROM sources WHERE NOT moved ORDER BY taken_at, name"
+        return [Source(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    def mark_moved(self, source: Source) -> None:
+        """Note that the file has left the outbox."""
+        sql = "UPDATE sources SET moved = 1 WHERE sha256 = ? AND folder = ?"
+        self._database.write(lambda c: c.execute(sql, (source.sha256, source.folder)))
+
+    def take(
+        self, source: Source, recipient: str, stream: str, builders: Sequence[Callable[[int], Draft]]
+    ) -> list[int]:
+        """Number, build and keep the messages of a file, together with the file's own record.
+
+        Args:
+            builders: one for each message; called with its sequence number inside the transaction.
+
+        Returns:
+            the sequence numbers; empty when this file had been taken before.
+        """
+
+        def work(connection: apsw.Connection) -> list[int]:
+            connection.execute(
+                "INSERT OR IGNORE INTO sources (sha256, folder, name, taken_at, good, bad) VALUES (?, ?, ?, ?, ?, ?)",
+                (source.sha256, source.folder, source.name, source.taken_at, source.good, source.bad),
+            )
+            if connection.changes() == 0:
+                return []
+            first = _next_sequence(connection, recipient, stream)
+            numbers = list(range(first, first + len(builders)))
+            for number, build in zip(numbers, builders, strict=True):
+                _insert(connection, build(number), (recipient, stream, number), source)
+            connection.execute(
+                "UPDATE streams SET next_sequence = ? WHERE recipient = ? AND stream = ?",
+                (first + len(builders), recipient, stream),
+            )
+            return numbers
+
+        return self._database.write(work)
+
+    # -- offering them
+
+    def streams(self) -> list[tuple[str, str]]:
+        """(recipient, stream) of every stream that ever had a message."""
+        sql = "SELECT recipient, stream FROM streams ORDER BY recipient, stream"
+        return [(str(r), str(s)) for r, s in self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
+        """The lowest message that the hub hasn't accepted in this epoch and must: without a receipt, or asked for."""
+        rows = self._messages(
+            "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND accepted_epoch IS NOT ?"
+            " AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?) ORDER BY sequence LIMIT 1",
+            (recipient, stream, epoch, _ASKED_AGAIN),
+        )
+        return rows[0] if rows else None
+
+    def held(self, recipient: str, stream: str, sequence: int) -> OutgoingMessage | None:
+        """The message of a number, if its bytes are still here."""
+        rows = self._messages(
+            "WHERE recipient = ? AND stream = ? AND sequence = ? AND sealed IS NOT NULL", (recipient, stream, sequence)
+        )
+        return rows[0] if rows else None
+
+    def offer_from(self, recipient: str, stream: str, sequence: int) -> None:
+        """The hub asked for a stream from this number on: offer again what is held, receipted or not."""
+
+        sql = (
+            "UPDATE outgoing SET accepted_epoch = ? WHERE recipient = ? AND stream = ? AND sequence >= ?"
+            " AND accepted_epoch IS NOT NULL"
+        )
+        self._database.write(lambda c: c.execute(sql, (_ASKED_AGAIN, recipient, stream, sequence)))
+
+    def accept(self, message_id: str, epoch: int, acceptance: bytes) -> None:
+        """Keep the hub's verified acceptance."""
+        sql = "UPDATE outgoing SET accepted_epoch = ?, acceptance = ? WHERE id = ?"
+        self._database.write(lambda c: c.execute(sql, (epoch, acceptance, message_id)))
+
+    def replace_envelope(self, draft: Draft) -> None:
+        """Keep a message sealed anew: same id, number and content, another envelope that the hub hasn't accepted."""
+        sql = (
+            "UPDATE outgoing SET manifest = ?, sealed = ?, recipient_certificate_sha256 = ?, size = ?,"
+            " accepted_epoch = NULL, acceptance = NULL WHERE id = ? AND content_sha256 = ? AND receipted_at IS NULL"
+        )
+        values = (
+            draft.manifest, draft.sealed, draft.recipient_certificate_sha256, len(draft.sealed),
+            draft.id, draft.content_sha256,
+        )  # fmt: skip
+        self._database.write(lambda c: c.execute(sql, values))
+
+    # -- receipts
+
+    def message(self, message_id: str) -> OutgoingMessage | None:
+        """A message by its id."""
+        rows = self._messages("WHERE id = ?", (message_id,))
+        return rows[0] if rows else None
+
+    def unreceipted(self, recipient: str | None = None) -> list[OutgoingMessage]:
+        """Messages without their recipient's receipt, in order; of all recipients or of one."""
+        if recipient is None:
+            return self._messages("WHERE receipted_at IS NULL ORDER BY recipient, stream, sequence", ())
+        return self._messages(
+            "WHERE receipted_at IS NULL AND recipient = ? ORDER BY recipient, stream, sequence", (recipient,)
+        )
+
+    def recipients_waiting(self) -> dict[str, frozenset[str]]:
+        """Recipients with messages without a receipt, and the certificates that these are sealed to."""
+        sql = (
+            "SELECT recipient, group_concat(DISTINCT recipient_certificate_sha256) FROM outgoing"
+            " WHERE receipted_at IS NULL GROUP BY recipient ORDER BY recipient"
+        )
+        rows = self._database.read(lambda c: c.execute(sql).fetchall())
+        return {str(recipient): frozenset(str(digests).split(",")) for recipient, digests in rows}
+
+    def receipt(self, message_id: str, receipt: bytes, at: str) -> bool:
+        """Keep a verified receipt; true when it is the first for its message."""
+
+        def work(connection: apsw.Connection) -> bool:
+            connection.execute(
+                "UPDATE outgoing SET receipted_at = ?, receipt = ? WHERE id = ? AND receipted_at IS NULL",
+                (at, receipt, message_id),
+            )
+            return connection.changes() == 1
+
+        return self._database.write(work)
+
+    def forget(self, before: str) -> int:
+        """Drop the bytes of messages that were both accepted and receipted before a time; how many."""
+
+        def work(connection: apsw.Connection) -> int:
+            connection.execute(
+                "UPDATE outgoing SET sealed = NULL, content = NULL"
+                " WHERE receipted_at < ? AND accepted_epoch <> ? AND sealed IS NOT NULL",
+                (before, _ASKED_AGAIN),
+            )
+            return connection.changes()
+
+        return self._database.write(work)
+
+    def counts(self) -> list[OutgoingCount]:
+        """What went out, by recipient."""
+        sql = (
+            "SELECT recipient, sum(count), count(*), sum(size), count(accepted_epoch), count(receipted_at),"
+            " max(receipted_at) FROM outgoing GROUP BY recipient ORDER BY recipient"
+        )
+        return [OutgoingCount(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    def _messages(self, where: str, values: tuple[Any, ...]) -> list[OutgoingMessage]:
+        sql = f"SELECT {_COLUMNS} FROM outgoing {where}"  # noqa: S608  (the clauses of this module)
+        return [OutgoingMessage(*row) for row in self._database.read(lambda c: c.execute(sql, values).fetchall())]
+
+
+def _next_sequence(connection: apsw.Connection, recipient: str, stream: str) -> int:
+    connection.execute("INSERT OR IGNORE INTO streams VALUES (?, ?, 1)", (recipient, stream))
+    row = connection.execute(
+        "SELECT next_sequence FROM streams WHERE recipient = ? AND stream = ?", (recipient, stream)
+    ).fetchone()
+    return int(row[0])
+
+
+def _insert(connection: apsw.Connection, draft: Draft, place: tuple[str, str, int], source: Source) -> None:
+    connection.execute(
+        "INSERT INTO outgoing (id, recipient, stream, sequence, count, manifest, content_sha256,"
+        " recipient_certificate_sha256, sealed, content, size, created_at, source_sha256)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            draft.id, *place, draft.count, draft.manifest, draft.content_sha256, draft.recipient_certificate_sha256,
+            draft.sealed, draft.content, len(draft.sealed), source.taken_at, source.sha256,
+        ),
+    )  # fmt: skip

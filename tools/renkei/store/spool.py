@@ -1,0 +1,205 @@
+"""The agent's durable state: one SQLite file that a kill or a power cut at any moment leaves in order.
+
+    spool = Spool(Path("/var/lib/renkei-agent/state.db"))
+    spool.outgoing   messages to send, kept until and beyond the recipient's receipt (`store.outgoing`)
+    spool.incoming   messages received, from their manifest to their receipt (`store.incoming`)
+
+The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
+the last tree head, alarms, and the last contact with each party. Times are RFC 3339 text, given by the caller.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
+from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
+from renkei.store.sqlite import Database
+
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peers (
+    party TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    certificate_sha256 TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    seen_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tree_heads (
+    epoch INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL,
+    root TEXT NOT NULL,
+    envelope BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE alarms (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A party's newest directory entry (JSON text) that was verified here."""
+
+    party: str
+    generation: int
+    certificate_sha256: str
+    entry: str
+    seen_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTreeHead:
+    """The newest verified head of the hub's journal in an epoch."""
+
+    epoch: int
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person must look at; the same kind and subject again only counts up."""
+
+    kind: str
+    subject: str
+    text: str
+    first_at: str
+    last_at: str
+    times: int
+
+
+class Spool:
+    """Everything the agent must not forget. Several processes may have the same file open."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, readable by its owner only.
+
+        Raises:
+            StoreError: it can't be opened durably, or newer software wrote it.
+        """
+        path.touch(mode=0o600, exist_ok=True)
+        self._database = Database(path, [_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA], readers=2)
+        self.outgoing = OutgoingMessages(self._database)
+        self.incoming = IncomingMessages(self._database)
+
+    def close(self) -> None:
+        """Finish what is being written and close."""
+        self._database.close()
+
+    # -- facts: the hub's epoch, the inbox cursor, the last exchange
+
+    def fact(self, name: str) -> str | None:
+        """A fact's value, None when it was never noted."""
+        row = self._database.read(lambda c: c.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone())
+        return None if row is None else str(row[0])
+
+    def note(self, **facts: str) -> None:
+        """Note facts in one transaction."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+
+        self._database.write(work)
+
+    @property
+    def epoch(self) -> int:
+        """The hub's epoch as last seen, 0 before the first contact."""
+        return int(self.fact("epoch") or 0)
+
+    @property
+    def cursor(self) -> int:
+        """How far the hub's inbox was read in this epoch."""
+        return int(self.fact("cursor") or 0)
+
+    def enter_epoch(self, epoch: int) -> None:
+        """Begin a new epoch of the hub: its cursor starts anew, and receipts are handed in again when asked."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.executemany(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", [("epoch", str(epoch)), ("cursor", "0")]
+            )
+
+        self._database.write(work)
+
+    # -- who the others are
+
+    def peer(self, party: str) -> Peer | None:
+        """The newest verified entry of a party."""
+        rows = self._peers("WHERE party = ?", (party,))
+        return rows[0] if rows else None
+
+    def peers(self) -> list[Peer]:
+        """All parties known, by name."""
+        return self._peers("ORDER BY party", ())
+
+    def pin(self, peer: Peer) -> bool:
+        """Remember a verified entry unless a newer generation is known; false when this one is older."""
+
+        def work(connection: apsw.Connection) -> bool:
+            known = connection.execute("SELECT generation FROM peers WHERE party = ?", (peer.party,)).fetchone()
+            if known is not None and int(known[0]) > peer.generation:
+                return False
+            connection.execute(
+                "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)",
+                (peer.party, peer.generation, peer.certificate_sha256, peer.entry, peer.seen_at),
+            )
+            return True
+
+        return self._database.write(work)
+
+    def _peers(self, where: str, values: tuple[str, ...]) -> list[Peer]:
+        sql = f"SELECT party, generation, certificate_sha256, entry, seen_at FROM peers {where}"  # noqa: S608
+        rows = self._database.read(lambda c: c.execute(sql, values).fetchall())
+        return [Peer(*row) for row in rows]
+
+    # -- the hub's journal
+
+    def tree_head(self, epoch: int) -> SeenTreeHead | None:
+        """The last verified head of an epoch."""
+        sql = "SELECT epoch, size, root FROM tree_heads WHERE epoch = ?"
+        row = self._database.read(lambda c: c.execute(sql, (epoch,)).fetchone())
+        return None if row is None else SeenTreeHead(*row)
+
+    def note_tree_head(self, head: SeenTreeHead, envelope: bytes) -> None:
+        """Remember a verified head and its signed envelope, as evidence."""
+        values = (head.epoch, head.size, head.root, envelope)
+        self._database.write(lambda c: c.execute("INSERT OR REPLACE INTO tree_heads VALUES (?, ?, ?, ?)", values))
+
+    # -- alarms
+
+    def alarm(self, kind: str, subject: str, text: str, at: str) -> bool:
+        """Raise an alarm; true when it is a new one, false when it only counts up."""
+
+        def work(connection: apsw.Connection) -> bool:
+            connection.execute(
+                "INSERT INTO alarms VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE"
+                " SET text = excluded.text, last_at = excluded.last_at, times = times + 1",
+                (kind, subject, text, at, at),
+            )
+            found = connection.execute(
+                "SELECT times FROM alarms WHERE kind = ? AND subject = ?", (kind, subject)
+            ).fetchone()
+            return bool(found[0] == 1)
+
+        return self._database.write(work)
+
+    def settle(self, kind: str, subject: str) -> None:
+        """End an alarm whose cause is gone."""
+        sql = "DELETE FROM alarms WHERE kind = ? AND subject = ?"
+        self._database.write(lambda c: c.execute(sql, (kind, subject)))
+
+    def alarms(self) -> list[Alarm]:
+        """Alarms that stand, oldest first."""
+        sql = "SELECT kind, subject, text, first_at, last_at, times FROM alarms ORDER BY first_at, kind, subject"
+        return [Alarm(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
