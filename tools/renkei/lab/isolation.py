@@ -1,0 +1,116 @@
+"""The packet filter that keeps a lab to itself: nftables rulesets, computed and loaded.
+
+Two tables of one name. The `bridge` table keeps hosts apart on the management network: there they reach the mirror's
+package port and the controller, never each other. The `inet` table keeps the machine out of the lab's networks: it
+forwards nothing for them but what the mirror asks of the outside, and answers them nothing but what it asked itself.
+"""
+
+from collections.abc import Mapping
+
+from renkei.lab.errors import LabError
+from renkei.lab.plan import MAC_OF_MANAGEMENT, MIRROR_PORT, LabPlan
+from renkei.lab.podman import run
+
+_FAMILIES = ("bridge", "inet")
+
+
+def ruleset(plan: LabPlan, bridges: Mapping[str, str]) -> str:
+    """Give the ruleset of a lab, which replaces a former one as a whole.
+
+    Args:
+        plan: the lab.
+        bridges: the name of the machine's bridge for each network's name.
+    """
+    fresh = "".join(f"table {family} {plan.table}\ndelete table {family} {plan.table}\n" for family in _FAMILIES)
+    return fresh + _between_hosts(plan) + _through_the_machine(plan, bridges)
+
+
+def load(plan: LabPlan, bridges: Mapping[str, str]) -> None:
+    """Load the ruleset of a lab in one transaction.
+
+    Raises:
+        LabError: the kernel refuses it.
+    """
+    try:
+        run(["nft", "--file", "-"], stdin=ruleset(plan, bridges).encode())
+    except LabError as failure:
+        raise LabError(
+            "the kernel refuses the lab's packet filter; it needs nftables with the families inet and bridge, "
+            f"NAT and connection tracking (CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_NAT, CONFIG_NFT_CT): {failure}"
+        ) from failure
+
+
+def unload(table: str) -> None:
+    """Remove the tables of a lab, whether they are there or not.
+
+    Raises:
+        LabError: the kernel refuses.
+    """
+    text = "".join(f"table {family} {table}\ndelete table {family} {table}\n" for family in _FAMILIES)
+    run(["nft", "--file", "-"], stdin=text.encode())
+
+
+def _between_hosts(plan: LabPlan) -> str:
+    # Stateless, for many kernels track no connections on a bridge; by address, for a restarted container has a new veth.
+    network = plan.controller.network
+    from_mirror = ""
+    if plan.mirror:
+        from_mirror = f"""
+    ip daddr {plan.mirror} tcp dport {MIRROR_PORT} accept
+    ip saddr {plan.mirror} tcp sport {MIRROR_PORT} tcp flags & (syn | ack) != syn accept"""
+    return f"""
+table bridge {plan.table} {{
+  chain management {{
+    ether type arp accept{from_mirror}
+    counter drop
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ether saddr & ff:ff:00:00:00:00 == {MAC_OF_MANAGEMENT}:00:00:00:00 jump management
+    ip saddr {network} jump management
+    ip daddr {network} jump management
+  }}
+}}
+"""
+
+
+def _through_the_machine(plan: LabPlan, bridges: Mapping[str, str]) -> str:
+    every = ", ".join(f'"{bridge}"' for bridge in sorted(bridges.values()))
+    same = ", ".join(f'"{bridge}" . "{bridge}"' for bridge in sorted(bridges.values()))
+    outside = plan.network("outside")
+    way_out = nat = ""
+    if outside and plan.outside_gateway:
+        bridge = bridges[outside.name]
+        way_out = f"""
+    iifname "{bridge}" oifname != @lab accept
+    oifname "{bridge}" ct state established,related accept"""
+        nat = f"""
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {plan.outside_gateway.network} oifname != "{bridge}" masquerade
+  }}"""
+    return f"""
+table inet {plan.table} {{
+  set lab {{
+    type ifname
+    elements = {{ {every} }}
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname . oifname {{ {same} }} accept comment "bridged, where the kernel shows such packets here too"{way_out}
+    iifname @lab counter drop
+    oifname @lab counter drop
+  }}
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    iifname @lab ct state established,related accept
+    iifname @lab meta l4proto {{ tcp, udp }} th dport 53 ip saddr {_dns_clients(plan)} accept
+    iifname @lab counter drop
+  }}{nat}
+}}
+"""
+
+
+def _dns_clients(plan: LabPlan) -> str:
+    """Only the mirror may ask the machine for names, where the machine is its own resolver."""
+    return str(plan.outside_gateway.network) if plan.outside_gateway else "127.0.0.1"
