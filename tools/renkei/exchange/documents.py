@@ -8,7 +8,7 @@
 """
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -184,9 +184,12 @@ def _parse(envelope: bytes) -> tuple[Envelope, Kind]:
 
 def _from_base64(text: str) -> bytes:
     try:
-        return b64decode(text, validate=True)
+        decoded = b64decode(text, validate=True)
     except (Base64Error, ValueError):
-        raise DocumentError("a payload or signature is not base64") from None
+        decoded = b""
+    if not decoded or b64encode(decoded).decode() != text:  # the last character may have bits that nobody reads
+        raise DocumentError("a payload or signature is not base64")
+    return decoded
 
 
 def _payload(envelope: Envelope) -> dict[str, Any]:

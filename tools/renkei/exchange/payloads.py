@@ -54,7 +54,7 @@ Stream = Literal["notices", "results"]
 Mode = Literal["daily", "immediate"]
 Sequence = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Payload(BaseModel):
