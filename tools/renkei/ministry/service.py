@@ -5,11 +5,13 @@ systemd reads a number in angle brackets at the start of a line on stderr as the
 
 import logging
 import os
+import pwd
 import random
 import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 ALARM = logging.CRITICAL
@@ -32,6 +34,26 @@ def log_to_journal(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def become_owner(folder: Path) -> None:
+    """Let root go on as the owner of a service's folder, so that no file in it becomes root's.
+
+    Raises:
+        PermissionError: the caller is neither root nor the owner.
+    """
+    status = folder.stat()
+    if os.geteuid() == status.st_uid:
+        return
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = str(status.st_uid)
+    if os.geteuid() != 0:
+        raise PermissionError(f"{folder}: belongs to {owner}; run this as {owner} or as root")
+    os.setgroups(os.getgrouplist(owner, status.st_gid))
+    os.setgid(status.st_gid)
+    os.setuid(status.st_uid)
 
 
 def notify(state: str) -> None:
