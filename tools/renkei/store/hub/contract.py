@@ -290,7 +290,7 @@ class HubStore(Protocol):
         """Revoke a certificate, known or not yet known; false when it was revoked."""
 
     async def enqueue(self, enrolment: Enrolment, at: int) -> bool:
-        """Queue a request; false when it was there.
+        """Queue a request; false when it was there and not refused: who asks again after a refusal asks anew.
 
         Raises:
             QuotaRefusal: too many wait, in all or from that address.
@@ -301,6 +301,9 @@ class HubStore(Protocol):
 
     async def enrolments(self, state: EnrolmentState, limit: int) -> list[Enrolment]:
         """Return requests in a state, oldest first."""
+
+    async def pending_enrolments(self) -> int:
+        """Return how many requests wait for an answer."""
 
     async def approve(self, enrolment_id: str, binding: Binding, by: str, at: int) -> bool:
         """Answer a request by a binding, which becomes live with it; false for a repeat.

@@ -59,8 +59,9 @@ def revoke(connection: apsw.Connection, fingerprint: str, envelope: bytes, by: s
 
 
 def enqueue(connection: apsw.Connection, new: Enrolment, bounds: Bounds, at: int) -> bool:
-    """Queue a request for the registration authority."""
-    if one(connection, "SELECT 1 FROM enrolments WHERE id = ?", (new.id,)) is not None:
+    """Queue a request for the registration authority; asking again after a refusal is asking anew."""
+    known = one(connection, "SELECT state FROM enrolments WHERE id = ?", (new.id,))
+    if known is not None and known[0] != "refused":
         return False
     pending = "SELECT count(*) FROM enrolments WHERE state = 'pending'"
     if count(connection, pending) >= bounds.pending_enrolments:
@@ -68,7 +69,7 @@ def enqueue(connection: apsw.Connection, new: Enrolment, bounds: Bounds, at: int
     if count(connection, f"{pending} AND address = ?", (new.address,)) >= bounds.pending_enrolments_per_address:
         raise QuotaRefusal(f"{bounds.pending_enrolments_per_address} enrolments from this address are waiting already")
     connection.execute(
-        "INSERT INTO enrolments VALUES (?, ?, ?, ?, ?, ?, 'pending', NULL, '', ?)",
+        "INSERT OR REPLACE INTO enrolments VALUES (?, ?, ?, ?, ?, ?, 'pending', NULL, '', ?)",
         (new.id, new.kind, new.endpoint, new.terminal, new.request, new.address, at),
     )
     return True

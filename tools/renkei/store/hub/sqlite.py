@@ -136,6 +136,10 @@ class SqliteHubStore:
         """See `HubStore`."""
         return await self._read(lambda c: directory.enrolments(c, state, limit))
 
+    async def pending_enrolments(self) -> int:
+        """See `HubStore`."""
+        return await self._read(lambda c: count(c, "SELECT count(*) FROM enrolments WHERE state = 'pending'"))
+
     async def approve(self, enrolment_id: str, binding: Binding, by: str, at: int) -> bool:
         """See `HubStore`."""
         return await self._write(lambda c: directory.approve(c, enrolment_id, binding, by, at))

@@ -1,0 +1,201 @@
+"""`renkei-hub`: the exchange server of the LGWAN-ASP."""
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from renkei.hub.settings import Settings, SettingsError, read_settings
+
+app = typer.Typer(
+    name="renkei-hub",
+    no_args_is_help=True,
+    help="The exchange server of the LGWAN-ASP: it keeps sealed notices until their recipients have them.",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Config = Annotated[Path, typer.Option("--config", help="The settings.", dir_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_CONFIG = Path("/etc/renkei/hub.toml")
+_LOG = "%(levelname)s %(message)s"
+
+
+def main() -> None:
+    """Run `renkei-hub`."""
+    app()
+
+
+@app.command()
+def serve(config: Config = _CONFIG) -> None:
+    """Serve on the Unix sockets behind the gateway, until SIGTERM.
+
+    Without the hub's own directory entry it waits for one: see init and install-entry.
+    """
+    from renkei.hub.server import ServeError
+    from renkei.hub.server import serve as run
+
+    settings = _settings(config)
+    logging.basicConfig(level=logging.INFO, format=_LOG, stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    import uvloop
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except ServeError as error:
+        _fail(str(error))
+
+
+@app.command()
+def init(
+    config: Config = _CONFIG,
+    terminal: Annotated[str, typer.Option(help="This machine's name in certificates; default: its host name.")] = "",
+) -> None:
+    """Make the hub's keys where there are none, and print its enrolment request (JSON).
+
+    The registration authority answers it with a directory entry: `renkei ministry authority` issues it, install-entry
+    takes it.
+    """
+    from renkei.hub.setup import SetupError, prepare
+
+    try:
+        typer.echo(prepare(_settings(config), terminal or socket.gethostname().split(".")[0]).decode())
+    except SetupError as error:
+        _fail(str(error))
+
+
+@app.command("install-entry")
+def install_entry(
+    file: Annotated[Path, typer.Argument(help="The hub's directory entry.", dir_okay=False)], config: Config = _CONFIG
+) -> None:
+    """Take the hub's own directory entry; prints `changed` or `unchanged`."""
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import SetupError
+    from renkei.hub.setup import install_entry as install
+
+    try:
+        typer.echo("changed" if install(_settings(config), file) else "unchanged")
+    except (SetupError, ServeError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def trust(
+    files: Annotated[list[Path], typer.Argument(help="Directory entries of authority and ministry.", dir_okay=False)],
+    config: Config = _CONFIG,
+) -> None:
+    """Put the registration authority and the ministry onto the allow-list.
+
+    Prints `changed FILE` or `unchanged FILE` for each.
+    """
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import SetupError
+    from renkei.hub.setup import trust as take
+
+    try:
+        for file, new in take(_settings(config), files).items():
+            typer.echo(f"{'changed' if new else 'unchanged'} {file}")
+    except (SetupError, ServeError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
+    """Show what each party sent and received, and how far the journal is."""
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import with_store
+    from renkei.store.hub.sqlite import SqliteHubStore
+
+    async def read(store: SqliteHubStore) -> dict[str, Any]:
+        tree, now = await store.tree(), int(datetime.now(UTC).timestamp())
+        live, _ = await store.expiring(now, now)
+        parties = {
+            each.party: {**asdict(each), "last_contact": _time(each.last_contact)} for each in await store.counts()
+        }
+        return {
+            "epoch": tree.epoch,
+            "journal_entries": tree.size,
+            "journal_root": tree.root,
+            "live_certificates": live,
+            "pending_enrolments": await store.pending_enrolments(),
+            "parties": parties,
+        }
+
+    try:
+        found = with_store(_settings(config), read)
+    except ServeError as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        _print_status(found)
+
+
+@app.command("check-store")
+def check_store(config: Config = _CONFIG) -> None:
+    """Check the store: SQLite's own check, every counter, every entry and node of the journal.
+
+    Exits with 1 when something is wrong.
+    """
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import with_store
+    from renkei.store.hub.sqlite import SqliteHubStore
+
+    async def check(store: SqliteHubStore) -> tuple[list[str], int]:
+        return await store.check(), (await store.tree()).size
+
+    try:
+        problems, entries = with_store(_settings(config), check)
+    except ServeError as error:
+        _fail(str(error))
+    if problems:
+        _fail("\n".join(problems))
+    typer.echo(f"the store is sound: {entries} journal entries, every counter holds")
+
+
+def _settings(config: Path) -> Settings:
+    try:
+        return read_settings(config)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"renkei-hub: {text}", style="red", markup=False, highlight=False)
+    raise typer.Exit(1) from None
+
+
+def _time(seconds: int) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("party")
+    for column in ("sent", "bytes", "received", "receipts", "waiting"):
+        table.add_column(column, justify="right")
+    table.add_column("last contact")
+    for party, each in found["parties"].items():
+        figures = (each[name] for name in ("sent", "sent_bytes", "received", "receipts", "waiting"))
+        table.add_row(party, *(f"{figure:,}" for figure in figures), each["last_contact"] or "never")
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    console.print(table)
+    console.print(
+        f"journal {found['journal_entries']} entries, epoch {found['epoch']};"
+        f" {found['live_certificates']} live certificates, {found['pending_enrolments']} enrolments waiting",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Who is asking: from the certificate that the gateway passes on to the party that a live binding names.
+
+The gateway has verified that the client holds the certificate's key, nothing more. Whether the certificate is good is
+decided here, by the allow-list, at each request: a revocation acts on the next one.
+"""
+
+import ssl
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import TypeVar
+from urllib.parse import unquote_to_bytes
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.requests import Request
+
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.certificates import certificate_from_pem, public_key_of
+from renkei.exchange.documents import DocumentError, key_id, peek
+from renkei.exchange.parties import AUTHORITY, MINISTRY, Party
+from renkei.exchange.payloads import Payload
+from renkei.hub.context import Hub
+from renkei.hub.problems import Problem
+
+CERTIFICATE_HEADER = "x-client-certificate"
+SKEW = 300
+"""Seconds by which a party's clock may be ahead of the hub's: a binding is good this long before its beginning."""
+
+_MAX_HEADER = 16 * 1024
+
+Document = TypeVar("Document", bound=Payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The party that makes a request, by a certificate that was live a moment ago."""
+
+    party: Party
+    fingerprint: str
+
+
+async def identify(hub: Hub, request: Request) -> Caller:
+    """Return who makes the request, and count it against the party's rate.
+
+    Raises:
+        Problem: 403 without a live binding, 429 above the rate.
+    """
+    values = request.headers.getlist(CERTIFICATE_HEADER)
+    if len(values) != 1 or not values[0] or len(values[0]) > _MAX_HEADER:
+        raise Problem(403, "certificate", "the gateway passed on no client certificate, or several")
+    fingerprint = _fingerprint(values[0])
+    now = hub.now()
+    binding = await hub.store.binding(fingerprint)
+    if binding is None or not binding.live(now + SKEW if now < binding.not_before else now):
+        raise Problem(403, "certificate", f"the certificate {fingerprint[:16]}… is not enrolled, expired or revoked")
+    caller = Caller(Party(binding.party), fingerprint)
+    buckets = hub.ministry_rate if caller.party in {MINISTRY, AUTHORITY} else hub.endpoint_rate
+    if wait := buckets.take(caller.party, time.monotonic()):
+        raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
+    hub.contacts[caller.party] = now
+    return caller
+
+
+async def open_signed(hub: Hub, model: type[Document], envelope: bytes, party: Party) -> tuple[Document, str]:
+    """Return a document once a live certificate of `party` signed it, and that certificate's fingerprint.
+
+    A document may be older than the certificate of the connection it comes over, so each live one will do.
+
+    Raises:
+        Problem: 400, malformed or not signed so.
+    """
+    try:
+        claimed = peek(envelope).key_id
+        for binding in await hub.store.bindings(party, hub.now() + SKEW):
+            key, name = _signing_key(binding.entry)
+            if name == claimed:
+                return model.open(envelope, key), binding.fingerprint
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+    raise Problem(400, "document", f"the {model.KIND} is not signed by a live key of {party}")
+
+
+@lru_cache(maxsize=8192)
+def _fingerprint(header: str) -> str:
+    try:
+        der = ssl.PEM_cert_to_DER_cert(unquote_to_bytes(header).decode("ascii"))
+    except (ValueError, UnicodeDecodeError):
+        raise Problem(403, "certificate", "the gateway passed on something that is no certificate") from None
+    return sha256(der).hexdigest()
+
+
+@lru_cache(maxsize=8192)
+def _signing_key(entry: bytes) -> tuple[ec.EllipticCurvePublicKey, str]:
+    key = public_key_of(certificate_from_pem(DirectoryEntry.from_json(entry).certificate))
+    return key, key_id(key)

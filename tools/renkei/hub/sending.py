@@ -1,0 +1,153 @@
+"""What a sender asks: parts, messages, voids, how far a stream is."""
+
+import logging
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, payload_sha256
+from renkei.exchange.parties import MINISTRY, may_send
+from renkei.exchange.payloads import MAX_PARTS, PART_SIZE, Acceptance, Manifest, Void
+from renkei.hub.access import SKEW, Caller, open_signed
+from renkei.hub.bodies import (
+    JSON_LIMIT,
+    Digest,
+    parse,
+    path_digest,
+    path_party,
+    path_stream,
+    path_uuid,
+    read_body,
+    require_digest,
+)
+from renkei.hub.context import Hub
+from renkei.hub.problems import Problem
+from renkei.store.hub import contract
+
+log = logging.getLogger("renkei.hub")
+
+
+class _Parts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    parts: Annotated[list[Digest], Field(max_length=MAX_PARTS)]
+
+
+async def missing_parts(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`POST /v1/parts/missing`."""
+    asked = parse(_Parts, await read_body(request, JSON_LIMIT, hub.settings.limits.body_seconds))
+    return JSONResponse({"missing": await hub.store.missing_parts(caller.party, asked.parts)})
+
+
+async def put_part(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`PUT /v1/parts/{sha256}`."""
+    digest = path_digest(request)
+    require_digest(request)
+    content = await read_body(request, PART_SIZE, hub.settings.limits.body_seconds)
+    if not content or sha256(content).hexdigest() != digest:
+        raise Problem(400, "digest", "the body is not the part that the path names")
+    new = await hub.store.put_part(caller.party, digest, content, _quota(hub, caller), hub.now())
+    return Response(status_code=201 if new else 200)
+
+
+async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`PUT /v1/messages/{sender}/{id}`."""
+    message_id = path_uuid(request)
+    if path_party(request, "sender") != caller.party:
+        raise Problem(403, "not-yours", f"{caller.party} can't send in another's name")
+    speaker = hub.speaker()
+    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    try:
+        digest = payload_sha256(envelope)
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+    known = await hub.store.message(caller.party, message_id)
+    if known is not None and known.manifest_sha256 == digest:
+        return _document(known.acceptance, 200)
+    manifest, signer = await open_signed(hub, Manifest, envelope, caller.party)
+    if (manifest.sender, str(manifest.id)) != (caller.party, message_id):
+        raise Problem(400, "mismatch", "the path names another message than the manifest")
+    await _check_recipient(hub, manifest)
+    at = hub.now()
+
+    def accept(index: int, epoch: int) -> bytes:
+        return Acceptance(
+            id=manifest.id,
+            sender=manifest.sender,
+            manifest_sha256=digest,
+            accepted_at=datetime.fromtimestamp(at, UTC),
+            journal_index=index,
+            epoch=epoch,
+        ).sign(speaker.signer)
+
+    message = contract.Message(
+        id=message_id,
+        sender=manifest.sender,
+        recipient=manifest.recipient,
+        stream=manifest.stream,
+        sequence=manifest.sequence,
+        content_sha256=manifest.content_sha256,
+        manifest=envelope,
+        manifest_sha256=digest,
+        parts=tuple((part.sha256, part.size) for part in manifest.parts),
+        signer=signer,
+    )
+    acceptance, new = await hub.store.accept(message, accept, _quota(hub, caller), at)
+    log.info(
+        "accepted sender=%s recipient=%s stream=%s sequence=%d bytes=%d id=%s",
+        *(message.sender, message.recipient, message.stream, message.sequence, manifest.envelope_size, message.id),
+    )
+    hub.waiters.wake(message.recipient)
+    return _document(acceptance, 201 if new else 200)
+
+
+async def put_void(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`PUT /v1/voids/{recipient}/{stream}/{sequence}`."""
+    recipient, stream = path_party(request, "recipient"), path_stream(request)
+    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    void, signer = await open_signed(hub, Void, envelope, caller.party)
+    named = (caller.party, recipient, stream, request.path_params["sequence"])
+    if (void.sender, void.recipient, void.stream, void.sequence) != named:
+        raise Problem(400, "mismatch", "the path or the certificate names another stream or number than the void")
+    kept = contract.Void(
+        sender=void.sender,
+        recipient=void.recipient,
+        stream=void.stream,
+        sequence=void.sequence,
+        envelope=envelope,
+        signer=signer,
+    )
+    new = await hub.store.void(kept, hub.now())
+    log.info("voided sender=%s recipient=%s stream=%s sequence=%d", kept.sender, recipient, stream, kept.sequence)
+    hub.waiters.wake(recipient)
+    return JSONResponse({}, 201 if new else 200)
+
+
+async def stream_state(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`GET /v1/streams/{recipient}/{stream}`."""
+    recipient = path_party(request, "recipient")
+    if not may_send(caller.party, recipient):
+        raise Problem(403, "not-yours", f"nothing goes from {caller.party} to {recipient}")
+    state = await hub.store.stream(caller.party, recipient, path_stream(request))
+    unreceipted = [{"sequence": sequence, "id": id_} for sequence, id_ in state.unreceipted]
+    return JSONResponse({"next_sequence": state.next_sequence, "unreceipted": unreceipted})
+
+
+async def _check_recipient(hub: Hub, manifest: Manifest) -> None:
+    """Refuse what the recipient couldn't open: its sender seals it anew, sooner than by the recipient's silence."""
+    bindings = await hub.store.bindings(manifest.recipient, hub.now() + SKEW)
+    if manifest.recipient_certificate_sha256 not in {binding.fingerprint for binding in bindings}:
+        raise Problem(
+            409, "recipient", f"sealed for no live certificate of {manifest.recipient}: seal to the directory's newest"
+        )
+
+
+def _quota(hub: Hub, caller: Caller) -> int:
+    return hub.settings.quota(ministry=caller.party == MINISTRY)
+
+
+def _document(envelope: bytes, status: int) -> Response:
+    return Response(envelope, status, media_type="application/json")

@@ -1,0 +1,164 @@
+"""The hub's process: one event loop, three Unix sockets, and what it does by itself now and then."""
+
+import asyncio
+import contextlib
+import grp
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from renkei.exchange.bindings import TrustAnchor
+from renkei.exchange.errors import ExchangeError
+from renkei.hub import app
+from renkei.hub.context import Hub
+from renkei.hub.metrics import Metrics
+from renkei.hub.notify import notify
+from renkei.hub.settings import Settings
+from renkei.hub.upkeep import flush_once, keep_flushing, keep_house, look_for_identity, wait_for_identity
+from renkei.store.hub.contract import Bounds
+from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.sqlite import StoreError
+
+_BACKLOG = 1024
+_GRACE_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 75
+
+log = logging.getLogger("renkei.hub")
+
+
+class ServeError(Exception):
+    """The hub can't start; the text says what to do."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process, which has three of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def open_hub(settings: Settings) -> tuple[Hub, SqliteHubStore]:
+    """Open the store and the trust anchor.
+
+    Raises:
+        ServeError: either can't be opened.
+    """
+    try:
+        anchor = TrustAnchor(settings.root.read_text(encoding="ascii"))
+    except (OSError, ValueError, ExchangeError) as error:
+        raise ServeError(f"{settings.root}: {error}; the setting root must name the root certificate") from error
+    limits = settings.limits
+    bounds = Bounds(
+        unreceipted_per_stream=limits.unreceipted_per_stream,
+        pending_enrolments=limits.pending_enrolments,
+        pending_enrolments_per_address=limits.pending_enrolments_per_address,
+    )
+    try:
+        store = SqliteHubStore(settings.database, bounds)
+    except StoreError as error:
+        raise ServeError(str(error)) from error
+    return Hub(store, anchor, settings, lambda: datetime.now(UTC), Metrics()), store
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests end and close the store.
+
+    Raises:
+        ServeError: the hub can't start.
+    """
+    hub, store = open_hub(settings)
+    try:
+        await _serve(hub, store)
+    finally:
+        store.close()
+
+
+async def _serve(hub: Hub, store: SqliteHubStore) -> None:
+    run, group = hub.settings.run, hub.settings.socket_group
+    listeners = (
+        (app.exchange(hub), run / "hub.sock", group),
+        (app.enrolment(hub), run / "enrolment.sock", group),
+        (app.health(hub), run / "health.sock", None),
+    )
+    servers = [(_server(hub, application), listen(path, owner)) for application, path, owner in listeners]
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await look_for_identity(hub)
+    async with asyncio.TaskGroup() as tasks:
+        serving = [tasks.create_task(server.serve([sock])) for server, sock in servers]
+        upkeep = (wait_for_identity(hub), keep_flushing(hub, store), keep_house(hub))
+        own = [tasks.create_task(work) for work in upkeep]
+        notify("READY=1", "STATUS=serving" if hub.identity else "STATUS=waiting for the hub's directory entry")
+        log.info("serving sockets=%s entry=%s", run, "yes" if hub.identity else "no")
+        await stopping.wait()
+        notify("STOPPING=1")
+        log.info("stopping")
+        hub.waiters.close()
+        for server, _ in servers:
+            server.should_exit = True
+        await asyncio.wait(serving)
+        for task in own:
+            task.cancel()
+    await flush_once(hub, store)
+
+
+def _server(hub: Hub, application: ASGIApp) -> _Server:
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=hub.settings.limits.connections,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return _Server(config)
+
+
+def listen(path: Path, group: str | None) -> socket.socket:
+    """Return a Unix socket that listens at `path`, for this user and `group` alone; a stale one is replaced.
+
+    Raises:
+        ServeError: another process listens there, or the path or group can't be had.
+    """
+    _check_free(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        sock.bind(str(path))
+        path.chmod(0o660)
+        if group is not None:
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        sock.listen(_BACKLOG)
+    except (OSError, KeyError) as error:
+        sock.close()
+        raise ServeError(
+            f"{path}: {error}; the folder (setting run) must be the hub's, and its user a member of socket_group"
+        ) from error
+    return sock
+
+
+def _check_free(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ServeError(f"{path}: another process listens there; stop it first")

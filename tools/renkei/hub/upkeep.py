@@ -1,0 +1,81 @@
+"""What the hub does by itself: look for its entry, write down contacts, count, delete what nobody took up."""
+
+import asyncio
+import logging
+
+from renkei.exchange.errors import ExchangeError
+from renkei.hub.context import Hub
+from renkei.hub.identity import IdentityError, find_identity
+from renkei.hub.notify import notify
+from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.sqlite import StoreError
+
+_DAY = 86_400
+_WAITING_SECONDS = 1
+_FLUSH_SECONDS = 5
+_HOUSEKEEPING_SECONDS = 300
+
+log = logging.getLogger("renkei.hub")
+
+
+async def wait_for_identity(hub: Hub) -> None:
+    """Find the hub's entry when it comes by `renkei-hub install-entry`, and again when it is renewed."""
+    while True:
+        await asyncio.sleep(_WAITING_SECONDS if hub.identity is None else _HOUSEKEEPING_SECONDS)
+        before = hub.identity
+        await look_for_identity(hub)
+        if before is None and hub.identity is not None:
+            notify("STATUS=serving")
+            log.info("directory entry found")
+
+
+async def look_for_identity(hub: Hub) -> None:
+    """Take the hub's keys and entry as they are now."""
+    try:
+        hub.identity = await find_identity(hub.store, hub.settings.keys, hub.now())
+    except (IdentityError, ExchangeError) as error:
+        log.warning("no identity: %s", error)
+    hub.metrics.ready.set(hub.identity is not None)
+    hub.metrics.expiry.set(hub.identity.not_after if hub.identity else 0)
+
+
+async def keep_flushing(hub: Hub, store: SqliteHubStore) -> None:
+    """Write down contacts and renew the counts, every few seconds."""
+    while True:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        try:
+            await flush_once(hub, store)
+        except StoreError as error:
+            log.warning("flush failed: %s", error)
+
+
+async def flush_once(hub: Hub, store: SqliteHubStore) -> None:
+    """Write down who was heard of, and take over the store's counts into the metrics."""
+    contacts, hub.contacts = hub.contacts, {}
+    if contacts:
+        await store.touch(contacts)
+    counts, now = await store.counts(), hub.now()
+    live, expiring = await store.expiring(now, now + 30 * _DAY)
+    hub.metrics.note_store(store.database.statistics)
+    hub.metrics.inbox.set(sum(each.waiting for each in counts))
+    hub.metrics.held.set(sum(each.held_bytes for each in counts))
+    hub.metrics.live.set(live)
+    hub.metrics.expiring.set(expiring)
+    hub.metrics.pending.set(await store.pending_enrolments())
+    hub.metrics.tree.set((await store.tree()).size)
+
+
+async def keep_house(hub: Hub) -> None:
+    """Delete what nobody took up."""
+    limits = hub.settings.limits
+    while True:
+        now = hub.now()
+        parts_before = now - limits.part_lifetime_hours * 3600
+        enrolments_before = now - limits.enrolment_lifetime_days * _DAY
+        try:
+            more = True
+            while more:
+                more = bool(await hub.store.expire(parts_before, enrolments_before))
+        except StoreError as error:
+            log.warning("housekeeping failed: %s", error)
+        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
