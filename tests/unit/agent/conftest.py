@@ -1,0 +1,402 @@
+"""A fleet in small: a trust anchor, a real hub process on its Unix sockets, a TLS front before it, agents in folders."""
+
+import asyncio
+import datetime as dt
+import multiprocessing
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from renkei.agent.contact import establish
+from renkei.agent.exchange import Outcome, exchange
+from renkei.agent.home import Home
+from renkei.agent.intake import Watch
+from renkei.agent.keys import Keyring, point_of
+from renkei.agent.settings import Settings
+from renkei.client.connection import Connection, Credentials
+from renkei.client.hub import HubClient
+from renkei.domain.layouts import write_csv
+from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
+from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, bind
+from renkei.exchange.certificates import (
+    Authority,
+    certificate_to_pem,
+    issue_authority,
+    issue_client,
+    issue_server,
+    key_to_pem,
+    make_authority_request,
+    make_key,
+    make_request,
+    make_root,
+    make_server_request,
+)
+from renkei.exchange.documents import Signer
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Revocation
+from renkei.hub.identity import make_keys, verified_binding
+from renkei.hub.settings import Settings as HubSettings
+from renkei.store.hub.contract import Bounds
+from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.spool import Spool
+
+DAYS = 398
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["renkei.hub.server"])
+
+
+class Pki:
+    """The ministry's root and issuing CA."""
+
+    def __init__(self, folder: Path) -> None:
+        begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        self.root = make_root("test root", make_key(), begin, 3650)
+        key = make_key()
+        certificate = issue_authority(make_authority_request(key, "test issuing"), self.root, begin, 1000)
+        self.issuing = Authority(certificate, key)
+        self.anchor_file = folder / "root.pem"
+        self.anchor_file.write_text(certificate_to_pem(self.root.certificate))
+        self.anchor = TrustAnchor(self.anchor_file.read_text())
+
+    def entry(
+        self, csr: str, party: str, terminal: str, receiving: bytes, generation: int = 1, days: int = DAYS, age: int = 0
+    ) -> DirectoryEntry:
+        begin = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2, days=age)
+        certificate = issue_client(csr, Party(party), terminal, self.issuing, begin, days)
+        end = min(begin + dt.timedelta(days=days), certificate.not_valid_after_utc)
+        return bind(certificate, receiving, generation, self.issuing, begin, end)
+
+    def server(self, folder: Path, name: str) -> Credentials:
+        key = make_key()
+        begin = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2)
+        certificate = issue_server(make_server_request(key, name), [name], ["127.0.0.1"], self.issuing, begin, 30)
+        chain = folder / f"{name}.pem"
+        chain.write_text(certificate_to_pem(certificate) + certificate_to_pem(self.issuing.certificate))
+        (folder / f"{name}.key").write_text(key_to_pem(key))
+        return Credentials(chain, folder / f"{name}.key")
+
+
+class Front:
+    """What nginx is in production: ends TLS 1.3, asks for a client certificate and hands it on; one request a line.
+
+    `cut_after` cuts the line after so many bytes in the direction that is named ("up" or "down"), once.
+    """
+
+    def __init__(self, socket: Path, server: Credentials, anchor: Path | None) -> None:
+        self._socket = socket
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.context.load_cert_chain(server.chain, server.key)
+        if anchor is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(anchor)
+        self.cut_after: dict[str, int] = {}
+        self.requests: list[str] = []
+        self.bytes = {"up": 0, "down": 0}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _start(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context, limit=128 * 1024)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream = None
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            line, _, fields = head.partition(b"\r\n")
+            self.requests.append(line.decode())
+            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            added = b"Connection: close\r\n"
+            if der:
+                added += b"X-Client-Certificate: " + quote(ssl.DER_cert_to_PEM_cert(der)).encode() + b"\r\n"
+            kept = b"\r\n".join(f for f in fields.split(b"\r\n") if not f.lower().startswith(b"connection:"))
+            back, upstream = await asyncio.open_unix_connection(str(self._socket))
+            upstream.write(line + b"\r\n" + added + kept)
+            ways = [self._pump("up", reader, upstream), self._pump("down", back, writer)]
+            _, other = await asyncio.wait(map(asyncio.create_task, ways), return_when=asyncio.FIRST_COMPLETED)
+            for way in other:
+                way.cancel()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            for end in (upstream, writer):
+                if end is not None:
+                    end.close()
+
+    async def _pump(self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(16 * 1024):
+            if way in self.cut_after:
+                self.cut_after[way] -= len(chunk)
+                if self.cut_after[way] < 0:
+                    del self.cut_after[way]
+                    return
+            self.bytes[way] += len(chunk)
+            sink.write(chunk)
+            await sink.drain()
+
+
+@dataclass
+class Fleet:
+    """One test's fleet."""
+
+    folder: Path
+    pki: Pki
+    front: Front
+    enrolment_front: Front
+    hub_settings: HubSettings
+    hub: BaseProcess
+    homes: list[Home] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> str:
+        return f"https://localhost:{self.front.port}"
+
+    def settings(self, party: str, **more: object) -> Settings:
+        home = Path(str(more.get("home", self.folder / f"home-{party}")))
+        home.mkdir(exist_ok=True)
+        values = {
+            "endpoint": party,
+            "terminal": f"T-{party}",
+            "machine_serial": f"SERIAL-{party}",
+            "home": home,
+            "trust_anchor": self.pki.anchor_file,
+            "gateway": self.gateway,
+            "enrolment": f"https://localhost:{self.enrolment_front.port}",
+            "exchange": {"stable_seconds": 0, "poll_seconds": 0.1, "retry_seconds": 1},
+        }
+        settings = Settings.model_validate({**values, **more})
+        settings.make_folders()
+        return settings
+
+    def home(self, party: str, **more: object) -> Home:
+        """An agent's home that isn't enrolled."""
+        settings = self.settings(party, **more)
+        home = Home(settings, Spool(settings.database), Keyring(settings.keys), self.pki.anchor)
+        self.homes.append(home)
+        return home
+
+    def agent(self, party: str, *, age: int = 0, **more: object) -> Home:
+        """An agent that is enrolled, its binding live at the hub; `age` in days."""
+        home = self.home(party, **more)
+        self.enrol(home, age=age)
+        return home
+
+    def enrol(self, home: Home, age: int = 0) -> DirectoryEntry:
+        """Give a home its next generation of keys, by hand."""
+        current = home.keyring.current()
+        pending = home.keyring.prepare(home.party, home.settings.terminal)
+        generation = current.number + 1 if current else 1
+        entry = self.pki.entry(
+            pending.request_pem, home.party, home.settings.terminal, pending.receiving_point, generation, age=age
+        )
+        self.bind(entry)
+        home.keyring.adopt(pending, entry, self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC)))
+        return entry
+
+    def revoke(self, entry: DirectoryEntry) -> None:
+        at = dt.datetime.now(dt.UTC)
+        verified = self.pki.anchor.verify_entry(entry, at)
+        revocation = Revocation(
+            endpoint=verified.party,
+            terminal=verified.terminal,
+            certificate_sha256=verified.fingerprint,
+            reason="test",
+            revoked_at=at,
+        )
+        with self.authority() as client:
+            client.put_revocation(revocation.sign(Signer(self.pki.issuing.key)))
+
+    def replace(self, home: Home, revoked: DirectoryEntry) -> Home:
+        """A new machine for the same endpoint: nothing of the old one is left, its certificate is revoked."""
+        self.revoke(revoked)
+        fresh = self.home(home.party, home=self.folder / "replacement")
+        pending = fresh.keyring.prepare(fresh.party, fresh.settings.terminal)
+        entry = self.pki.entry(
+            pending.request_pem, fresh.party, fresh.settings.terminal, pending.receiving_point, generation=2
+        )
+        self.bind(entry)
+        fresh.keyring.adopt(pending, entry, self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC)))
+        return fresh
+
+    def bind(self, entry: DirectoryEntry) -> None:
+        with self.authority() as client:
+            client.put_binding(entry)
+
+    def authority(self) -> HubClient:
+        credentials = Credentials(self.folder / "authority.pem", self.folder / "authority.key")
+        return HubClient(Connection.to_gateway(self.gateway, self.pki.anchor_file, credentials))
+
+    def exchange(self, home: Home) -> Outcome:
+        with home.connect() as client:
+            return exchange(home, client, Watch(0))
+
+    def contact(self, home: Home) -> HubClient:
+        client = home.connect()
+        establish(home, client)
+        return client
+
+    def write_config(self, home: Home) -> Path:
+        s = home.settings
+        path = self.folder / f"{home.party}.toml"
+        path.write_text(
+            f'endpoint = "{s.endpoint}"\nterminal = "{s.terminal}"\nmachine_serial = "{s.machine_serial}"\n'
+            f'home = "{s.home}"\ntrust_anchor = "{s.trust_anchor}"\nlink = "{s.link.value}"\n'
+            f'gateway = "{s.gateway}"\nenrolment = "{s.enrolment}"\n'
+            "[exchange]\nstable_seconds = 0\npoll_seconds = 0.1\nretry_seconds = 1\njitter_seconds = 0\n"
+        )
+        return path
+
+    def stop_hub(self) -> None:
+        self.hub.kill()
+        self.hub.join(10)
+
+    def start_hub(self) -> None:
+        self.hub = start_hub(self.folder)
+
+
+def start_hub(folder: Path) -> BaseProcess:
+    """A hub in a process of its own, forked where its modules are loaded already: that saves most of its start."""
+    program = (
+        "import asyncio; from pathlib import Path; from renkei.hub.server import serve;"
+        "from renkei.hub.settings import read_settings; asyncio.run(serve(read_settings(Path(config))))"
+    )
+    socket_file = folder / "run" / "hub.sock"
+    socket_file.unlink(missing_ok=True)
+    process = PROCESSES.Process(target=exec, args=(program, {"config": str(folder / "hub.toml")}), daemon=True)
+    process.start()
+    deadline = time.monotonic() + 20
+    while not socket_file.exists() and time.monotonic() < deadline and process.is_alive():
+        time.sleep(0.01)
+    assert socket_file.exists(), "the hub didn't start"
+    return process
+
+
+def prepare_hub(folder: Path, pki: Pki) -> HubSettings:
+    """What `renkei-hub init` and the authority's first answers leave behind."""
+    for name in ("run", "hub"):
+        (folder / name).mkdir()
+    (folder / "hub.toml").write_text(
+        f'state = "{folder}/hub"\nrun = "{folder}/run"\nroot = "{pki.anchor_file}"\n'
+        "[limits]\nrequests_per_second = 10000\nburst = 10000\nenrolment_requests_per_minute = 10000\n"
+    )
+    settings = HubSettings(state=folder / "hub", run=folder / "run", root=pki.anchor_file)
+    keys = make_keys(settings.keys)
+    hub = pki.entry(make_request(keys.signing, Party("hub"), "hub-1"), "hub", "hub-1", keys.receiving_point)
+    key = make_key()
+    receiving = point_of(make_key().public_key())
+    authority = pki.entry(make_request(key, Party("authority"), "linkage"), "authority", "linkage", receiving)
+    (folder / "authority.pem").write_text(authority.certificate + authority.issuer)
+    (folder / "authority.key").write_text(key_to_pem(key))
+
+    async def add() -> None:
+        store = SqliteHubStore(settings.database, Bounds())
+        try:
+            for entry in (hub, authority):
+                binding, _ = verified_binding(pki.anchor, entry, dt.datetime.now(dt.UTC))
+                await store.add_binding(binding, "test", int(time.time()))
+        finally:
+            store.close()
+
+    asyncio.run(add())
+    return settings
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
+    settings = prepare_hub(tmp_path, pki)
+    hub = start_hub(tmp_path)
+    server = pki.server(tmp_path, "localhost")
+    front = Front(tmp_path / "run" / "hub.sock", server, pki.anchor_file)
+    enrolment_front = Front(tmp_path / "run" / "enrolment.sock", server, None)
+    fleet = Fleet(tmp_path, pki, front, enrolment_front, settings, hub)
+    yield fleet
+    for home in fleet.homes:
+        home.spool.close()
+    front.close()
+    enrolment_front.close()
+    fleet.stop_hub()
+
+
+def residence_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:
+    """Notices that don't compress well, so that a few thousand fill several parts."""
+    letters = random.Random(first)
+    return [
+        ResidenceNotice(
+            number=f"N-{municipality}-{number:06d}",
+            municipality=municipality,
+            basis="入管法19条の7",
+            filed_on=dt.date(2026, 11, 20),
+            name=f"TEST PERSON {'ABCDEFGHIJ'[number % 10]}",
+            kanji_name=None,
+            birth_date="1990-01-31",
+            sex="女",
+            nationality="ベトナム",
+            card_number=f"AB{number:08d}CD",
+            settled_on=dt.date(2026, 11, 19),
+            moved_on=None,
+            address=f"東京都新宿区歌舞伎町{letters.getrandbits(640):x}",
+            previous_address=None,
+        )
+        for number in range(first, first + count)
+    ]
+
+
+def status_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:
+    return [
+        StatusNotice(
+            number=f"S-{municipality}-{number:06d}",
+            municipality=municipality,
+            notified_on=dt.date(2026, 11, 22),
+            cause="変更",
+            changed_items="在留資格",
+            changed_on=dt.date(2026, 11, 20),
+            category="特別永住者",
+            name="TEST PERSON",
+            birth_date="1985-05-05",
+            sex="男",
+            nationality="韓国",
+            certificate_number=f"CD{number:08d}EF",
+        )
+        for number in range(first, first + count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def residence_csv() -> Callable[..., bytes]:
+    """A municipality's file: (count, municipality, number of the first)."""
+
+    def make(count: int, municipality: str = "131041", first: int = 1) -> bytes:
+        return write_csv(residence_notices(count, municipality, first))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def status_csv() -> Callable[..., bytes]:
+    """A file of the ministry: (count, municipality, number of the first)."""
+
+    def make(count: int, municipality: str = "131041", first: int = 1) -> bytes:
+        return write_csv(status_notices(count, municipality, first))
+
+    return make

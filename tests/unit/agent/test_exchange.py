@@ -1,0 +1,157 @@
+import json
+
+import pytest
+
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.status import status_of
+from renkei.client.errors import GatewayNotTrusted, HubUnreachable, NotAllowed
+from renkei.store.incoming import State
+
+SHINJUKU = "131041"
+
+
+def peer(home, party):
+    return next(p for p in status_of(home).peers if p.party == party)
+
+
+def delivered(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_notices_go_both_ways_and_come_back_as_receipts(fleet, residence_csv, status_csv):
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(3))
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+    (ministry.settings.outbox / SHINJUKU / "change.csv").write_bytes(status_csv(2))
+
+    assert fleet.exchange(shinjuku).parcels_sent == 1
+    to_ministry = fleet.exchange(ministry)
+    assert (to_ministry.notices_delivered, to_ministry.receipts_sent) == (3, 1)
+    to_shinjuku = fleet.exchange(shinjuku)
+    assert (to_shinjuku.notices_delivered, to_shinjuku.receipts_received, to_shinjuku.receipts_sent) == (2, 1, 1)
+    assert fleet.exchange(ministry).receipts_received == 1
+
+    (arrived,) = (ministry.settings.inbox / SHINJUKU).iterdir()
+    assert arrived.read_bytes() == residence_csv(3)
+    (arrived,) = shinjuku.settings.inbox.iterdir()
+    assert arrived.read_bytes() == status_csv(2)
+    assert [p.name for p in shinjuku.settings.done.iterdir()] == ["day.csv"]
+    assert (peer(shinjuku, "ministry").waiting, peer(ministry, SHINJUKU).waiting) == (0, 0)
+    assert status_of(shinjuku).alarms == () == status_of(ministry).alarms
+
+
+def test_an_exchange_with_nothing_to_do_changes_nothing(fleet):
+    shinjuku = fleet.agent(SHINJUKU)
+    fleet.exchange(shinjuku)
+    again = fleet.exchange(shinjuku)
+    assert (again.parcels_sent, again.parcels_received, again.receipts_sent) == (0, 0, 0)
+
+
+def test_files_for_a_recipient_without_a_terminal_wait_and_are_sent_when_it_has_one(fleet, residence_csv):
+    shinjuku = fleet.agent(SHINJUKU)
+    (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(1))
+    assert fleet.exchange(shinjuku).files_waiting == 1
+    assert [alarm.kind for alarm in status_of(shinjuku).alarms] == ["no-binding"]
+    fleet.agent("ministry")
+    assert fleet.exchange(shinjuku).parcels_sent == 1
+    assert status_of(shinjuku).alarms == ()
+
+
+def test_a_cut_upload_goes_on_with_the_parts_that_are_missing(fleet, residence_csv):
+    fleet.agent("ministry")
+    shinjuku = fleet.agent(SHINJUKU)
+    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(3000))
+    fleet.front.cut_after["up"] = 120_000
+    with pytest.raises(HubUnreachable):
+        fleet.exchange(shinjuku)
+    fleet.front.requests.clear()
+    assert fleet.exchange(shinjuku).parcels_sent == 1
+    (message,) = shinjuku.spool.outgoing.unreceipted()
+    parts = -(-len(message.sealed) // 65536)
+    put = sum(line.startswith("PUT /v1/parts/") for line in fleet.front.requests)
+    assert 0 < put < parts
+
+
+def test_a_cut_download_goes_on_where_it_stood(fleet, residence_csv):
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(3000))
+    fleet.exchange(shinjuku)
+    fleet.front.cut_after["down"] = 150_000
+    with pytest.raises(HubUnreachable):
+        fleet.exchange(ministry)
+    (message,) = ministry.spool.incoming.in_state(State.ANNOUNCED)
+    here = ministry.spool.incoming.fetched_bytes(message)
+    assert 100_000 < here < message.size
+    outcome = fleet.exchange(ministry)
+    assert outcome.bytes_received == message.size - here
+    assert outcome.notices_delivered == 3000
+
+
+def test_a_hub_that_cannot_be_reached_leaves_the_parcels_ready(fleet, residence_csv):
+    fleet.agent("ministry")
+    shinjuku = fleet.agent(SHINJUKU)
+    fleet.exchange(shinjuku)
+    (shinjuku.settings.outbox / "first.csv").write_bytes(residence_csv(1))
+    fleet.exchange(shinjuku)
+    (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(2))
+    fleet.stop_hub()
+    with pytest.raises(HubUnreachable):
+        fleet.exchange(shinjuku)
+    assert [m.sequence for m in shinjuku.spool.outgoing.unreceipted()] == [1, 2]
+    assert not list(shinjuku.settings.outbox.iterdir())
+    fleet.start_hub()
+    assert fleet.exchange(shinjuku).parcels_sent == 1
+
+
+def test_a_replaced_terminal_gets_what_was_sealed_to_the_old_one(fleet, status_csv):
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+    (ministry.settings.outbox / SHINJUKU / "change.csv").write_bytes(status_csv(2))
+    fleet.exchange(ministry)
+    (before,) = ministry.spool.outgoing.unreceipted()
+    (old,) = [g.entry for g in shinjuku.keyring.generations()]
+    replacement = fleet.replace(shinjuku, revoked=old)
+    fleet.exchange(ministry)
+    (after,) = ministry.spool.outgoing.unreceipted()
+    assert (after.id, after.sequence, after.content_sha256) == (before.id, before.sequence, before.content_sha256)
+    assert after.recipient_certificate_sha256 != before.recipient_certificate_sha256
+    assert fleet.exchange(replacement).notices_delivered == 2
+    assert fleet.exchange(ministry).receipts_received == 1
+
+
+def test_an_agent_whose_certificate_was_revoked_is_told_so(fleet):
+    shinjuku = fleet.agent(SHINJUKU)
+    fleet.revoke(shinjuku.keys().entry)
+    with pytest.raises(NotAllowed, match="not revoked"):
+        fleet.exchange(shinjuku)
+
+
+def test_a_gateway_of_another_root_is_not_talked_to(fleet, tmp_path_factory, residence_csv):
+    other = type(fleet.pki)(tmp_path_factory.mktemp("other"))
+    shinjuku = fleet.agent(SHINJUKU)
+    server = other.server(fleet.folder, "localhost")
+    fleet.front.context.load_cert_chain(server.chain, server.key)
+    fleet.front.requests.clear()
+    with pytest.raises(GatewayNotTrusted):
+        fleet.exchange(shinjuku)
+    assert fleet.front.requests == []
+
+
+def test_a_hub_that_rewrites_its_journal_is_found_out(fleet):
+    shinjuku = fleet.agent(SHINJUKU)
+    fleet.exchange(shinjuku)
+    head = shinjuku.spool.tree_head(shinjuku.spool.epoch)
+    shinjuku.spool.note_tree_head(type(head)(head.epoch, head.size, "00" * 32), b"{}")
+    with pytest.raises(HubNotGenuine):
+        fleet.exchange(shinjuku)
+    assert [alarm.kind for alarm in status_of(shinjuku).alarms] == ["hub"]
+
+
+def test_a_status_holds_no_personal_data(fleet, residence_csv):
+    fleet.agent("ministry")
+    shinjuku = fleet.agent(SHINJUKU)
+    (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(2))
+    fleet.exchange(shinjuku)
+    text = json.dumps(status_of(shinjuku).model_dump(mode="json"))
+    assert "TEST PERSON" not in text
+    assert peer(shinjuku, "ministry").notices_sent == 2
