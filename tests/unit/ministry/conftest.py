@@ -59,6 +59,10 @@ class Ministry:
     def machine(party: str = "131041", terminal: str = "T-131041-01") -> Machine:
         return Machine(Party(party), terminal, make_key(), make_key())
 
+    @staticmethod
+    def ledger_of(folder: Path) -> Ledger:
+        return Ledger(folder / "codes.db")
+
     def issue(self, applicant: Applicant, at: datetime = NOW) -> Issued:
         return self.ledger.write(lambda records: issue_binding(records, applicant, self.authority, at))
 
@@ -79,7 +83,7 @@ def ministry(template: Path, tmp_path: Path) -> Iterator[Ministry]:
     folder = tmp_path / "ministry"
     shutil.copytree(template, folder)
     root_pem = folder / "root/root.pem"
-    with Ledger(folder / "codes.db") as ledger:
+    with Ministry.ledger_of(folder) as ledger:
         yield Ministry(OfflineRoot(folder / "root"), root_pem, IssuingCA(folder / "issuing", root_pem), folder, ledger)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from renkei.client.answers import QueuedEnrolment
 from renkei.client.connection import Connection, Credentials, Timeouts
-from renkei.client.errors import HubError, HubRefused, NotAllowed
+from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
@@ -159,8 +159,8 @@ class AuthorityService:
         """Let one thing that the hub refuses not hold up the others."""
         try:
             yield
-        except NotAllowed:
-            raise  # the authority itself isn't known: nothing else will pass either
+        except (NotAllowed, HubBusy):
+            raise  # the authority itself isn't known, or has to wait: nothing else will pass either
         except HubRefused as error:
             text = f"{what} {name[:16]}: {error}"
             if text not in self._told:

@@ -307,6 +307,7 @@ class Ledger:
         Raises:
             StoreError: it can't be opened durably, or newer software wrote it.
         """
+        path.touch(mode=0o600)  # what is in it is as good as the codes
         self._database = Database(path, MIGRATIONS, readers=1)
 
     def write(self, work: Callable[[Records], T]) -> T:

@@ -1,0 +1,320 @@
+"""The authority's service against a hub that is stood for by the protocol's words: what it tells, and when it fails."""
+
+import json
+import logging
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import httpx
+import pytest
+
+from renkei.client.connection import Connection
+from renkei.client.errors import HubBusy, HubError, HubUnreachable, NotAllowed
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.certificates import certificate_from_pem, fingerprint
+from renkei.exchange.enrolment import EnrolmentFields, EnrolmentRequest, code_key
+from renkei.exchange.payloads import Revocation
+from renkei.ministry.authority import AuthorityService
+from renkei.ministry.counter import CounterError, give_out_code, issue_locally, read_request, revoke_machine
+from renkei.ministry.office import Office
+from renkei.ministry.own import Identity, OwnKeys
+from renkei.ministry.registrar import UNPROVEN
+from renkei.ministry.service import Stop
+from renkei.ministry.settings import AuthoritySettings, Settings
+
+SERIAL = "LAB0A1301"
+
+
+@dataclass
+class Hub:
+    """The hub's side of the protocol for the authority; `failures` are answers that come before the right ones."""
+
+    known: set[str] = field(default_factory=set)
+    pending: dict[str, EnrolmentRequest] = field(default_factory=dict)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revocations: list[bytes] = field(default_factory=list)
+    failures: dict[str, list[int | None]] = field(default_factory=dict)
+    caller: str = ""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        what = f"{request.method} {request.url.path}"
+        if self.failures.get(what):
+            status = self.failures[what].pop(0)
+            if status is None:
+                raise httpx.ConnectError("refused")
+            return _response(status, {"type": "conflict", "title": "refused", "status": status})
+        if self.caller not in self.known:
+            return _response(403, {"type": "certificate", "title": "unknown", "status": 403})
+        if what == "GET /v1/enrolments":
+            queue = [
+                {"id": name, "kind": "enrolment", "request": json.loads(asked.to_json())}
+                for name, asked in self.pending.items()
+            ]
+            return _response(200, {"enrolments": queue})
+        if what == "PUT /v1/bindings":
+            self.known.add(_digest(request.content))
+            return _response(201, {})
+        if what == "PUT /v1/revocations":
+            self.revocations.append(request.content)
+            return _response(201, {})
+        name = request.url.path.rsplit("/", 1)[1]
+        self.answers[name] = json.loads(request.content)
+        self.pending.pop(name, None)
+        return _response(201, {})
+
+    def connect(self, identity: Identity) -> HubClient:
+        self.caller = _digest(identity.entry.to_json())
+        return HubClient(Connection("https://hub.test", httpx.MockTransport(self)))
+
+
+def _response(status: int, document: object) -> httpx.Response:
+    return httpx.Response(status, stream=httpx.ByteStream(json.dumps(document).encode()))
+
+
+def _digest(entry: bytes) -> str:
+    return fingerprint(certificate_from_pem(DirectoryEntry.from_json(entry).certificate))
+
+
+@dataclass
+class Scene:
+    office: Office
+    hub: Hub
+    service: AuthorityService
+    ministry: Any
+    now: datetime
+
+    def enrol(self, name: str = "e-1", serial: str = SERIAL) -> EnrolmentRequest:
+        """Let a machine with a good code queue at the hub."""
+        machine = self.ministry.machine()
+        code = give_out_code(self.office, machine.party, machine.terminal, SERIAL, (self.now, timedelta(hours=1))).code
+        fields = EnrolmentFields(
+            endpoint=machine.party,
+            terminal=machine.terminal,
+            machine_serial=serial,
+            csr=machine.applicant().request,
+            receiving_key=machine.point,
+        )
+        self.hub.pending[name] = fields.prove(code_key(code, machine.party, machine.terminal))
+        return self.hub.pending[name]
+
+
+@pytest.fixture
+def scene(ministry: Any, tmp_path: Path, now: datetime) -> Scene:
+    terminals = tmp_path / "terminals.json"
+    row = {"asset_number": "T-131041-01", "endpoint": "131041", "machine_serial": SERIAL, "state": "in_service"}
+    terminals.write_text(json.dumps([row]))
+    settings = Settings(authority=AuthoritySettings(state=ministry.state, root=ministry.root_pem, terminals=terminals))
+    own = OwnKeys(ministry.state / "keys", "linkage")
+    office = Office(settings, ministry.issuing, ministry.ledger, own)
+    hub = Hub()
+    scene = Scene(office, hub, AuthorityService(office, hub.connect, lambda: scene.now), ministry, now)
+    hub.known.add(_digest(office.identity(now).entry.to_json()))
+    return scene
+
+
+def test_a_queued_machine_is_answered_with_its_entry(scene: Scene) -> None:
+    request = scene.enrol()
+    assert scene.service.step() == 1
+    entry = DirectoryEntry.from_json(json.dumps(scene.hub.answers["e-1"]["entry"]))
+    verified = scene.ministry.anchor.verify_entry(entry, scene.now, request.endpoint)
+    assert verified.terminal == request.terminal
+    assert scene.hub.answers["e-1"]["state"] == "approved"
+
+
+def test_a_refused_machine_is_told_why_and_the_next_is_served(scene: Scene) -> None:
+    asked = scene.enrol("e-1")
+    scene.hub.pending["e-1"] = asked.model_copy(update={"proof": "00" * 32})
+    scene.enrol("e-2")
+    assert scene.service.step() == 2
+    assert scene.hub.answers["e-1"] == {"state": "refused", "reason": UNPROVEN}
+    assert scene.hub.answers["e-2"]["state"] == "approved"
+
+
+@pytest.mark.parametrize("failure", [None, 503], ids=["line cut", "hub busy"])
+def test_an_answer_that_the_hub_did_not_get_is_told_again_and_the_code_is_not_lost(
+    scene: Scene, failure: int | None
+) -> None:
+    scene.enrol()
+    scene.hub.failures["PUT /v1/enrolments/e-1"] = [failure]
+    with pytest.raises(HubError):
+        scene.service.step()
+    assert "e-1" not in scene.hub.answers
+    (code,) = scene.office.ledger.read(lambda records: records.codes())
+    assert code.used_at
+    scene.service.step()
+    assert scene.hub.answers["e-1"]["state"] == "approved"
+    assert len(scene.office.ledger.read(lambda records: records.bindings("131041"))) == 1
+
+
+def test_a_hub_that_refuses_one_answer_does_not_hold_up_the_others(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.enrol("e-1")
+    scene.enrol("e-2")
+    scene.hub.failures["PUT /v1/enrolments/e-1"] = [409, 409]
+    scene.service.step()
+    scene.service.step()
+    assert list(scene.hub.answers) == ["e-2"]
+    alarms = [
+        record for record in caplog.records if record.levelno == logging.CRITICAL and "e-1" in record.getMessage()
+    ]
+    assert len(alarms) == 1
+
+
+def test_bindings_that_were_issued_locally_reach_the_hub(scene: Scene) -> None:
+    machine = scene.ministry.machine("ministry", "moj-linkage")
+    fields = EnrolmentFields(
+        endpoint=machine.party,
+        terminal=machine.terminal,
+        machine_serial="X",
+        csr=machine.applicant().request,
+        receiving_key=machine.point,
+    )
+    asked = read_request(fields.model_dump_json().encode())
+    entry = issue_locally(scene.office, asked, scene.now)
+    assert issue_locally(scene.office, asked, scene.now) == entry
+    scene.hub.failures["PUT /v1/bindings"] = [503]
+    with pytest.raises(HubBusy):
+        scene.service.step()
+    assert _digest(entry.encode()) not in scene.hub.known
+    scene.service.step()
+    assert _digest(entry.encode()) in scene.hub.known
+    assert scene.office.ledger.read(lambda records: records.unpushed_entries()) == []
+
+
+def test_an_endpoints_machine_gets_nothing_at_the_counter(scene: Scene) -> None:
+    asked = read_request(scene.enrol().to_json())
+    with pytest.raises(CounterError, match="code new"):
+        issue_locally(scene.office, asked, scene.now)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"endpoint": "131041"', b"[" * 20000], ids=lambda text: text[:9])
+def test_what_is_no_request_is_said_in_words(text: bytes) -> None:
+    with pytest.raises(CounterError, match="the request"):
+        read_request(text)
+
+
+def test_a_code_is_given_out_only_for_a_machine_of_the_inventory(scene: Scene) -> None:
+    party = scene.ministry.machine().party
+    with pytest.raises(CounterError, match=r"no terminal T-131041-01 with serial OTHER.*LAB0A1301, in_service"):
+        give_out_code(scene.office, party, "T-131041-01", "OTHER", (scene.now, timedelta(hours=1)))
+
+
+def test_a_new_code_takes_the_place_of_the_open_one(scene: Scene) -> None:
+    scene.enrol("e-1")
+    scene.enrol("e-2")
+    scene.service.step()
+    assert [scene.hub.answers[name]["state"] for name in ("e-1", "e-2")] == ["refused", "approved"]
+
+
+def test_a_revocation_reaches_the_hub_and_the_list_though_the_hub_was_away(scene: Scene) -> None:
+    scene.enrol()
+    scene.service.step()
+    assert revoke_machine(scene.office, "131041", "T-131041-01", "stolen", scene.now) == 1
+    assert revoke_machine(scene.office, "131041", "T-131041-01", "stolen", scene.now) == 0
+    scene.hub.failures["PUT /v1/revocations"] = [503, None]
+    for failure in (HubBusy, HubUnreachable):
+        with pytest.raises(failure):
+            scene.service.step()
+    scene.service.step()
+    (envelope,) = scene.hub.revocations
+    revocation = Revocation.open(envelope, scene.ministry.authority.key.public_key())
+    assert (revocation.endpoint, revocation.reason) == ("131041", "stolen")
+    scene.service.step()
+    assert len(scene.hub.revocations) == 1
+
+
+def test_a_hub_that_does_not_know_the_authority_is_not_told_anything(scene: Scene) -> None:
+    scene.hub.known.clear()
+    scene.enrol()
+    with pytest.raises(NotAllowed):
+        scene.service.step()
+    assert scene.hub.answers == {}
+
+
+def test_the_authority_changes_to_new_keys_only_once_the_hub_knows_them(scene: Scene) -> None:
+    scene.service.step()
+    old = scene.hub.caller
+    scene.now += timedelta(days=280)
+    scene.hub.failures["PUT /v1/bindings"] = [503]
+    with pytest.raises(HubBusy):
+        scene.service.step()
+    assert scene.hub.caller == old
+    scene.service.step()
+    scene.service.step()
+    assert scene.hub.caller != old
+    assert scene.hub.caller in scene.hub.known
+    generations = scene.office.ledger.read(lambda records: [each.generation for each in records.bindings("authority")])
+    assert generations == [2, 1]
+
+
+def test_keys_that_an_interrupted_change_left_are_used(scene: Scene) -> None:
+    scene.now += timedelta(days=280)
+    first = scene.office.own.prepare()
+    second = scene.office.own.prepare()
+    assert first.keys_sha256() == second.keys_sha256()
+    scene.service.step()
+    assert scene.office.ledger.read(lambda records: len(records.bindings("authority"))) == 2
+
+
+def test_refusals_are_forgotten_after_a_month_and_used_codes_never(scene: Scene) -> None:
+    scene.enrol("e-1", serial="OTHER")
+    approved = scene.enrol("e-2")
+    scene.service.step()
+    assert _remembered(scene) == ["approved", "refused"]
+    scene.now += timedelta(days=31)
+    scene.service.step()
+    assert _remembered(scene) == ["approved"]
+    assert scene.office.registrar.decide(approved, renewal=False, at=scene.now).state == "approved"
+
+
+def _remembered(scene: Scene) -> list[str]:
+    with closing(apsw.Connection(str(scene.ministry.state / "codes.db"))) as connection:
+        return sorted(str(state) for (state,) in connection.execute("select state from answers"))
+
+
+def test_a_hub_out_of_reach_is_tried_again_until_it_answers(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    scene.enrol()
+    scene.hub.failures["GET /v1/enrolments"] = [None, None]
+    stop = _StopAfter(3)
+    scene.service.run(stop)
+    assert scene.hub.answers["e-1"]["state"] == "approved"
+    messages = [record.getMessage() for record in caplog.records if record.name == "renkei.authority"]
+    assert len([message for message in messages if "did not answer" in message]) == 1
+    assert "the hub is served again" in messages
+
+
+def test_an_unreadable_inventory_stops_no_service_and_refuses_nobody(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.enrol()
+    terminals = scene.office.settings.authority.terminals
+    good = terminals.read_text()
+    terminals.write_text("{")
+    scene.service.run(_StopAfter(1))
+    assert scene.hub.answers == {}
+    assert any(str(terminals) in record.getMessage() for record in caplog.records)
+    terminals.write_text(good)
+    scene.service.run(_StopAfter(1))
+    assert scene.hub.answers["e-1"]["state"] == "approved"
+
+
+class _StopAfter(Stop):
+    """Asks to stop at the n-th wait and never really waits."""
+
+    def __init__(self, waits: int) -> None:
+        super().__init__()
+        self._left = waits
+
+    def wait(self, seconds: float) -> bool:
+        assert seconds > 0
+        self._left -= 1
+        if not self._left:
+            self.ask()
+        return self.asked
