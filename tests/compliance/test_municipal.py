@@ -1,0 +1,34 @@
+"""Terminals, and the registers beside them."""
+
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+
+@pytest.mark.parts("terminal")
+def test_the_agent_runs_wherever_there_is_a_line(host: Host, declared: dict[str, Any]) -> None:
+    wanted = declared["renkei_link"] != "media"
+    agent = host.service("renkei-agent")
+    assert (agent.is_running, agent.is_enabled) == (wanted, wanted)
+
+
+@pytest.mark.parts("terminal")
+def test_the_terminal_is_enrolled_and_only_the_agent_reads_its_keys(host: Host) -> None:
+    generations = host.check_output("ls /var/lib/renkei-agent/keys").split()
+    assert any(name.isdigit() for name in generations), "run ansible/playbooks/enrol.yml"
+    folder = host.file("/var/lib/renkei-agent/keys")
+    assert (folder.user, folder.mode) == ("renkei-agent", 0o700)
+
+
+@pytest.mark.parts("terminal", "linkage")
+def test_the_agent_cannot_gain_rights(host: Host) -> None:
+    status = host.check_output("systemctl show --property NoNewPrivileges,CapabilityBoundingSet,User renkei-agent")
+    assert set(status.splitlines()) == {"NoNewPrivileges=yes", "CapabilityBoundingSet=", "User=renkei-agent"}
+
+
+@pytest.mark.parts("register")
+def test_the_register_has_no_way_to_lgwan(host: Host, declared: dict[str, Any]) -> None:
+    gateway = declared["renkei_gateway"]
+    assert host.run("ip route get %s", gateway["address"]).rc != 0
+    assert host.run("timeout 3 bash -c '</dev/tcp/%s/%s'", gateway["address"], gateway["port"]).rc != 0
