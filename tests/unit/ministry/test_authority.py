@@ -47,7 +47,9 @@ class Hub:
             status = self.failures[what].pop(0)
             if status is None:
                 raise httpx.ConnectError("refused")
-            return _response(status, {"type": "conflict", "title": "refused", "status": status})
+            return _response(
+                status, {"type": "conflict" if status == 409 else "busy", "title": "refused", "status": status}
+            )
         if self.caller not in self.known:
             return _response(403, {"type": "certificate", "title": "unknown", "status": 403})
         if what == "GET /v1/enrolments":

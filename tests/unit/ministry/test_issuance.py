@@ -7,7 +7,8 @@ import pytest
 from cryptography import x509
 
 from renkei.exchange.bindings import DirectoryEntry
-from renkei.exchange.certificates import CertificateError, Chain, certificate_from_pem, make_key, make_server_request
+from renkei.exchange.certificates import CertificateError, certificate_from_pem, make_key, make_server_request
+from renkei.exchange.chain import Chain
 from renkei.exchange.clock import parse_time
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Revocation

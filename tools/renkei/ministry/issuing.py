@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
 from renkei.exchange.certificates import (
@@ -23,12 +22,14 @@ from renkei.exchange.certificates import (
     certificate_to_pem,
     key_from_pem,
     key_to_pem,
+    make_authority_request,
     make_key,
 )
-from renkei.exchange.clock import format_time, parse_time, whole_seconds
+from renkei.exchange.chain import Chain
+from renkei.exchange.clock import parse_time, whole_seconds
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, write_new
 from renkei.ministry.ledger import Revoked
-from renkei.ministry.root import is_due, make_authority_request
+from renkei.ministry.root import is_due
 
 
 class IssuingError(Exception):
@@ -128,17 +129,9 @@ class IssuingCA:
         if certificate.public_key() != key.public_key():
             raise IssuingError(f"the issuing certificate is for another key than {self._key}; send {self.request} anew")
         try:
-            root = certificate_from_pem(_read(self._root))
-            certificate.verify_directly_issued_by(root)
-            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound) as error:
-            raise IssuingError(f"the issuing certificate was not signed by {self._root} for a CA: {error}") from error
-        if not constraints.ca or constraints.path_length != 0:
-            raise IssuingError("the certificate is not one for an issuing CA (CA with path length 0)")
-        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        if not begin <= at < end:
-            span = f"{format_time(begin)} to {format_time(end)}"
-            raise IssuingError(f"the issuing certificate is valid from {span}, not now; have the root sign a new one")
+            Chain(certificate_from_pem(_read(self._root))).verify_issuing(certificate, at)
+        except CertificateError as error:
+            raise IssuingError(f"the issuing certificate doesn't hold under {self._root}: {error}") from error
         return Authority(certificate, key)
 
 

@@ -10,14 +10,14 @@ without a network, and the key has a passphrase. In the lab it lies on the contr
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -28,16 +28,15 @@ from renkei.exchange.certificates import (
     certificate_from_pem,
     certificate_to_pem,
     fingerprint,
+    issue_authority,
     make_key,
     make_root,
     public_key_of,
 )
-from renkei.exchange.clock import whole_seconds
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, sync_directories, write_new
 
 ROOT_DAYS = 20 * 365 + 5
 ISSUING_DAYS = 5 * 365 + 1
-_SKEW = timedelta(minutes=5)
 
 
 class RootError(Exception):
@@ -50,15 +49,6 @@ class Signed:
 
     certificate: x509.Certificate
     new: bool
-
-
-def make_authority_request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
-    """Make the request (PEM) of an issuing CA."""
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "renkei"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    )
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def is_due(certificate: x509.Certificate, at: datetime) -> bool:
@@ -130,12 +120,15 @@ class OfflineRoot:
             RootError: the key can't be opened, or the request isn't a P-256 request signed by its own key.
 
         """
-        request = _read_request(request_pem)
-        key = public_key_of(request)
+        key = _key_of_request(request_pem)
         for certificate in reversed(self.issued()):
             if public_key_of(certificate) == key and not is_due(certificate, at):
                 return Signed(certificate, new=False)
-        certificate = _sign(request, self._open(passphrase), at)
+        root = self._open(passphrase)
+        try:
+            certificate = issue_authority(request_pem, root, at, ISSUING_DAYS)
+        except CertificateError as error:
+            raise RootError(str(error)) from error
         write_new(self._issued / f"{fingerprint(certificate)}.pem", certificate_to_pem(certificate).encode(), 0o644)
         return Signed(certificate, new=True)
 
@@ -171,44 +164,10 @@ def _read_certificate(path: Path) -> x509.Certificate:
         raise RootError(f"{path}: {error}") from error
 
 
-def _read_request(pem: str) -> x509.CertificateSigningRequest:
+def _key_of_request(pem: str) -> ec.EllipticCurvePublicKey:
     if len(pem) > MAX_PEM:
         raise RootError(f"the request is longer than {MAX_PEM} characters")
     try:
-        request = x509.load_pem_x509_csr(pem.encode())
-        valid = request.is_signature_valid
-        public_key_of(request)
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm, CertificateError) as error:
+        return public_key_of(x509.load_pem_x509_csr(pem.encode()))
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise RootError(f"the request is not a P-256 certificate signing request in PEM: {error}") from error
-    if not valid:
-        raise RootError("the request is not signed by the key that it names")
-    return request
-
-
-def _sign(request: x509.CertificateSigningRequest, root: Authority, at: datetime) -> x509.Certificate:
-    begin, key, issuer = whole_seconds(at), public_key_of(request), public_key_of(root.certificate)
-    usage = x509.KeyUsage(
-        digital_signature=True,  # it signs bindings and revocations, too
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    return (
-        x509.CertificateBuilder()
-        .subject_name(request.subject)
-        .issuer_name(root.certificate.subject)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin - _SKEW)
-        .not_valid_after(begin + timedelta(days=ISSUING_DAYS))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
-        .sign(root.key, hashes.SHA256())
-    )
