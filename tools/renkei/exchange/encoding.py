@@ -97,9 +97,9 @@ def _check_shape(value: object) -> tuple[type[Notice], int, list[Column]]:
     if not isinstance(value, list) or len(value) != _FIELDS:
         raise EncodingError("the content is not [type, count, columns]")
     number, count, columns = value
-    if not isinstance(number, int) or not 0 <= number < len(TYPES):
+    if type(number) is not int or not 0 <= number < len(TYPES):
         raise EncodingError("the content holds a notice type that this version doesn't know")
-    if not isinstance(count, int) or not 1 <= count <= MAX_NOTICES:
+    if type(count) is not int or not 1 <= count <= MAX_NOTICES:
         raise EncodingError(f"the content holds other than 1 to {MAX_NOTICES} notices")
     items = TYPES[number].ITEMS
     if not isinstance(columns, list) or len(columns) != len(items):

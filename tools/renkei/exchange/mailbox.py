@@ -43,10 +43,11 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The hub's verified acceptance."""
+    """The hub's verified acceptance, of the parcel or of its void."""
 
     sequence: int
     epoch: int
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,11 @@ def send(state: Outgoing, event: SendEvent) -> tuple[Outgoing, list[SendAction]]
         case Connected(epoch=epoch):
             left = [each for _, each in sorted(state.waiting.items()) if each.accepted_in != epoch]
             return state, [Offer(each.entry, each.void) for each in left]
-        case Accepted(sequence=sequence, epoch=epoch):
+        case Accepted(sequence=sequence, epoch=epoch, void=void):
             known = state.waiting.get(sequence)
-            return _put(state, replace(known, accepted_in=epoch)) if known else state, []
+            if known is None or known.void != void:  # the parcel's acceptance may come after it was voided
+                return state, []
+            return _put(state, replace(known, accepted_in=epoch)), []
         case Voided(sequence=sequence):
             return _void(state, sequence)
         case Receipted(entry=entry):
