@@ -50,17 +50,17 @@ from renkei.store.spool import Spool
 
 DAYS = 398
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["renkei.hub.server"])
+PROCESSES.set_forkserver_preload(["renkei.hub.server", "renkei.agent.service"])
 
 
 class Pki:
     """The ministry's root and issuing CA."""
 
     def __init__(self, folder: Path) -> None:
-        begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=500)
         self.root = make_root("test root", make_key(), begin, 3650)
         key = make_key()
-        certificate = issue_authority(make_authority_request(key, "test issuing"), self.root, begin, 1000)
+        certificate = issue_authority(make_authority_request(key, "test issuing"), self.root, begin, 1500)
         self.issuing = Authority(certificate, key)
         self.anchor_file = folder / "root.pem"
         self.anchor_file.write_text(certificate_to_pem(self.root.certificate))
@@ -162,6 +162,7 @@ class Fleet:
     hub_settings: HubSettings
     hub: BaseProcess
     homes: list[Home] = field(default_factory=list)
+    processes = PROCESSES
 
     @property
     def gateway(self) -> str:

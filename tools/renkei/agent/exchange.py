@@ -22,7 +22,7 @@ from renkei.client.errors import HubError, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.clock import format_time
-from renkei.exchange.parties import Party
+from renkei.exchange.parties import MINISTRY, Party
 
 KEPT_AFTER_RECEIPT = timedelta(days=30)
 """How long sealed bytes are held beyond the receipt: as old as a backup may be from which a hub is restored."""
@@ -113,6 +113,8 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
         _intake(home, watch, outcome, None)  # sealed and numbered, it waits for the line
         _deliver(home, outcome)
         raise
+    if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
+        directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
     _intake(home, watch, outcome, contact)
     reseal_all(home, contact)
     sent = send_all(home, contact)

@@ -83,8 +83,8 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
     documents += [("manifest", message.manifest) for message in messages]
     size = 0
     try:
-        for part in ("entries", "documents", "sealed"):
-            (folder / part).mkdir(parents=True)
+        for part in (folder, folder / "entries", folder / "documents", folder / "sealed"):
+            part.mkdir()
         for generation in home.keyring.generations()[:_MAX_ENTRIES]:
             stage(folder / "entries" / f"{generation.number}.json", generation.entry.to_json())
         for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):

@@ -4,6 +4,7 @@ One loop does everything that changes state. A second thread, for links that are
 something to come and then wakes the loop.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -80,7 +81,7 @@ class Service:
             if self._outbox_calls():
                 self._guarded(self._offline)
         elif reason := self._reason():
-            log.info("exchanging: %s", reason)
+            log.log(logging.DEBUG if self._failures else logging.INFO, "exchanging: %s", reason)
             self._guarded(self._exchange)
 
     def _reason(self) -> str:

@@ -1,0 +1,156 @@
+import dataclasses
+import datetime as dt
+import stat
+
+import pytest
+
+from renkei.agent import enrolment, renewal
+from renkei.agent.enrolment import EnrolmentRefused, NeedsCode, Standing
+from renkei.agent.home import NotEnrolled
+from renkei.agent.status import status_of
+from renkei.client.errors import HubUnreachable
+from renkei.exchange.codes import CodeError, new_code
+from renkei.exchange.enrolment import EnrolmentError, code_key
+from renkei.exchange.parties import Party
+
+SHINJUKU = "131041"
+
+
+def answer(fleet, code=None, generation=1, **change):
+    """What the registration authority does: check the proof, issue, answer; returns how many requests there were."""
+    with fleet.authority() as client:
+        queue = client.enrolments()
+        for queued in queue:
+            request = queued.request
+            if code is not None:
+                request.check_proof(code_key(code, request.endpoint, request.terminal))
+            values = {
+                "csr": request.csr,
+                "party": request.endpoint,
+                "terminal": request.terminal,
+                "receiving": request.receiving_key,
+                "generation": generation,
+            }
+            client.approve(queued.id, fleet.pki.entry(**{**values, **change}))
+        return len(queue)
+
+
+def test_a_machine_enrols_with_its_code_and_can_exchange(fleet):
+    home, code = fleet.home(SHINJUKU), new_code()
+    assert enrolment.enrol(home, code, 0).standing is Standing.PENDING
+    with pytest.raises(NotEnrolled):
+        home.connect()
+    assert answer(fleet, code) == 1
+    assert enrolment.enrol(home, None, 0).generation == 1
+    fleet.exchange(home)
+    assert enrolment.enrol(home, None, 0).standing is Standing.ENROLLED
+
+
+def test_enrolling_learns_the_ministry_so_that_parcels_can_be_sealed_without_a_line(fleet, residence_csv):
+    fleet.agent("ministry")
+    home, code = fleet.home(SHINJUKU), new_code()
+    enrolment.enrol(home, code, 0)
+    answer(fleet, code)
+    enrolment.enrol(home, None, 0)
+    assert home.spool.peer("ministry").generation == 1
+
+
+def test_a_request_is_the_same_at_every_try(fleet):
+    home, code = fleet.home(SHINJUKU), new_code()
+    enrolment.enrol(home, code, 0)
+    enrolment.enrol(home, code, 0)
+    assert answer(fleet, code) == 1
+
+
+def test_a_request_that_found_no_hub_is_sent_by_the_next_call(fleet):
+    home, code = fleet.home(SHINJUKU), new_code()
+    fleet.stop_hub()
+    with pytest.raises(HubUnreachable):
+        enrolment.enrol(home, code, 0)
+    fleet.start_hub()
+    enrolment.enrol(home, code, 0)
+    assert answer(fleet, code) == 1
+
+
+def test_a_mistyped_code_is_found_before_anything_is_sent(fleet):
+    home, code = fleet.home(SHINJUKU), new_code()
+    wrong = ("0" if code[0] != "0" else "1") + code[1:]
+    with pytest.raises(CodeError):
+        enrolment.enrol(home, wrong, 0)
+    assert answer(fleet) == 0
+
+
+def test_a_code_of_another_terminal_proves_nothing(fleet):
+    home, other = fleet.home(SHINJUKU), new_code()
+    enrolment.enrol(home, other, 0)
+    with pytest.raises(EnrolmentError):
+        answer(fleet, new_code())
+
+
+def test_without_a_request_a_code_is_needed(fleet):
+    with pytest.raises(NeedsCode):
+        enrolment.enrol(fleet.home(SHINJUKU), None, 0)
+
+
+def test_a_refusal_says_why_and_the_keys_are_thrown_away(fleet):
+    home = fleet.home(SHINJUKU)
+    enrolment.enrol(home, new_code(), 0)
+    before = home.keyring.pending().request_pem
+    with fleet.authority() as client:
+        client.refuse(client.enrolments()[0].id, "the code has expired")
+    with pytest.raises(EnrolmentRefused, match="the code has expired"):
+        enrolment.enrol(home, None, 0)
+    enrolment.enrol(home, new_code(), 0)
+    assert home.keyring.pending().request_pem != before
+
+
+@pytest.mark.parametrize("fault", ["receiving key", "root"])
+def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(fleet, tmp_path_factory, fault):
+    home = fleet.home(SHINJUKU)
+    enrolment.enrol(home, new_code(), 0)
+    if fault == "receiving key":
+        answer(fleet, receiving=fleet.home("ministry").keyring.prepare(Party("ministry"), "x").receiving_point)
+    else:
+        answer(fleet)
+        home = dataclasses.replace(home, anchor=type(fleet.pki)(tmp_path_factory.mktemp("other")).anchor)
+    with pytest.raises(EnrolmentRefused, match="can't be believed"):
+        enrolment.enrol(home, None, 0)
+    assert home.keyring.current() is None
+    assert [alarm.kind for alarm in status_of(home).alarms] == ["enrolment"]
+
+
+def test_keys_are_made_on_the_machine_and_only_its_owner_reads_them(fleet):
+    home = fleet.agent(SHINJUKU)
+    folder = home.keys().folder
+    for name in ("signing.pem", "receiving.pem"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over(fleet, residence_csv, status_csv):
+    ministry, home = fleet.agent("ministry"), fleet.agent(SHINJUKU, age=300)
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+    (ministry.settings.outbox / SHINJUKU / "change.csv").write_bytes(status_csv(1))
+    fleet.exchange(ministry)
+    with home.connect() as client:
+        renewal.tend(home, client)
+        assert answer(fleet, generation=2) == 1
+        renewal.tend(home, client)
+    assert home.keys().number == 2
+    assert fleet.exchange(home).notices_delivered == 1  # sealed to generation 1, receipted by generation 2
+    assert fleet.exchange(ministry).receipts_received == 1
+
+
+def test_a_young_certificate_is_left_alone(fleet):
+    home = fleet.agent(SHINJUKU, age=200)
+    with home.connect() as client:
+        renewal.tend(home, client)
+    assert home.keyring.pending() is None
+
+
+def test_a_renewal_that_nobody_answers_is_alarmed_when_the_end_is_near(fleet):
+    home = fleet.agent(SHINJUKU, age=380)
+    with home.connect() as client:
+        renewal.tend(home, client)
+    (alarm,) = status_of(home).alarms
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=17)
+    assert f"{end:%Y-%m}" in alarm.text

@@ -1,0 +1,98 @@
+"""The service as it runs: `renkei-agent serve` in a process of its own."""
+
+import socket
+import time
+from contextlib import contextmanager
+
+from renkei.agent.status import status_of
+
+PROGRAM = (
+    "import sys; sys.argv = ['renkei-agent', 'serve', '--config', config]; from renkei.cli.agent import main; main()"
+)
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't happen in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(fleet, home):
+    process = fleet.processes.Process(
+        target=exec, args=(PROGRAM, {"config": str(fleet.write_config(home))}), daemon=True
+    )
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join(10)
+
+
+def waiting(home):
+    return sum(peer.waiting for peer in status_of(home).peers)
+
+
+def test_online_agents_exchange_within_moments_of_a_file_appearing(fleet, residence_csv, status_csv):
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent("131041")
+    (ministry.settings.outbox / "131041").mkdir()
+    with serving(fleet, ministry), serving(fleet, shinjuku):
+        (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(3))
+        until(lambda: status_of(shinjuku).peers and waiting(shinjuku) == 0)
+        assert len(list((ministry.settings.inbox / "131041").iterdir())) == 1
+        (ministry.settings.outbox / "131041" / "change.csv").write_bytes(status_csv(1))
+        until(lambda: list(shinjuku.settings.inbox.iterdir()))
+        until(lambda: waiting(ministry) == 0)
+
+
+def test_a_service_outlives_the_hub_and_goes_on_by_itself(fleet, residence_csv):
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent("131041")
+    fleet.exchange(shinjuku)
+    with serving(fleet, ministry), serving(fleet, shinjuku):
+        until(lambda: status_of(ministry).last_exchange_at)
+        fleet.stop_hub()
+        (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(2))
+        until(lambda: not list(shinjuku.settings.outbox.iterdir()))  # taken although there is no hub
+        fleet.start_hub()
+        until(lambda: status_of(shinjuku).peers and waiting(shinjuku) == 0)
+
+
+def test_a_killed_service_goes_on_when_it_is_started_again(fleet, residence_csv):
+    fleet.agent("ministry")
+    shinjuku = fleet.agent("131041", link="on_demand")
+    with serving(fleet, shinjuku) as first:
+        until(lambda: status_of(shinjuku).last_exchange_at)
+        (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(2))
+        first.kill()
+        first.join(10)
+    with serving(fleet, shinjuku):
+        until(lambda: status_of(shinjuku).peers and status_of(shinjuku).peers[0].accepted == 1)
+
+
+def test_a_clerk_can_ask_for_an_exchange(fleet):
+    shinjuku = fleet.agent("131041", link="on_demand")
+    with serving(fleet, shinjuku):
+        until(lambda: status_of(shinjuku).last_exchange_at)
+        fleet.front.requests.clear()
+        shinjuku.settings.request_file.touch()
+        until(lambda: any("/v1/hub" in line for line in fleet.front.requests))
+        until(lambda: not shinjuku.settings.request_file.exists())
+
+
+def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet, tmp_path):
+    home = fleet.home("131041")  # not enrolled: it waits for that, and is ready all the same
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.settimeout(20)
+    manager.bind(str(tmp_path / "notify"))
+    program = f"import os; os.environ['NOTIFY_SOCKET'] = {str(tmp_path / 'notify')!r}; {PROGRAM}"
+    config = {"config": str(fleet.write_config(home))}
+    process = fleet.processes.Process(target=exec, args=(program, config), daemon=True)
+    process.start()
+    assert manager.recv(100) == b"READY=1"
+    process.terminate()
+    assert manager.recv(100) == b"STOPPING=1"
+    process.join(10)
+    assert process.exitcode == 0
+    manager.close()
