@@ -21,7 +21,7 @@ LIST_SEPARATOR = "、"
 class Form(Enum):
     """What an item's value looks like."""
 
-    NUMBER = auto()  # a notice's number: letters, digits (at least one) and hyphens, and never a card's number
+    NUMBER = auto()  # a notice's number: letters, digits (at least one) and hyphens; never a card's number or a day
     CODE = auto()  # a 全国地方公共団体コード
     CHOICE = auto()  # one of `choices`
     CHOICES = auto()  # some of `choices`, joined by 、
@@ -154,7 +154,9 @@ def _missing(item: Item, values: Mapping[str, Value]) -> Finding | None:
 
 
 def _is_number(item: Item, value: Value) -> bool:
-    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None and not _is_card(item, value)
+    if not isinstance(value, str) or _NUMBER.fullmatch(value) is None:
+        return False
+    return not (_is_card(item, value) or _DAY.fullmatch(value))
 
 
 def _is_code(_item: Item, value: Value) -> bool:
@@ -221,7 +223,7 @@ _FITS: dict[Form, Callable[[Item, Value], bool]] = {
     Form.CARD: _is_card,
 }
 _RIGHT: dict[Form, str] = {
-    Form.NUMBER: "半角の英字、数字(1字以上)、ハイフンで記載してください。カードの番号は使えません。",
+    Form.NUMBER: "半角の英字、数字(1字以上)、ハイフンで記載してください。カードの番号や日付は使えません。",
     Form.CODE: "6桁の全国地方公共団体コード(検査数字を含む)で記載してください。",
     Form.DATE: "実在する日を西暦の 2026-11-23 の形式で記載してください。",
     Form.BIRTH: "西暦の 1990-01-31 の形式で記載してください(月日が不明のときは 00)。",
