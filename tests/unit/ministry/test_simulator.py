@@ -77,6 +77,12 @@ def test_a_period_fits_its_status_and_the_stay_has_not_run_out(statuses: list[St
         assert DAY <= each.expires_on <= add_months(DAY, 12 * years + months)
 
 
+def test_a_stay_without_end_is_granted_but_never_extended(statuses: list[StatusNotice]) -> None:
+    for each in statuses:
+        if each.period == "無期限" and "在留期間" in each.changed_items.split("、"):
+            assert "在留資格" in each.changed_items.split("、")
+
+
 def test_a_special_permanent_resident_has_a_certificate_and_no_card(statuses: list[StatusNotice]) -> None:
     special = [each for each in statuses if each.category == SPECIAL_PERMANENT]
     assert special
