@@ -180,7 +180,7 @@ def test_rare_kanji_and_their_variants_are_text(text: str, residence_row: Row) -
     assert wrong(ResidenceNotice, residence_row | {"漢字氏名": text, "住居地": text}) == set()
 
 
-@pytest.mark.parametrize("number", ["NGUYEN", "AB12345678CD", "1-", "-1", "1 2", "1" * 37, "１"])
+@pytest.mark.parametrize("number", ["NGUYEN", "AB12345678CD", "1995-04-12", "1-", "-1", "1 2", "1" * 37, "１"])
 def test_a_notices_number_is_never_a_name_or_a_card(number: str, residence_row: Row) -> None:
     assert {item for item, _ in wrong(ResidenceNotice, residence_row | {"通知番号": number})} == {"通知番号"}
 
