@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -93,6 +93,9 @@ class Pki:
         entry = bind(certificate, point(receiving), self.generation, self.issuing, begin, end)
         return Machine(who, terminal, key, receiving, entry)
 
+    def point(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+        return point(key)
+
     def revocation(self, machine: Machine) -> bytes:
         return Revocation(
             endpoint=machine.party,
@@ -128,6 +131,7 @@ def make_parcel(
     sender: Machine,
     recipient: Machine,
     sequence: int = 1,
+    /,
     *,
     sealed: bytes | None = None,
     message_id: UUID | None = None,
@@ -155,7 +159,7 @@ def make_parcel(
         "parts": [Part(sha256=sha256(part).hexdigest(), size=len(part)) for part in parts],
         "encapsulated_key": point(make_key()),
     }
-    return Parcel(message_id, Manifest(**fields | changes).sign(sender.signer), parts, content_sha256)
+    return Parcel(message_id, Manifest(**(fields | changes)).sign(sender.signer), parts, content_sha256)
 
 
 class Line:
@@ -176,6 +180,7 @@ class Line:
 class Speaker:
     """A party on the line."""
 
+    hub: Hub
     client: Line
     machine: Machine
 
@@ -196,7 +201,7 @@ class Speaker:
     def offer(self, parcel: Parcel) -> Response:
         return self.put(f"/v1/messages/{self.machine.party}/{parcel.id}", parcel.manifest)
 
-    def send(self, recipient: Machine, sequence: int = 1, **changes: Any) -> Parcel:
+    def send(self, recipient: Machine, sequence: int = 1, /, **changes: Any) -> Parcel:
         parcel = make_parcel(self.machine, recipient, sequence, **changes)
         for part in parcel.parts:
             assert self.put_part(part).status_code in {200, 201}
@@ -213,7 +218,7 @@ class Speaker:
     def content(self, sender: str, parcel: Parcel, headers: dict[str, str] | None = None) -> Response:
         return self.get(f"/v1/messages/{sender}/{parcel.id}/content", headers=headers)
 
-    def receipt(self, parcel: Parcel, sender: str, sequence: int = 1, **changes: Any) -> Response:
+    def receipt(self, parcel: Parcel, sender: str, sequence: int = 1, /, **changes: Any) -> Response:
         fields: dict[str, Any] = {
             "id": parcel.id,
             "sender": Party(sender),
@@ -226,7 +231,7 @@ class Speaker:
         envelope = Receipt(**fields | changes).sign(self.machine.signer)
         return self.put(f"/v1/receipts/{sender}/{parcel.id}", envelope)
 
-    def void(self, recipient: str, sequence: int, **changes: Any) -> Response:
+    def void(self, recipient: str, sequence: int, /, **changes: Any) -> Response:
         fields: dict[str, Any] = {
             "sender": self.machine.party,
             "recipient": Party(recipient),
@@ -250,10 +255,11 @@ class Bench:
     enrolment: Line
     health: Line
     own: Machine
+    loop: asyncio.AbstractEventLoop
     time: datetime = START
 
     def speaker(self, machine: Machine) -> Speaker:
-        return Speaker(self.client, machine)
+        return Speaker(self.hub, self.client, machine)
 
     def enrol(self, party: str, terminal: str = "T-0001", **options: Any) -> Speaker:
         """A party whose binding the hub has, without asking the authority."""
@@ -261,6 +267,12 @@ class Bench:
         binding, _ = verified_binding(self.hub.anchor, machine.entry, START)
         assert self.store.database.write(_adding(binding))
         return self.speaker(machine)
+
+    def parcel(self, sender: Machine, recipient: Machine, sequence: int = 1, /, **options: Any) -> Parcel:
+        return make_parcel(sender, recipient, sequence, **options)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
     @property
     def hub_key(self) -> ec.EllipticCurvePublicKey:
@@ -276,6 +288,12 @@ def _adding(binding: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def pki() -> Pki:
+    return make_pki()
+
+
+@pytest.fixture(scope="session")
+def other_pki() -> Pki:
+    """Somebody else's root."""
     return make_pki()
 
 
@@ -303,9 +321,8 @@ def bench(settings: Settings, pki: Pki, loop: asyncio.AbstractEventLoop) -> Iter
     hub = Hub(store, TrustAnchor(pki.root_pem), settings, lambda: bench.time, Metrics())
     own = pki.enrol("hub", "asp-hub")
     hub.identity = Identity(own.signer, own.entry.to_json(), int(START.timestamp()) + 1)
-    bench = Bench(
-        hub, store, pki, Line(loop, app.exchange(hub)), Line(loop, app.enrolment(hub)), Line(loop, app.health(hub)), own
-    )
+    lines = (Line(loop, application(hub)) for application in (app.exchange, app.enrolment, app.health))
+    bench = Bench(hub, store, pki, *lines, own, loop)
     yield bench
     store.close()
 
@@ -328,6 +345,11 @@ def ministry(bench: Bench) -> Speaker:
 @pytest.fixture
 def authority(bench: Bench) -> Speaker:
     return bench.enrol("authority", "moj-linkage")
+
+
+@pytest.fixture
+def new_parcel() -> Callable[..., Parcel]:
+    return make_parcel
 
 
 @pytest.fixture
