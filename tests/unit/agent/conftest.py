@@ -1,4 +1,4 @@
-"""A fleet in small: a trust anchor, a real hub process on its Unix sockets, a TLS front before it, agents in folders."""
+"""A small fleet: a trust anchor, a real hub process, a TLS front before it, agents in folders."""
 
 import asyncio
 import datetime as dt
@@ -207,7 +207,8 @@ class Fleet:
             pending.request_pem, home.party, home.settings.terminal, pending.receiving_point, generation, age=age
         )
         self.bind(entry)
-        home.keyring.adopt(pending, entry, self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC)))
+        verified = self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC))
+        home.keyring.adopt(pending, entry, verified, home.settings.terminal)
         return entry
 
     def revoke(self, entry: DirectoryEntry) -> None:
@@ -232,7 +233,8 @@ class Fleet:
             pending.request_pem, fresh.party, fresh.settings.terminal, pending.receiving_point, generation=2
         )
         self.bind(entry)
-        fresh.keyring.adopt(pending, entry, self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC)))
+        verified = self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC))
+        fresh.keyring.adopt(pending, entry, verified, fresh.settings.terminal)
         return fresh
 
     def bind(self, entry: DirectoryEntry) -> None:
@@ -341,7 +343,7 @@ def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
 
 def residence_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:
     """Notices that don't compress well, so that a few thousand fill several parts."""
-    letters = random.Random(first)
+    letters = random.Random(first)  # noqa: S311  (test data)
     return [
         ResidenceNotice(
             number=f"N-{municipality}-{number:06d}",

@@ -1,6 +1,7 @@
 import dataclasses
 import datetime as dt
 import stat
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from renkei.exchange.parties import Party
 SHINJUKU = "131041"
 
 
-def answer(fleet, code=None, generation=1, **change):
+def answer(fleet: Any, code: str | None = None, generation: int = 1, **change: object) -> int:
     """What the registration authority does: check the proof, issue, answer; returns how many requests there were."""
     with fleet.authority() as client:
         queue = client.enrolments()
@@ -35,7 +36,7 @@ def answer(fleet, code=None, generation=1, **change):
         return len(queue)
 
 
-def test_a_machine_enrols_with_its_code_and_can_exchange(fleet):
+def test_a_machine_enrols_with_its_code_and_can_exchange(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     assert enrolment.enrol(home, code, 0).standing is Standing.PENDING
     with pytest.raises(NotEnrolled):
@@ -46,7 +47,9 @@ def test_a_machine_enrols_with_its_code_and_can_exchange(fleet):
     assert enrolment.enrol(home, None, 0).standing is Standing.ENROLLED
 
 
-def test_enrolling_learns_the_ministry_so_that_parcels_can_be_sealed_without_a_line(fleet, residence_csv):
+def test_enrolling_learns_the_ministry_so_that_parcels_can_be_sealed_without_a_line(
+    fleet: Any,
+) -> None:
     fleet.agent("ministry")
     home, code = fleet.home(SHINJUKU), new_code()
     enrolment.enrol(home, code, 0)
@@ -55,14 +58,14 @@ def test_enrolling_learns_the_ministry_so_that_parcels_can_be_sealed_without_a_l
     assert home.spool.peer("ministry").generation == 1
 
 
-def test_a_request_is_the_same_at_every_try(fleet):
+def test_a_request_is_the_same_at_every_try(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     enrolment.enrol(home, code, 0)
     enrolment.enrol(home, code, 0)
     assert answer(fleet, code) == 1
 
 
-def test_a_request_that_found_no_hub_is_sent_by_the_next_call(fleet):
+def test_a_request_that_found_no_hub_is_sent_by_the_next_call(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     fleet.stop_hub()
     with pytest.raises(HubUnreachable):
@@ -72,7 +75,7 @@ def test_a_request_that_found_no_hub_is_sent_by_the_next_call(fleet):
     assert answer(fleet, code) == 1
 
 
-def test_a_mistyped_code_is_found_before_anything_is_sent(fleet):
+def test_a_mistyped_code_is_found_before_anything_is_sent(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     wrong = ("0" if code[0] != "0" else "1") + code[1:]
     with pytest.raises(CodeError):
@@ -80,19 +83,19 @@ def test_a_mistyped_code_is_found_before_anything_is_sent(fleet):
     assert answer(fleet) == 0
 
 
-def test_a_code_of_another_terminal_proves_nothing(fleet):
+def test_a_code_of_another_terminal_proves_nothing(fleet: Any) -> None:
     home, other = fleet.home(SHINJUKU), new_code()
     enrolment.enrol(home, other, 0)
     with pytest.raises(EnrolmentError):
         answer(fleet, new_code())
 
 
-def test_without_a_request_a_code_is_needed(fleet):
+def test_without_a_request_a_code_is_needed(fleet: Any) -> None:
     with pytest.raises(NeedsCode):
         enrolment.enrol(fleet.home(SHINJUKU), None, 0)
 
 
-def test_a_refusal_says_why_and_the_keys_are_thrown_away(fleet):
+def test_a_refusal_says_why_and_the_keys_are_thrown_away(fleet: Any) -> None:
     home = fleet.home(SHINJUKU)
     enrolment.enrol(home, new_code(), 0)
     before = home.keyring.pending().request_pem
@@ -105,7 +108,9 @@ def test_a_refusal_says_why_and_the_keys_are_thrown_away(fleet):
 
 
 @pytest.mark.parametrize("fault", ["receiving key", "root"])
-def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(fleet, tmp_path_factory, fault):
+def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(
+    fleet: Any, tmp_path_factory: pytest.TempPathFactory, fault: str
+) -> None:
     home = fleet.home(SHINJUKU)
     enrolment.enrol(home, new_code(), 0)
     if fault == "receiving key":
@@ -119,14 +124,14 @@ def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(fle
     assert [alarm.kind for alarm in status_of(home).alarms] == ["enrolment"]
 
 
-def test_keys_are_made_on_the_machine_and_only_its_owner_reads_them(fleet):
+def test_keys_are_made_on_the_machine_and_only_its_owner_reads_them(fleet: Any) -> None:
     home = fleet.agent(SHINJUKU)
     folder = home.keys().folder
     for name in ("signing.pem", "receiving.pem"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 
 
-def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over(fleet, residence_csv, status_csv):
+def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over(fleet: Any, status_csv: Any) -> None:
     ministry, home = fleet.agent("ministry"), fleet.agent(SHINJUKU, age=300)
     (ministry.settings.outbox / SHINJUKU).mkdir()
     (ministry.settings.outbox / SHINJUKU / "change.csv").write_bytes(status_csv(1))
@@ -140,14 +145,14 @@ def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over(fleet, re
     assert fleet.exchange(ministry).receipts_received == 1
 
 
-def test_a_young_certificate_is_left_alone(fleet):
+def test_a_young_certificate_is_left_alone(fleet: Any) -> None:
     home = fleet.agent(SHINJUKU, age=200)
     with home.connect() as client:
         renewal.tend(home, client)
     assert home.keyring.pending() is None
 
 
-def test_a_renewal_that_nobody_answers_is_alarmed_when_the_end_is_near(fleet):
+def test_a_renewal_that_nobody_answers_is_alarmed_when_the_end_is_near(fleet: Any) -> None:
     home = fleet.agent(SHINJUKU, age=380)
     with home.connect() as client:
         renewal.tend(home, client)

@@ -1,6 +1,8 @@
 """kill -9 at many points of an exchange, on either side: nothing is lost and nothing arrives twice."""
 
 import signal
+from pathlib import Path
+from typing import Any
 
 # Runs in a process of its own: every step that is durable or that others see is counted, and at step `fatal` it dies.
 PROGRAM = """
@@ -40,7 +42,7 @@ STEPS = 90
 """More steps than an exchange has in which something is sent and delivered: the last runs aren't killed."""
 
 
-def killed_at(fleet, config, step):
+def killed_at(fleet: Any, config: Path, step: int) -> bool:
     """Run an exchange that dies at a step; whether it did."""
     process = fleet.processes.Process(target=exec, args=(PROGRAM, {"config": str(config), "fatal": step}), daemon=True)
     process.start()
@@ -49,12 +51,12 @@ def killed_at(fleet, config, step):
     return process.exitcode != 0
 
 
-def numbers(folder):
+def numbers(folder: Path) -> list[str]:
     """The notice numbers of all files of a folder, in the order of the streams."""
     return [line.split(",")[1] for path in sorted(folder.iterdir()) for line in path.read_text().splitlines()[1:]]
 
 
-def test_a_sender_killed_at_any_step_loses_and_doubles_nothing(fleet, residence_csv):
+def test_a_sender_killed_at_any_step_loses_and_doubles_nothing(fleet: Any, residence_csv: Any) -> None:
     ministry, sender = fleet.agent("ministry"), fleet.agent("131041")
     config = fleet.write_config(sender)
     kills = []
@@ -72,7 +74,9 @@ def test_a_sender_killed_at_any_step_loses_and_doubles_nothing(fleet, residence_
     assert not list(sender.settings.rejected.iterdir())
 
 
-def test_a_recipient_killed_at_any_step_gets_everything_once_even_if_its_files_are_taken_at_once(fleet, residence_csv):
+def test_a_recipient_killed_at_any_step_gets_everything_once_even_if_its_files_are_taken_at_once(
+    fleet: Any, residence_csv: Any
+) -> None:
     ministry, sender = fleet.agent("ministry"), fleet.agent("131041")
     config, inbox, taken = fleet.write_config(ministry), ministry.settings.inbox / "131041", []
     kills = []
@@ -89,7 +93,7 @@ def test_a_recipient_killed_at_any_step_gets_everything_once_even_if_its_files_a
     assert sender.spool.outgoing.unreceipted() == []
 
 
-def take(inbox):
+def take(inbox: Path) -> list[str]:
     """Whoever works with the inbox takes a file away as soon as it appears."""
     if not inbox.is_dir():
         return []

@@ -1,9 +1,12 @@
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from renkei.agent import media
 from renkei.agent.exchange import take_offline
+from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.status import status_of
 from renkei.exchange.parties import MINISTRY, Party
@@ -12,7 +15,7 @@ UTASHINAI = "012271"
 
 
 @pytest.fixture
-def sides(fleet):
+def sides(fleet: Any) -> tuple[Home, Home]:
     """The ministry and an endpoint whose line went down after it was enrolled."""
     ministry, endpoint = fleet.agent("ministry"), fleet.agent(UTASHINAI, link="media")
     fleet.exchange(endpoint)
@@ -22,18 +25,18 @@ def sides(fleet):
 
 
 @pytest.fixture
-def medium(tmp_path):
+def medium(tmp_path: Path) -> Path:
     folder = tmp_path / "medium"
     folder.mkdir()
     return folder
 
 
-def fill_and_export(home, medium, recipient):
+def fill_and_export(home: Home, medium: Path, recipient: Party) -> media.Export:
     take_offline(home, Watch(0))
     return media.export(home, medium, recipient)
 
 
-def send(fleet, sides, medium, residence_csv, status_csv):
+def send(fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any) -> media.Export:
     ministry, endpoint = sides
     (ministry.settings.outbox / UTASHINAI / "change.csv").write_bytes(status_csv(2, UTASHINAI))
     fleet.exchange(ministry)
@@ -43,7 +46,9 @@ def send(fleet, sides, medium, residence_csv, status_csv):
     return fill_and_export(endpoint, medium, MINISTRY)
 
 
-def test_parcels_and_receipts_travel_by_medium_both_ways(fleet, sides, medium, residence_csv, status_csv):
+def test_parcels_and_receipts_travel_by_medium_both_ways(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
     ministry, endpoint = sides
     written = send(fleet, sides, medium, residence_csv, status_csv)
     assert (written.parcels, written.notices, written.receipts) == (1, 3, 1)
@@ -59,7 +64,9 @@ def test_parcels_and_receipts_travel_by_medium_both_ways(fleet, sides, medium, r
         assert (peer.waiting, peer.receipts_received) == (0, 1)
 
 
-def test_a_medium_imported_again_changes_nothing(fleet, sides, medium, residence_csv, status_csv):
+def test_a_medium_imported_again_changes_nothing(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
     ministry, _ = sides
     send(fleet, sides, medium, residence_csv, status_csv)
     media.import_all(ministry, medium)
@@ -70,7 +77,9 @@ def test_a_medium_imported_again_changes_nothing(fleet, sides, medium, residence
     assert sorted((ministry.settings.inbox / UTASHINAI).iterdir()) == before
 
 
-def test_an_export_for_somebody_else_is_passed_over(fleet, sides, medium, residence_csv, status_csv):
+def test_an_export_for_somebody_else_is_passed_over(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
     send(fleet, sides, medium, residence_csv, status_csv)
     other = fleet.agent("131041")
     brought = media.import_all(other, medium)
@@ -79,8 +88,8 @@ def test_an_export_for_somebody_else_is_passed_over(fleet, sides, medium, reside
 
 @pytest.mark.parametrize("damage", ["sealed", "manifest", "entry", "missing"])
 def test_damage_on_the_medium_is_found_and_a_good_copy_is_taken_later(
-    fleet, sides, medium, residence_csv, status_csv, damage
-):
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, damage: str
+) -> None:
     ministry, _ = sides
     written = send(fleet, sides, medium, residence_csv, status_csv)
     folder = medium / written.folder
@@ -97,7 +106,9 @@ def test_damage_on_the_medium_is_found_and_a_good_copy_is_taken_later(
     assert media.import_all(ministry, copy).notices == 3
 
 
-def test_a_terminal_on_media_whose_line_comes_back_goes_on_by_line(fleet, sides, medium, residence_csv, status_csv):
+def test_a_terminal_on_media_whose_line_comes_back_goes_on_by_line(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
     ministry, endpoint = sides
     send(fleet, sides, medium, residence_csv, status_csv)
     media.import_all(ministry, medium)
@@ -111,7 +122,7 @@ def test_a_terminal_on_media_whose_line_comes_back_goes_on_by_line(fleet, sides,
     assert status_of(endpoint).peers[0].waiting == 0
 
 
-def test_a_medium_that_is_not_there_is_named(sides, tmp_path):
+def test_a_medium_that_is_not_there_is_named(sides: Any, tmp_path: Path) -> None:
     with pytest.raises(media.MediaError, match="nowhere"):
         media.export(sides[0], tmp_path / "nowhere" / "deeper", Party(UTASHINAI))
     with pytest.raises(media.MediaError, match="nowhere"):

@@ -2,8 +2,13 @@
 
 import socket
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
+from renkei.agent.home import Home
 from renkei.agent.status import status_of
 
 PROGRAM = (
@@ -11,7 +16,7 @@ PROGRAM = (
 )
 
 
-def until(condition, seconds=20):
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it didn't happen in time"
@@ -19,7 +24,7 @@ def until(condition, seconds=20):
 
 
 @contextmanager
-def serving(fleet, home):
+def serving(fleet: Any, home: Home) -> Iterator[BaseProcess]:
     process = fleet.processes.Process(
         target=exec, args=(PROGRAM, {"config": str(fleet.write_config(home))}), daemon=True
     )
@@ -31,11 +36,13 @@ def serving(fleet, home):
         process.join(10)
 
 
-def waiting(home):
+def waiting(home: Home) -> int:
     return sum(peer.waiting for peer in status_of(home).peers)
 
 
-def test_online_agents_exchange_within_moments_of_a_file_appearing(fleet, residence_csv, status_csv):
+def test_online_agents_exchange_within_moments_of_a_file_appearing(
+    fleet: Any, residence_csv: Any, status_csv: Any
+) -> None:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent("131041")
     (ministry.settings.outbox / "131041").mkdir()
     with serving(fleet, ministry), serving(fleet, shinjuku):
@@ -47,7 +54,7 @@ def test_online_agents_exchange_within_moments_of_a_file_appearing(fleet, reside
         until(lambda: waiting(ministry) == 0)
 
 
-def test_a_service_outlives_the_hub_and_goes_on_by_itself(fleet, residence_csv):
+def test_a_service_outlives_the_hub_and_goes_on_by_itself(fleet: Any, residence_csv: Any) -> None:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent("131041")
     fleet.exchange(shinjuku)
     with serving(fleet, ministry), serving(fleet, shinjuku):
@@ -59,7 +66,7 @@ def test_a_service_outlives_the_hub_and_goes_on_by_itself(fleet, residence_csv):
         until(lambda: status_of(shinjuku).peers and waiting(shinjuku) == 0)
 
 
-def test_a_killed_service_goes_on_when_it_is_started_again(fleet, residence_csv):
+def test_a_killed_service_goes_on_when_it_is_started_again(fleet: Any, residence_csv: Any) -> None:
     fleet.agent("ministry")
     shinjuku = fleet.agent("131041", link="on_demand")
     with serving(fleet, shinjuku) as first:
@@ -71,7 +78,7 @@ def test_a_killed_service_goes_on_when_it_is_started_again(fleet, residence_csv)
         until(lambda: status_of(shinjuku).peers and status_of(shinjuku).peers[0].accepted == 1)
 
 
-def test_a_clerk_can_ask_for_an_exchange(fleet):
+def test_a_clerk_can_ask_for_an_exchange(fleet: Any) -> None:
     shinjuku = fleet.agent("131041", link="on_demand")
     with serving(fleet, shinjuku):
         until(lambda: status_of(shinjuku).last_exchange_at)
@@ -81,7 +88,7 @@ def test_a_clerk_can_ask_for_an_exchange(fleet):
         until(lambda: not shinjuku.settings.request_file.exists())
 
 
-def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet, tmp_path):
+def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet: Any, tmp_path: Path) -> None:
     home = fleet.home("131041")  # not enrolled: it waits for that, and is ready all the same
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.settimeout(20)

@@ -9,8 +9,8 @@ A kill between 2 and 4 is finished by the next start: a file still staged wasn't
 """
 
 import json
-from uuid import UUID
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from renkei.agent import files
 from renkei.agent.home import Home, log, now, stamp

@@ -53,6 +53,7 @@ def enrol(home: Home, code: str | None, wait: float) -> Enrolment:
     """Ask for a certificate, or look for the answer to what was asked before.
 
     Args:
+        home: of the machine.
         code: the one-time code of the sheet; None only when a request was sent before.
         wait: seconds to wait for the hub and the authority, 0 to ask once.
 
@@ -120,13 +121,11 @@ def decide(home: Home, pending: PendingKeys, answer: EnrolmentResult) -> Generat
     if answer.state == "refused" or answer.entry is None:
         home.keyring.abandon()
         raise EnrolmentRefused(
-            f"the registration authority refused: {answer.reason or 'no reason given'}. Ask the ministry for a new sheet."
+            f"the registration authority refused: {answer.reason or 'no reason given'}. Ask the ministry for a new sheet"
         )
     try:
         verified = home.anchor.verify_entry(answer.entry, now(), home.party)
-        if verified.terminal != home.settings.terminal:
-            raise KeyMismatch(f"it is for terminal {verified.terminal}, this is {home.settings.terminal}")
-        generation = home.keyring.adopt(pending, answer.entry, verified)
+        generation = home.keyring.adopt(pending, answer.entry, verified, home.settings.terminal)
     except (BindingError, KeyMismatch) as error:
         home.alarm("enrolment", home.settings.terminal, f"the answer to the enrolment can't be believed: {error}")
         raise EnrolmentRefused(f"the answer to the enrolment can't be believed: {error}") from error

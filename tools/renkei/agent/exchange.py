@@ -73,6 +73,7 @@ def alone(home: Home, patience: float) -> Iterator[None]:
     """Keep the agent's other processes from exchanging at the same time.
 
     Args:
+        home: of the agent.
         patience: seconds to wait for another one to end.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An agent at home: its settings, spool, keys and trust anchor, opened together and passed to whatever works with them."""
+"""An agent at home: its settings, spool, keys and trust anchor, opened together for whatever works with them."""
 
 import logging
 from collections.abc import Iterator

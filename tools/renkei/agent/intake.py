@@ -103,6 +103,8 @@ def take_all(home: Home, watch: Watch, recipient_of: Callable[[Party], VerifiedP
     """Take every file that is still.
 
     Args:
+        home: of the agent.
+        watch: what was seen of the outbox before.
         recipient_of: gives the verified terminal to seal to, None when there is none yet: then its files wait.
     """
     outcome, present = Intake(), set()

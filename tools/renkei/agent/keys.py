@@ -117,15 +117,20 @@ class Keyring:
         platform.sync_directory(self._folder)
         return PendingKeys(self._folder / "pending")
 
-    def adopt(self, pending: PendingKeys, entry: DirectoryEntry, verified: VerifiedParty) -> Generation:
+    def adopt(self, pending: PendingKeys, entry: DirectoryEntry, verified: VerifiedParty, terminal: str) -> Generation:
         """Make the pending keys the current generation.
 
         Args:
+            pending: the keys that the entry was asked for.
+            entry: what the authority answered.
             verified: what the trust anchor says of `entry`.
+            terminal: the name of this machine.
 
         Raises:
-            KeyMismatch: the entry is for other keys, or its generation is taken.
+            KeyMismatch: the entry is for another terminal or other keys, or its generation is taken.
         """
+        if verified.terminal != terminal:
+            raise KeyMismatch(f"the authority's binding is for terminal {verified.terminal}, this is {terminal}")
         if point_of(verified.signing_public_key) != point_of(pending.signing_public_key):
             raise KeyMismatch("the authority's certificate is for another signing key than this machine's")
         if point_of(verified.receiving_public_key) != pending.receiving_point:

@@ -133,9 +133,7 @@ def _import_folder(home: Home, folder: Path, received: Received) -> int:
         kind = path.stem.partition("-")[2]
         envelope = read_bounded(path, MAX_ENVELOPE) if kind in _KINDS and not path.is_symlink() else None
         try:
-            if envelope is None:
-                raise NotBelieved("it is no document of the protocol")
-            take(home, kind, envelope, _entry_of(entries, envelope), received)
+            take(home, kind, envelope or b"", _entry_of(entries, envelope or b""), received)
         except (NotBelieved, DocumentError) as error:
             refused += 1
             home.alarm("medium", f"{folder.name}/{path.name}", f"the medium holds a document that is none: {error}")

@@ -53,7 +53,7 @@ def act_as_owner(home: Path) -> None:
 
 
 def limit_new_files() -> None:
-    """Files made from here on are for their owner and group only; the group is that of who fills and empties the folders."""
+    """Files made from here on are for their owner and group: the group is of those who fill and empty the folders."""
     os.umask(0o007)
 
 

@@ -1,4 +1,4 @@
-"""The agent as a service: it exchanges at its times, when the outbox fills, when asked, and while online when news comes.
+"""The agent as a service: it exchanges at its times, when the outbox fills, when asked, and online when news comes.
 
 One loop does everything that changes state. A second thread, for links that are online, only waits at the hub for
 something to come and then wakes the loop.
@@ -47,6 +47,7 @@ class Service:
         self._follow_ups: list[float] = []
         self._outbox: frozenset[Path] = frozenset()
         self._outbox_again = 0.0
+        self._work_again = 0.0
         self._answer_after = 0.0
 
     def stop(self) -> None:
@@ -95,6 +96,9 @@ class Service:
             return "the outbox has something"
         if self._news.is_set():
             return "the hub has something"
+        if time.monotonic() >= self._work_again and self._home.spool.has_work():
+            self._work_again = time.monotonic() + self._home.settings.exchange.retry_seconds
+            return "the spool has something"
         if self._follow_ups and time.monotonic() >= self._follow_ups[0]:
             self._follow_ups.pop(0)
             return "receipts may have come"

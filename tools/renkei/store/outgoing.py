@@ -152,6 +152,9 @@ class OutgoingMessages:
         """Number, build and keep the messages of a file, together with the file's own record.
 
         Args:
+            source: the file.
+            recipient: of all its messages.
+            stream: of all its messages.
             builders: one for each message; called with its sequence number inside the transaction.
 
         Returns:

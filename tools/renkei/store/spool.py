@@ -10,6 +10,7 @@ the last tree head, alarms, and the last contact with each party. Times are RFC 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import apsw
 
@@ -132,6 +133,16 @@ class Spool:
 
         self._database.write(work)
 
+    def has_work(self) -> bool:
+        """Whether something lies here that an exchange would carry on: to offer, to fetch, or to receipt."""
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM outgoing WHERE accepted_epoch IS NULL AND receipted_at IS NULL)"
+            " OR EXISTS (SELECT 1 FROM incoming WHERE state IN ('announced', 'fetched', 'written'))"
+            " OR EXISTS (SELECT 1 FROM incoming WHERE state = 'delivered' AND receipt_sent_at IS NULL)"
+        )
+        row = self._database.read(lambda c: c.execute(sql).fetchone())
+        return row is not None and bool(row[0])
+
     # -- who the others are
 
     def peer(self, party: str) -> Peer | None:
@@ -161,7 +172,7 @@ class Spool:
     def _peers(self, where: str, values: tuple[str, ...]) -> list[Peer]:
         sql = f"SELECT party, generation, certificate_sha256, entry, seen_at FROM peers {where}"  # noqa: S608
         rows = self._database.read(lambda c: c.execute(sql, values).fetchall())
-        return [Peer(*row) for row in rows]
+        return [Peer(*(cast("tuple[str, int, str, str, str]", row))) for row in rows]
 
     # -- the hub's journal
 
@@ -169,7 +180,7 @@ class Spool:
         """The last verified head of an epoch."""
         sql = "SELECT epoch, size, root FROM tree_heads WHERE epoch = ?"
         row = self._database.read(lambda c: c.execute(sql, (epoch,)).fetchone())
-        return None if row is None else SeenTreeHead(*row)
+        return None if row is None else SeenTreeHead(*cast("tuple[int, int, str]", row))
 
     def note_tree_head(self, head: SeenTreeHead, envelope: bytes) -> None:
         """Remember a verified head and its signed envelope, as evidence."""
@@ -190,7 +201,7 @@ class Spool:
             found = connection.execute(
                 "SELECT times FROM alarms WHERE kind = ? AND subject = ?", (kind, subject)
             ).fetchone()
-            return bool(found[0] == 1)
+            return found is not None and found[0] == 1
 
         return self._database.write(work)
 
@@ -202,4 +213,5 @@ class Spool:
     def alarms(self) -> list[Alarm]:
         """Alarms that stand, oldest first."""
         sql = "SELECT kind, subject, text, first_at, last_at, times FROM alarms ORDER BY first_at, kind, subject"
-        return [Alarm(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+        rows = self._database.read(lambda c: c.execute(sql).fetchall())
+        return [Alarm(*cast("tuple[str, str, str, str, str, int]", row)) for row in rows]
