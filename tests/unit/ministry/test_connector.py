@@ -155,6 +155,19 @@ def test_the_same_file_sent_again_is_not_handed_over_again(settings: ConnectorSe
     assert outbox(settings) == by_municipality(notices)
 
 
+def test_a_file_of_which_nothing_went_on_may_be_sent_again(settings: ConnectorSettings) -> None:
+    notices = status_notices(CODES, 5, 1, DAY)
+    inventory = settings.terminals.read_text()
+    settings.terminals.write_text("[]")
+    drop(settings, "x.csv", notices)
+    run(settings)
+    assert outbox(settings) == {}
+    settings.terminals.write_text(inventory)
+    drop(settings, "x.csv", notices)
+    run(settings)
+    assert outbox(settings) == by_municipality(notices)
+
+
 def test_a_symbolic_link_in_the_drop_is_not_followed(settings: ConnectorSettings, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_bytes(write_csv(status_notices(CODES, 1, 1, DAY)))

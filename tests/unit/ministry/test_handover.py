@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,29 @@ def test_batches_sort_in_the_order_in_which_they_were_handed_over(folders: list[
     assert names == [f"{number:010d}-x.csv" for number in range(1, 13)]
 
 
-def test_a_file_that_came_before_is_known_by_name_and_content(folders: list[Path], tmp_path: Path) -> None:
+def test_a_file_that_led_somewhere_before_is_known_by_name_and_content(folders: list[Path], tmp_path: Path) -> None:
+    source, first, second = folders
     handover = Handover(tmp_path / "handover.db")
-    (folders[0] / "1.csv").write_bytes(b"x")
-    item = Input.of(folders[0] / "1.csv", "1.csv", b"x")
-    assert not handover.was_taken(item.name, item.sha256)
-    handover.hand_over([item], [])
-    assert handover.was_taken(item.name, item.sha256)
-    assert not handover.was_taken("2.csv", item.sha256)
+    (source / "1.csv").write_bytes(b"x")
+    item = Input.of(source / "1.csv", "1.csv", b"x")
+    assert not handover.was_taken(item, first)
+    handover.hand_over([item], [Output(first, "1.csv", b"x")])
+    assert handover.was_taken(item, first)
+    assert handover.was_taken(item, first.parent)
+    assert not handover.was_taken(item, second)
+    assert not handover.was_taken(replace(item, name="2.csv"), first)
+    assert not handover.was_taken(Input.of(item.path, item.name, b"y"), first)
+    handover.close()
+
+
+def test_batches_long_past_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("renkei.ministry.handover._REMEMBERED", 2)
+    handover = Handover(tmp_path / "handover.db")
+    items = [Input.of(tmp_path / f"{number}.csv", f"{number}.csv", b"x") for number in range(3)]
+    for item in items:
+        handover.hand_over([item], [Output(tmp_path, item.name, b"x")])
+    assert [handover.was_taken(item, tmp_path) for item in items] == [False, True, True]
+    assert handover.hand_over([], []) == 4
     handover.close()
 
 

@@ -28,10 +28,13 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Endpoint = Annotated[str, typer.Option(help="ministry, hub, authority or an endpoint's six-digit code.")]
 Terminal = Annotated[str, typer.Option(metavar="ASSET", help="The terminal's asset number.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same notices.", min=0)]
-Day = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day of the notices; default: today.")]
+Day = Annotated[
+    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day of the notices; default: today.")
+]
 Count = Annotated[int, typer.Option(metavar="N", help="How many.", min=1, max=100_000)]
 
 _INPUT_LIMIT = 64 * 1024
+_DIGEST = 64  # characters
 
 
 @authority.command()
@@ -326,10 +329,20 @@ def _table(rows: list[dict[str, object]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
-    table = Table(*(rows[0] if rows else ("nothing",)), box=None, header_style="bold")
+    table = Table(
+        *(rows[0] if rows else ("nothing",)), box=None, header_style="bold", pad_edge=False, collapse_padding=True
+    )
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    """Shorten times to days and digests to their beginning; --json has them whole."""
+    text = "" if value is None else str(value)
+    if text.endswith("Z") and text[10:11] == "T":
+        return text[:10]
+    return text[:8] if len(text) == _DIGEST else text
 
 
 def _day(given: datetime | None) -> date:

@@ -22,6 +22,8 @@ from renkei.store.sqlite import Database
 STAGED_PREFIX = ".renkei-staged-"
 """Begins the hidden names; whoever reads a folder passes over names that begin with a dot."""
 
+_REMEMBERED = 10_000  # batches
+
 MIGRATIONS = (
     """
 create table batches (
@@ -90,12 +92,14 @@ class Handover:
         """Close the batches' file."""
         self._database.close()
 
-    def was_taken(self, name: str, sha256: str) -> bool:
-        """Say whether a file of this name and content went into a closed batch already."""
+    def was_taken(self, item: Input, towards: Path) -> bool:
+        """Say whether a file of this name and content led to files below a folder before, in the last batches."""
         statement = (
-            "select 1 from inputs join batches on batches.id = inputs.batch where sha256 = ? and name = ? and closed"
+            "select 1 from inputs join outputs using (batch) join batches on batches.id = inputs.batch"
+            " where sha256 = ? and name = ? and closed and substr(final, 1, ?) = ?"
         )
-        return bool(self._rows(statement, (sha256, name)))
+        prefix = f"{towards}/"
+        return bool(self._rows(statement, (item.sha256, item.name, len(prefix), prefix)))
 
     def hand_over(self, inputs: Sequence[Input], outputs: Sequence[Output]) -> int:
         """Put all outputs in their places and remove all inputs, as one step; return the batch's number.
@@ -104,7 +108,8 @@ class Handover:
             OSError: a file couldn't be written, renamed or removed. What was recorded is finished by `recover`.
 
         """
-        ((number,),) = self._rows("select coalesce(max(id), 0) + 1 from batches", ())
+        ((last,),) = self._rows("select coalesce(max(id), 0) from batches", ())
+        number = int(str(last)) + 1
         moves = []
         for output in outputs:
             final = output.folder / f"{number:010d}-{output.name}"
@@ -121,11 +126,13 @@ class Handover:
                 [(number, str(item.path), item.name, item.sha256) for item in inputs],
             )
             connection.executemany("insert into outputs values (?, ?, ?)", moves)
+            for table, column in (("inputs", "batch"), ("outputs", "batch"), ("batches", "id")):
+                connection.execute(f"delete from {table} where {column} <= ?", (number - _REMEMBERED,))  # noqa: S608
 
         self._database.write(record)
         self._at("recorded")
-        self._finish(int(str(number)))
-        return int(str(number))
+        self._finish(number)
+        return number
 
     def recover(self, folders: Iterable[Path]) -> int:
         """Finish the batches that a kill interrupted, then sweep hidden files that belong to none.
