@@ -152,7 +152,7 @@ def test_a_register_sends_and_takes_nothing_on_the_lgwan_plane(world: World) -> 
         if machine.name.endswith("-register"):
             used = {rule["in_interface"] or rule["out_interface"] for rule in machine.rules}
             assert used == {"mgmt0"}
-            assert machine.way(world.machines["asp-hub"].addresses["lan0"]) is None
+            assert {by: via for _, by, via in machine.routes} == {"core0": None, "mgmt0": None}
 
 
 def test_a_forged_source_address_is_not_sent(world: World) -> None:
@@ -172,6 +172,15 @@ def test_a_central_host_of_the_whole_country_has_few_rules_with_long_lists(
     packages = next(rule for rule in found if rule.flow == "packages" and rule.chain is not Chain.OUTPUT)
     covered = sum(IPv4Network(text).num_addresses for text in packages.sources)
     assert covered == 3 * 1892 + central
+
+
+def test_an_asp_without_a_way_out_has_no_rules_for_one(draft: Draft) -> None:
+    draft.edit("fleet.yml", "  outside:\n    address: 10.31.255.2/30\n    gateway: 10.31.255.1\n", "")
+    world = World(load_fleet(draft.folder))
+    mirror = world.machines["asp-mirror"]
+    assert {rule["flow"] for rule in mirror.rules} == {"time", "packages", "provisioning", "provisioning-packages"}
+    assert world.arrives("m131041-terminal", mirror.addresses["lan0"], ("tcp", 3142))
+    assert not world.arrives("asp-mirror", BEYOND, ("tcp", 443))
 
 
 def edit_flows(draft: Draft, text: str) -> None:
@@ -218,12 +227,18 @@ def test_a_flow_between_all_hosts_passes_everywhere_but_across_core_networks(dra
                 assert reached == (host.site is target.site or "core0" not in uplinks), (source, target.name)
 
 
-def test_pairs_that_are_no_product_are_not_widened_to_one(draft: Draft) -> None:
-    edit_flows(draft, flow("terminals, hubs", "terminals, hubs"))
+def test_a_firewall_of_an_asp_with_all_central_services_lets_pass_each_pair_and_no_other(draft: Draft) -> None:
+    edit_flows(draft, flow("terminals, hubs, mirrors, routers", "terminals, hubs, firewalls"))
     fleet = load_fleet(draft.folder)
-    found = rules(fleet, fleet.hosts["asp-firewall"])
-    hub = str(IPv4Address(fleet.hub.addresses["lan0"]))
-    assert {(hub in rule.sources, hub in rule.destinations) for rule in found} == {(True, False), (False, True)}
+    world = World(fleet)
+    wanted = {(a.name, b.name) for a, b in pairs(fleet, fleet.flows[0]) if a and b}
+    passed = {
+        (source, target.name)
+        for source in world.machines
+        for address, (target, by) in world.owner.items()
+        if by != "mgmt0" and source != target.name and world.arrives(source, address, ("tcp", 80))
+    }
+    assert passed == wanted
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,24 @@ def test_an_endpoint_without_a_machine_is_named_where_it_stands(draft: Draft) ->
     assert problem.startswith("endpoints.csv:2: endpoint 011011 has no machine that is ordered, staged or in service;")
 
 
+def test_a_block_that_covers_several_sites_clashes_with_each(draft: Draft) -> None:
+    draft.edit("endpoints.csv", ROW + ",,", ROW + ",10.64.128.0/19,")
+    assert [problem.split(" clashes with that of ")[1].split(";")[0] for problem in draft.problems()] == [
+        "011011 (endpoints.csv:2)",
+        "012271 (endpoints.csv:3)",
+    ]
+
+
+def test_the_machine_in_service_serves_whichever_row_comes_first(draft: Draft) -> None:
+    lines = (draft.folder / "terminals.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    staged = "R2026-0002,131041,dedicated,RK-T300,LAB0A1302,staged,2026-11-01,,,R2026-0001,\n"
+    for rows in ([lines[0], staged, *lines[1:]], [*lines, staged]):
+        (draft.folder / "terminals.csv").write_text("".join(rows), encoding="utf-8")
+        terminal = load_fleet(draft.folder).sites["131041"].terminal
+        assert terminal is not None
+        assert terminal.asset_number == "R2026-0001"
+
+
 def test_a_machine_that_was_replaced_but_not_retired_is_named(draft: Draft) -> None:
     draft.edit("terminals.csv", "retired,2021-05-10,2021-05-24,2026-06-15", "staged,2021-05-10,,")
     assert draft.problems() == ["terminals.csv:3: replaces R2021-0001, which is staged; set its state to retired"]

@@ -6,8 +6,7 @@ only. What a host filters is what it takes in (`input`), sends (`output`) and pa
 business of connection tracking.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -109,28 +108,30 @@ def rules(fleet: Fleet, host: Host) -> list[Rule]:
     """Compute what the host's packet filter lets pass, in the order of the flows."""
     result = []
     for flow in fleet.flows:
-        found: dict[tuple[Chain, str | None, str | None], dict[int | None, set[int | None]]] = {}
+        # What comes by one interface and leaves by another is a product: whoever lies behind the first may reach
+        # whatever lies behind the second. So a rule a pair of interfaces says exactly what the flow does.
+        ends: dict[Hop, tuple[set[int], set[int]]] = {}
         for source, destination in pairs(fleet, flow, host.site.key):
             hops = path(flow, source, destination)
             for hop in hops:
                 if hop.host is host:
-                    key = (hop.chain, hop.in_interface, hop.out_interface)
-                    ends = _ends(fleet, hops, source, destination)
-                    found.setdefault(key, defaultdict(set))[ends[1]].add(ends[0])
-        for (chain, in_interface, out_interface), by_destination in found.items():
-            result += [
-                Rule(
-                    flow.id,
-                    chain,
-                    in_interface,
-                    out_interface,
-                    sources,
-                    destinations,
-                    flow.protocol.value,
-                    tuple(map(str, flow.ports)),
-                )
-                for sources, destinations in _products(by_destination)
-            ]
+                    sources, destinations = ends.setdefault(hop, (set(), set()))
+                    sources.add(_source_address(fleet, hops[0], source))
+                    if destination:
+                        destinations.add(destination.addresses[hops[-1].in_interface or ""])
+        result += [
+            Rule(
+                flow=flow.id,
+                chain=hop.chain,
+                in_interface=hop.in_interface,
+                out_interface=hop.out_interface,
+                sources=aggregate(sources),
+                destinations=aggregate(destinations),
+                protocol=flow.protocol.value,
+                ports=tuple(map(str, flow.ports)),
+            )
+            for hop, (sources, destinations) in ends.items()
+        ]
     return result
 
 
@@ -212,25 +213,6 @@ def _link(near: Host, far: Host) -> str:
     return max(near.part.uplink, far.part.uplink, key=_DEPTH.__getitem__)
 
 
-def _ends(
-    fleet: Fleet, hops: list[Hop], source: Host | None, destination: Host | None
-) -> tuple[int | None, int | None]:
-    """Give the addresses that packets bear: the source's on its way out, the destination's where they arrive."""
-    first, last = hops[0], hops[-1]
-    start = fleet.settings.controller if source is None else source.addresses[first.out_interface or ""]
-    end = None if destination is None else destination.addresses[last.in_interface or ""]
-    return start, end
-
-
-def _products(by_destination: dict[int | None, set[int | None]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Split pairs into products of sources and destinations that allow these pairs and no others."""
-    by_sources: dict[frozenset[int | None], list[int | None]] = defaultdict(list)
-    for destination, sources in by_destination.items():
-        by_sources[frozenset(sources)].append(destination)
-    for group, destinations in by_sources.items():
-        yield _written(group), _written(destinations)
-
-
-def _written(addresses: Iterable[int | None]) -> tuple[str, ...]:
-    known = [address for address in addresses if address is not None]
-    return aggregate(known)
+def _source_address(fleet: Fleet, first: Hop, source: Host | None) -> int:
+    """Give the address that packets bear: that of the interface by which they leave their host."""
+    return fleet.settings.controller if source is None else source.addresses[first.out_interface or ""]
