@@ -54,11 +54,13 @@ def status(
     fleet: _FleetOption = _FLEET,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - Typer's way of a flag
 ) -> None:
-    """Show each host: state, uptime, addresses, failed units. Exit code 1 if one is not well."""
+    """Show each host: state, uptime, addresses, failed units. Exit code 1 if one isn't well."""
     with _explained():
         hosts = Lab(fleet, ROOT).status()
     if as_json:
-        typer.echo(json.dumps([{**dataclasses.asdict(host), "is_good": host.is_good} for host in hosts], default=_as_text))
+        typer.echo(
+            json.dumps([{**dataclasses.asdict(host), "is_good": host.is_good} for host in hosts], default=_as_text)
+        )
     else:
         Console().print(_table(hosts))
     if not all(host.is_good for host in hosts):
@@ -74,14 +76,17 @@ def shell(context: typer.Context, host: str, fleet: _FleetOption = _FLEET) -> No
 
 
 def _table(hosts: list[HostStatus]) -> Table:
-    table = Table("Host", "State", "Up", "Addresses", "Failed units", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("Host", "State", "Up"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Addresses")
+    table.add_column("Failed units", overflow="fold")
     now = datetime.now(UTC)
     for host in hosts:
         up_for = "" if host.started_at is None else _duration((now - host.started_at).total_seconds())
         failed = "?" if host.failed_units is None else "\n".join(host.failed_units) or "-"
-        style = None if host.is_good else "red"
-        addresses = "\n".join(f"{name} {address}" for name, address in host.addresses.items())
-        table.add_row(host.name, host.state, up_for, addresses, failed, style=style)
+        addresses = " ".join(address.partition("/")[0] for address in host.addresses.values())
+        table.add_row(host.name, host.state, up_for, addresses, failed, style=None if host.is_good else "red")
     return table
 
 

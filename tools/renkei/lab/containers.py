@@ -1,4 +1,4 @@
-"""The networks and containers of labs as podman has them, told apart by labels: whose they are and how they were made."""
+"""The networks and containers of labs as podman has them; labels tell whose they are and how they were made."""
 
 import hashlib
 from collections.abc import Iterable
@@ -89,7 +89,9 @@ def find_networks() -> dict[str, FoundNetwork]:
     }
 
 
-def refuse_foreign(found: Iterable[FoundContainer | FoundNetwork], checkout: Path, names: frozenset[str], fleet: str) -> None:
+def refuse_foreign(
+    found: Iterable[FoundContainer | FoundNetwork], checkout: Path, names: frozenset[str], fleet: str
+) -> None:
     """Refuse to touch what has this lab's names but isn't this lab's.
 
     What a checkout made that is no longer there counts as this one's: nobody else could remove it.
@@ -102,7 +104,9 @@ def refuse_foreign(found: Iterable[FoundContainer | FoundNetwork], checkout: Pat
             continue
         owner = thing.labels.get(CHECKOUT)
         if owner is None:
-            raise LabError(f'"{thing.name}" on this machine was not made by renkei but has its name: rename or remove it')
+            raise LabError(
+                f'"{thing.name}" on this machine was not made by renkei but has its name: rename or remove it'
+            )
         if Path(owner) != checkout and Path(owner).exists():
             raise LabError(
                 f'the lab "{fleet}" on this machine belongs to the checkout {owner} ({thing.name}). '
@@ -125,7 +129,7 @@ def refuse_overlaps(plan: LabPlan, found: Iterable[FoundNetwork]) -> None:
                 if isinstance(subnet, IPv4Network) and subnet.overlaps(network.ipv4):
                     owner = other.labels.get(CHECKOUT, "not renkei")
                     raise LabError(
-                        f"{network.name} ({network.ipv4}) overlaps the podman network {other.name} ({subnet}; made by {owner}): "
+                        f"{network.name} ({network.ipv4}) overlaps podman's {other.name} ({subnet}; made by {owner}): "
                         "remove that one, or give the fleet other supernets in its fleet.yml"
                     )
 

@@ -4,6 +4,7 @@ It is built from the apt sources of the machine it is built on, kept in podman's
 and as a tar file in build/cache, from which the next lab gets it in seconds.
 """
 
+import fcntl
 import hashlib
 import os
 import time
@@ -45,7 +46,9 @@ def debian_sources() -> list[str]:
     Raises:
         LabError: the machine has none for Debian 12.
     """
-    listing = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    listing = run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    )
     return sources_from(listing)
 
 
@@ -90,6 +93,13 @@ def provide_image(cache: Path, tell: Callable[[str], None], *, renew: bool) -> s
     Raises:
         LabError: it can't be built, for example because the package servers can't be reached.
     """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the labs of several fleets share the image
+        return _provide(cache, tell, renew=renew)
+
+
+def _provide(cache: Path, tell: Callable[[str], None], *, renew: bool) -> str:
     digest = recipe_digest(debian_sources())
     tag = f"{REPOSITORY}:{digest}"
     tar = cache / f"image-{digest}.tar"
@@ -117,7 +127,6 @@ def remove_images(keep: str | None = None) -> None:
 
 
 def _build(tar: Path) -> None:
-    tar.parent.mkdir(parents=True, exist_ok=True)
     for old in tar.parent.glob("image-*.tar*"):
         old.unlink()
     unfinished = tar.with_suffix(f".tar.{os.getpid()}")
@@ -127,7 +136,15 @@ def _build(tar: Path) -> None:
         '--customize-hook=chmod 0755 "$1/sbin/lab-init"',
     )
     run(
-        ["mmdebstrap", *_OPTIONS, f"--include={','.join(PACKAGES)}", *hooks, _SUITES[0], str(unfinished), *debian_sources()],
+        [
+            "mmdebstrap",
+            *_OPTIONS,
+            f"--include={','.join(PACKAGES)}",
+            *hooks,
+            _SUITES[0],
+            str(unfinished),
+            *debian_sources(),
+        ],
         timeout=_BUILD_SECONDS,
         environment={"TMPDIR": str(tar.parent), "LANG": "C.UTF-8"},
     )

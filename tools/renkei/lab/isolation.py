@@ -51,7 +51,7 @@ def unload(table: str) -> None:
 
 
 def _between_hosts(plan: LabPlan) -> str:
-    # Stateless, for many kernels track no connections on a bridge; by address, for a restarted container has a new veth.
+    # Stateless, for many kernels track no connections on a bridge; by address, for a restarted host has a new veth.
     network = plan.controller.network
     from_mirror = ""
     if plan.mirror:

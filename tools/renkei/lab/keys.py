@@ -1,11 +1,11 @@
-"""The controller's ssh: its key, the hosts' keys as read from the hosts themselves, and what Ansible needs to use them."""
+"""The controller's ssh: its key, the hosts' keys as read from the hosts themselves, and what Ansible needs of both."""
 
 import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from renkei.lab.errors import LabError
@@ -72,7 +72,11 @@ class ControllerKeys:
         lines = [f"{host.address},{host.name} {host_key(host.name, roots[host.name])}\n" for host in plan.hosts]
         self._known_hosts.write_text("".join(lines))
         text = _CONFIG.format(
-            config=self.config, example=plan.hosts[0].name, key=self._key, known_hosts=self._known_hosts, sockets=self._sockets
+            config=self.config,
+            example=plan.hosts[0].name,
+            key=self._key,
+            known_hosts=self._known_hosts,
+            sockets=self._sockets,
         )
         text += "".join(f"Host {host.name}\n  HostName {host.address}\n" for host in plan.hosts)
         self.config.write_text(text)
@@ -81,7 +85,8 @@ class ControllerKeys:
         """End connections that ssh keeps open for reuse: the hosts behind them may be others now."""
         if self._sockets.exists():
             for socket in self._sockets.iterdir():
-                subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], capture_output=True, check=False)  # noqa: S603, S607
+                with suppress(LabError):  # nobody listens there any more
+                    run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], timeout=10)
                 socket.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -111,7 +116,9 @@ def host_key(name: str, root: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as missing:
-        raise LabError(f"{name}: has no ssh host key ({missing.strerror}); see renkei lab shell {name} -- journalctl -b") from missing
+        raise LabError(
+            f"{name}: has no ssh host key ({missing.strerror}); see renkei lab shell {name} -- journalctl -b"
+        ) from missing
     with os.fdopen(descriptor) as file:
         words = file.read(_MOST_BYTES_OF_A_KEY).split()
     if len(words) < 2 or words[0] != "ssh-ed25519":  # noqa: PLR2004 - kind and key; the comment may be missing

@@ -1,11 +1,11 @@
-"""The lab of one fleet: made, mended, asked and removed.
+r"""The lab of one fleet: made, mended, asked and removed.
 
 Example:
     >>> lab = Lab(Path("inventory/lab"), Path.cwd())
     >>> lab.up(print).created
     ('asp-firewall', 'asp-hub', ...)
     >>> lab.exec("m131041-terminal", ["systemctl", "is-system-running"])
-    'running\\n'
+    'running\n'
 """
 
 import fcntl
@@ -53,7 +53,7 @@ _GRACE_SECONDS = 5
 
 @dataclass(slots=True)
 class Timings:
-    """What `up` did: seconds by phase, and the hosts it made anew, started, and restarted because they didn't answer."""
+    """What `up` did: seconds by phase, and the hosts it made, started, restarted for lack of an answer, and removed."""
 
     phases: dict[str, float] = field(default_factory=dict)
     created: tuple[str, ...] = ()
@@ -244,9 +244,11 @@ class Lab:
                 machine.release_bridge(network.bridge)
                 del found[network.name]
         missing = [network for network in plan.networks if network.name not in found]
-        for network in missing:
-            create_network(plan, network)
-        return {name: network.bridge for name, network in (find_networks() if missing else found).items() if name in planned}
+        for lacking in missing:
+            create_network(plan, lacking)
+        return {
+            name: network.bridge for name, network in (find_networks() if missing else found).items() if name in planned
+        }
 
     def _mend_hosts(self, plan: LabPlan, image: str, timings: Timings, tell: Tell) -> None:
         packages = self._cache / "apt" / plan.fleet
@@ -265,11 +267,7 @@ class Lab:
         ]
         remove_containers(stale)
         create = [host for host in plan.hosts if host.container not in found or host.container in stale]
-        start = [
-            host
-            for host in plan.hosts
-            if host not in create and found[host.container].state != "running"
-        ]
+        start = [host for host in plan.hosts if host not in create and found[host.container].state != "running"]
         done = 0
 
         def make(host: LabHost) -> None:
@@ -321,11 +319,11 @@ class Lab:
             found = find_containers()
             silent = self._silent(silent, found, lambda _host: _BOOT_SECONDS)
         if silent:
-            names, last = ", ".join(host.name for host in silent), console_of(silent[0])
+            names, first = ", ".join(host.name for host in silent), silent[0]
             raise LabError(
-                f"no answer by ssh on {MANAGEMENT}: {names}. The last that {silent[0].name} wrote on its console: {last}. "
-                f"More: renkei lab shell {silent[0].name} -- journalctl -b -p warning. "
-                f"To make it anew: podman rm -f {silent[0].container}, then renkei lab up"
+                f"no answer by ssh on {MANAGEMENT}: {names}. Last on the console of {first.name}: {console_of(first)}. "
+                f"More: renkei lab shell {first.name} -- journalctl -b -p warning. "
+                f"To make it anew: podman rm -f {first.container}, then renkei lab up"
             )
         self.keys.write(plan, {host.name: found[host.container].root for host in plan.hosts})
 

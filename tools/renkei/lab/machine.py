@@ -34,7 +34,9 @@ def require_ability() -> None:
         raise LabError(f"missing on this machine: {', '.join(missing)}. Run ./kit env")
     cgroups = Path("/proc/mounts").read_text()
     if "cgroup2 " not in cgroups and "name=systemd" not in cgroups:
-        raise LabError("no cgroup hierarchy for systemd is mounted (neither cgroup2 nor name=systemd): the hosts can't boot")
+        raise LabError(
+            "no cgroup hierarchy for systemd is mounted (neither cgroup2 nor name=systemd): the hosts can't boot"
+        )
 
 
 def hold_bridge(bridge: str, address: IPv4Interface) -> None:
@@ -75,7 +77,11 @@ def addresses_of(bridge: str) -> list[IPv4Interface]:
         LabError: there is no such bridge.
     """
     listing = json.loads(run(["ip", "-json", "-4", "address", "show", "dev", bridge]))
-    return [IPv4Interface(f"{entry['local']}/{entry['prefixlen']}") for link in listing for entry in link.get("addr_info", [])]
+    return [
+        IPv4Interface(f"{entry['local']}/{entry['prefixlen']}")
+        for link in listing
+        for entry in link.get("addr_info", [])
+    ]
 
 
 def set_kernel() -> None:

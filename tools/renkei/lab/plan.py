@@ -159,7 +159,7 @@ def plan_lab(fleet: str, checkout: Path, hosts: Iterable[HostSpec], *, controlle
         LabError: a host has no management interface, lies on an unknown network, or two don't agree on a network.
     """
     if not _NAME.fullmatch(fleet):
-        raise LabError(f'a lab\'s fleet can\'t be called "{fleet}": use a-z, 0-9 and hyphens, at most 63')
+        raise LabError(f"a lab's fleet can't be called \"{fleet}\": use a-z, 0-9 and hyphens, at most 63")
     networks: dict[str, Network] = {}
     planned = []
     gateway: IPv4Interface | None = None

@@ -40,7 +40,11 @@ def podman_json(*arguments: str) -> list[Any]:
 
 
 def run(
-    argv: Sequence[str], *, timeout: float = 120, stdin: bytes | None = None, environment: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    timeout: float = 120,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
     """Run a program and return its standard output as text.
 

@@ -48,7 +48,9 @@ def host_status(host: LabHost, container: FoundContainer | None) -> HostStatus:
 
 def _failed_units(host: LabHost) -> tuple[str, ...] | None:
     try:
-        listing = podman("exec", host.container, "systemctl", "list-units", "--failed", "--plain", "--no-legend", timeout=20)
+        listing = podman(
+            "exec", host.container, "systemctl", "list-units", "--failed", "--plain", "--no-legend", timeout=20
+        )
     except LabError:
         return None
     return tuple(line.split()[0] for line in listing.splitlines() if line.strip())
