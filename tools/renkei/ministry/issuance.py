@@ -1,6 +1,5 @@
 """How the authority issues and revokes: a certificate, its binding, the next generation, all in one transaction."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -142,10 +141,6 @@ def revoke(records: Records, issued: Issued, reason: str, issuing: Authority, at
         envelope=document.sign(Signer(issuing.key)),
     )
     records.add_revocation(revoked, issued.not_after)
-
-
-Issue = Callable[[Records, Applicant], Issued]
-"""`issue_binding` with everything but the applicant settled."""
 
 
 def _public_bytes(request: str) -> bytes:
