@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from renkei.agent.contact import establish
 from renkei.agent.exchange import Outcome, exchange
@@ -25,7 +26,7 @@ from renkei.client.connection import Connection, Credentials
 from renkei.client.hub import HubClient
 from renkei.domain.layouts import write_csv
 from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
-from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, bind
+from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty, bind
 from renkei.exchange.certificates import (
     Authority,
     certificate_to_pem,
@@ -339,6 +340,63 @@ def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
     front.close()
     enrolment_front.close()
     fleet.stop_hub()
+
+
+@dataclass
+class Offline:
+    """Agents and parties without a hub."""
+
+    folder: Path
+    pki: Pki
+    homes: list[Home] = field(default_factory=list)
+
+    @staticmethod
+    def now() -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
+    def party(self, name: str) -> tuple[VerifiedParty, EllipticCurvePrivateKey]:
+        """A party as others see it, and its receiving key."""
+        if name not in PARTIES:
+            receiving = make_key()
+            entry = self.pki.entry(
+                make_request(make_key(), Party(name), "T"), name, "T", point_of(receiving.public_key())
+            )
+            PARTIES[name] = self.pki.anchor.verify_entry(entry, self.now()), receiving
+        return PARTIES[name]
+
+    def agent(self, party: str) -> Home:
+        """An enrolled agent."""
+        folder = self.folder / f"home-{len(self.homes)}"
+        folder.mkdir()
+        url = "https://localhost:1"
+        settings = Settings.model_validate(
+            {
+                "endpoint": party,
+                "terminal": "T",
+                "machine_serial": "S",
+                "home": folder,
+                "gateway": url,
+                "enrolment": url,
+            }
+        )
+        settings.make_folders()
+        home = Home(settings, Spool(settings.database), Keyring(settings.keys), self.pki.anchor)
+        pending = home.keyring.prepare(home.party, "T")
+        entry = self.pki.entry(pending.request_pem, party, "T", pending.receiving_point)
+        home.keyring.adopt(pending, entry, self.pki.anchor.verify_entry(entry, self.now()), "T")
+        self.homes.append(home)
+        return home
+
+
+PARTIES: dict[str, tuple[VerifiedParty, EllipticCurvePrivateKey]] = {}
+
+
+@pytest.fixture
+def offline(tmp_path: Path, pki: Pki) -> Iterator[Offline]:
+    made = Offline(tmp_path, pki)
+    yield made
+    for home in made.homes:
+        home.spool.close()
 
 
 def residence_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:

@@ -37,29 +37,27 @@ def establish(home: Home, client: HubClient) -> Contact:
     try:
         hub = home.anchor.verify_entry(state.entry, now(), HUB)
         head = TreeHead.open(state.tree_head, hub.signing_public_key)
-        if head.epoch != state.epoch:
-            raise HubNotGenuine(f"the hub says epoch {state.epoch}, its tree head {head.epoch}")
+        _follow_epoch(home, state, head)
         _follow_journal(home, client, head, state)
     except (BindingError, DocumentError, HubNotGenuine) as error:
         home.alarm("hub", "identity", str(error))
         raise HubNotGenuine(str(error)) from error
     home.spool.settle("hub", "identity")
-    _follow_epoch(home, head.epoch)
+    if head.epoch != home.spool.epoch:
+        home.spool.enter_epoch(head.epoch)
     home.spool.note(hub_seen_at=stamp())
     return Contact(client, hub, head.epoch)
 
 
-def _follow_epoch(home: Home, epoch: int) -> None:
+def _follow_epoch(home: Home, state: HubState, head: TreeHead) -> None:
+    """Epochs only rise: a hub that was restored begins a new one."""
     known = home.spool.epoch
-    if epoch == known:
-        return
-    if epoch < known:
-        text = f"the hub went back from epoch {known} to {epoch}; it may have been restored without a new epoch"
-        home.alarm("hub", "identity", text)
-        raise HubNotGenuine(text)
-    if known:
-        log.warning("the hub was restored (epoch %d): everything without a receipt is offered again", epoch)
-    home.spool.enter_epoch(epoch)
+    if head.epoch != state.epoch:
+        raise HubNotGenuine(f"the hub says epoch {state.epoch}, its tree head {head.epoch}")
+    if head.epoch < known:
+        raise HubNotGenuine(f"the hub went back from epoch {known} to {head.epoch}; was it restored without a new one?")
+    if known and head.epoch > known:
+        log.warning("the hub was restored (epoch %d): everything without a receipt is offered again", head.epoch)
 
 
 def _follow_journal(home: Home, client: HubClient, head: TreeHead, state: HubState) -> None:

@@ -121,7 +121,7 @@ def decide(home: Home, pending: PendingKeys, answer: EnrolmentResult) -> Generat
     if answer.state == "refused" or answer.entry is None:
         home.keyring.abandon()
         raise EnrolmentRefused(
-            f"the registration authority refused: {answer.reason or 'no reason given'}. Ask the ministry for a new sheet"
+            f"the registration authority refused: {answer.reason or 'no reason given'}; ask for a new sheet"
         )
     try:
         verified = home.anchor.verify_entry(answer.entry, now(), home.party)

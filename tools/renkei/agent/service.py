@@ -87,25 +87,42 @@ class Service:
 
     def _reason(self) -> str:
         """Why to exchange now, or nothing."""
-        if self._home.settings.request_file.exists():
-            self._home.settings.request_file.unlink(missing_ok=True)
-            return "somebody asked"
-        if self._failures:
-            return "the last one failed"
-        if self._outbox_calls():
-            return "the outbox has something"
-        if self._news.is_set():
-            return "the hub has something"
-        if time.monotonic() >= self._work_again and self._home.spool.has_work():
+        reasons: tuple[tuple[Callable[[], bool], str], ...] = (
+            (self._asked, "somebody asked"),
+            (lambda: self._failures > 0, "the last one failed"),
+            (self._outbox_calls, "the outbox has something"),
+            (self._news.is_set, "the hub has something"),
+            (self._spool_calls, "the spool has something"),
+            (self._receipts_may_have_come, "receipts may have come"),
+            (self._is_due, "it is time"),
+        )
+        return next((text for applies, text in reasons if applies()), "")
+
+    def _asked(self) -> bool:
+        try:
+            self._home.settings.request_file.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _spool_calls(self) -> bool:
+        """Whether a kill left something that an exchange would carry on."""
+        calls = time.monotonic() >= self._work_again and self._home.spool.has_work()
+        if calls:
             self._work_again = time.monotonic() + self._home.settings.exchange.retry_seconds
-            return "the spool has something"
-        if self._follow_ups and time.monotonic() >= self._follow_ups[0]:
+        return calls
+
+    def _receipts_may_have_come(self) -> bool:
+        calls = bool(self._follow_ups) and time.monotonic() >= self._follow_ups[0]
+        if calls:
             self._follow_ups.pop(0)
-            return "receipts may have come"
+        return calls
+
+    def _is_due(self) -> bool:
         settings = self._home.settings.exchange
-        due = schedule.last_due(self._home.party, settings.times, settings.jitter_seconds, now())
         done = self._home.spool.fact("exchanged_at")
-        return "" if done is not None and parse_time(done) >= due else f"due since {due:%H:%M:%S}"
+        due = schedule.last_due(self._home.party, settings.times, settings.jitter_seconds, now())
+        return done is None or parse_time(done) < due
 
     def _outbox_calls(self) -> bool:
         """Whether there are files that are still and were not there before; those that had to wait call again later."""

@@ -53,6 +53,7 @@ def enrol(
         Path | None, typer.Option(help='File with the one-time code; "-" reads it from standard input.')
     ] = None,
     wait: Annotated[float, typer.Option(min=0, max=86400, help="Seconds to wait for the authority's answer.")] = 0,
+    *,
     as_json: AsJson = False,
 ) -> None:
     """Make this machine's keys and ask for its certificate with a one-time code.
@@ -91,6 +92,7 @@ def exchange_now(
     patience: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to wait for another exchange of this agent to end.")
     ] = 300,
+    *,
     as_json: AsJson = False,
 ) -> None:
     """Exchange once, now. On a link by medium this only prepares the outbox."""
@@ -112,7 +114,7 @@ def exchange_now(
 
 
 @app.command()
-def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+def status(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Show what was exchanged with whom, what waits, and until when the certificate is good."""
     with _reported(), _settings_of(config) as settings, open_home(settings) as home:
         found = status_of(home)
@@ -132,6 +134,7 @@ def media_export(
     medium: Medium,
     config: Config = DEFAULT_CONFIG,
     to: Annotated[str, typer.Option(help="The ministry's side: the endpoint that the medium is for.")] = "",
+    *,
     as_json: AsJson = False,
 ) -> None:
     """Write what waits to be sent, and receipts for what came, onto a medium."""
@@ -146,7 +149,7 @@ def media_export(
 
 
 @media_app.command(name="import")
-def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Take what a medium holds for this party. Importing the same again is harmless."""
     with _reported(), _settings_of(config) as settings, _media_home(settings, medium) as home:
         home.keys()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
@@ -47,7 +47,7 @@ class Answer:
     status: int
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> object:
         """The body as JSON.
 
         Raises:
@@ -86,7 +86,7 @@ class Connection:
         url: str,
         transport: httpx.BaseTransport,
         *,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  (frozen)
+        timeouts: Timeouts = Timeouts(),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Use `transport` as it is; `to_gateway` makes the one with TLS."""
@@ -107,7 +107,7 @@ class Connection:
         url: str,
         trust_anchor: Path,
         credentials: Credentials | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  (frozen)
+        timeouts: Timeouts = Timeouts(),
     ) -> Self:
         """A connection over TLS 1.3; without credentials only the enrolment listener will talk."""
         context = tls_context(trust_anchor, credentials)
@@ -127,7 +127,7 @@ class Connection:
         """Close the line."""
         self._client.close()
 
-    def request(  # noqa: PLR0913
+    def request(
         self,
         method: str,
         path: str,
@@ -141,6 +141,11 @@ class Connection:
         """Send and read the whole answer.
 
         Args:
+            method: of HTTP.
+            path: below the base URL, its parts quoted.
+            query: parameters.
+            content: the body; JSON unless `headers` says otherwise.
+            headers: further ones.
             patience: seconds that the hub may hold the request, on top of the ordinary timeout.
             limit: bytes of the body that are read at most.
 
@@ -200,7 +205,7 @@ class Connection:
             cause = cause.__cause__ or cause.__context__
         what = str(error) or type(error).__name__
         return HubUnreachable(
-            f"{self._url} did not answer ({what}). Check the line and the firewall; the exchange goes on by itself later."
+            f"{self._url} did not answer ({what}). Check the line and the firewall; the agent tries again by itself."
         )
 
 

@@ -125,31 +125,29 @@ class HubBusy(HubRefused):
     """429, 503 or 507: a limit of the hub; later the same request can pass."""
 
 
-_GONE = {404, 410}
-_BUSY = {429, 502, 503, 504, 507}
+_BY_STATUS: dict[int, tuple[type[HubRefused], str]] = {
+    **dict.fromkeys(
+        (401, 403),
+        (NotAllowed, "Check that this terminal's certificate is enrolled and not revoked (renkei-agent status)."),
+    ),
+    **dict.fromkeys((404, 410), (NotFound, "Check the party and the id.")),
+    **dict.fromkeys((429, 502, 503, 504, 507), (HubBusy, "Try again later; nothing was lost.")),
+}
+_BY_KIND: dict[str, tuple[type[HubRefused], str]] = {
+    "missing-parts": (MissingParts, "Put the missing parts and repeat."),
+    "sequence": (WrongSequence, "Offer the stream from the expected number."),
+    "receipted": (Receipted, "Nothing is to be sent."),
+    "cursor": (CursorGone, "Read the inbox from its beginning."),
+    "conflict": (Conflict, "Two messages claim one place: the ministry's support must look at it."),
+}
+_UNKNOWN = (HubRefused, "Report this to the ministry's support with the time of the request.")
 
 
 def refusal(request: str, status: int, body: bytes) -> HubRefused:
     """The exception for a problem document, with what to do about it."""
     problem = Problem.parse(status, body)
-    if status in {401, 403}:
-        advice = "Check that this terminal's certificate is enrolled and not revoked (renkei-agent status)."
-        return NotAllowed(request, problem, advice)
-    if status in _GONE:
-        return NotFound(request, problem, "Check the party and the id.")
-    if problem.kind == "missing-parts":
-        return MissingParts(request, problem, "Put the missing parts and repeat.")
-    if problem.kind == "sequence":
-        return WrongSequence(request, problem, "Offer the stream from the expected number.")
-    if problem.kind == "receipted":
-        return Receipted(request, problem, "Nothing is to be sent.")
-    if problem.kind == "cursor":
-        return CursorGone(request, problem, "Read the inbox from its beginning.")
-    if problem.kind == "conflict":
-        return Conflict(request, problem, "Two messages claim one place: the ministry's support must look at it.")
-    if status in _BUSY:
-        return HubBusy(request, problem, "Try again later; nothing was lost.")
-    return HubRefused(request, problem, "Report this to the ministry's support with the time of the request.")
+    kind, advice = _BY_STATUS.get(status) or _BY_KIND.get(problem.kind) or _UNKNOWN
+    return kind(request, problem, advice)
 
 
 def _plain(text: str) -> str:

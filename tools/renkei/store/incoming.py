@@ -17,6 +17,7 @@ from typing import Any
 
 import apsw
 
+from renkei.store.queries import fetch, row, rows
 from renkei.store.sqlite import Database
 
 INCOMING_SCHEMA = """
@@ -67,9 +68,10 @@ CREATE TABLE received (
 """
 
 _COLUMNS = (
-    "sender, id, stream, sequence, count, manifest, entry, content_sha256, size, announced_at,"
-    " state, file, receipt, receipt_sent_at"
+    *("sender", "id", "stream", "sequence", "count", "manifest", "entry", "content_sha256", "size", "announced_at"),
+    *("state", "file", "receipt", "receipt_sent_at"),
 )
+_STATE = _COLUMNS.index("state")
 
 
 class State(StrEnum):
@@ -93,7 +95,7 @@ class News(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message as far as it is here; `entry` is its sender's directory entry (JSON text), verified at `announced_at`."""
+    """A message as far as it is here; `entry` (JSON text) is its sender's directory entry, verified `announced_at`."""
 
     sender: str
     id: str
@@ -140,11 +142,12 @@ class IncomingMessages:
         """
 
         def work(connection: apsw.Connection) -> News:
-            known = connection.execute(
+            known = fetch(
+                connection,
                 "SELECT id, content_sha256, state, manifest FROM incoming"
                 " WHERE sender = ?1 AND (id = ?2 OR (stream = ?3 AND sequence = ?4))",
                 (message.sender, message.id, message.stream, message.sequence),
-            ).fetchall()
+            )
             if not known:
                 _insert(connection, message)
                 return News.NEW
@@ -153,7 +156,7 @@ class IncomingMessages:
             key = (message.sender, message.id)
             if known[0][2] == State.DELIVERED:
                 connection.execute("UPDATE incoming SET receipt_sent_at = NULL WHERE sender = ? AND id = ?", key)
-            elif known[0][2] not in {State.WRITTEN, State.VOIDED} and bytes(known[0][3]) != message.manifest:
+            elif known[0][2] not in {State.WRITTEN, State.VOIDED} and known[0][3] != message.manifest:
                 connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
                 connection.execute("DELETE FROM incoming WHERE sender = ? AND id = ?", key)
                 _insert(connection, message)
@@ -183,8 +186,8 @@ class IncomingMessages:
     def fetched_bytes(self, message: IncomingMessage) -> int:
         """How many bytes from the beginning are here."""
         sql = "SELECT coalesce(max(start + length(bytes)), 0) FROM pieces WHERE sender = ? AND id = ?"
-        row = self._database.read(lambda c: c.execute(sql, (message.sender, message.id)).fetchone())
-        return int(row[0])
+        found = row(self._database, sql, (message.sender, message.id))
+        return 0 if found is None else int(found[0])
 
     def add_piece(self, message: IncomingMessage, start: int, piece: bytes) -> None:
         """Keep the bytes that follow those which are here.
@@ -195,9 +198,8 @@ class IncomingMessages:
 
         def work(connection: apsw.Connection) -> None:
             key = (message.sender, message.id)
-            here = connection.execute(
-                "SELECT coalesce(max(start + length(bytes)), 0) FROM pieces WHERE sender = ? AND id = ?", key
-            ).fetchone()[0]
+            sql = "SELECT coalesce(max(start + length(bytes)), 0) FROM pieces WHERE sender = ? AND id = ?"
+            here = fetch(connection, sql, key)[0][0]
             if here != start or start + len(piece) > message.size:
                 raise ValueError(f"message {message.id}: {len(piece)} bytes at {start} don't follow the {here} here")
             connection.execute("INSERT INTO pieces VALUES (?, ?, ?, ?)", (*key, start, piece))
@@ -207,8 +209,8 @@ class IncomingMessages:
     def sealed(self, message: IncomingMessage) -> bytes:
         """The bytes that are here, joined."""
         sql = "SELECT bytes FROM pieces WHERE sender = ? AND id = ? ORDER BY start"
-        rows = self._database.read(lambda c: c.execute(sql, (message.sender, message.id)).fetchall())
-        return b"".join(bytes(row[0]) for row in rows)
+        found = rows(self._database, sql, (message.sender, message.id))
+        return b"".join(each[0] for each in found)
 
     def drop_pieces(self, message: IncomingMessage) -> None:
         """Throw away bytes that turned out to be others than the manifest's; they are fetched again."""
@@ -231,11 +233,12 @@ class IncomingMessages:
         """For each stream its next message, where it is fetched; signed voids are passed over."""
 
         def work(connection: apsw.Connection) -> list[tuple[str, str, int]]:
-            rows = connection.execute(
+            streams = fetch(
+                connection,
                 "SELECT DISTINCT sender, stream, coalesce(delivered_up_to, 0) FROM incoming"
-                " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'"
-            ).fetchall()
-            return [(str(a), str(b), _next(connection, str(a), str(b), int(c))) for a, b, c in rows]
+                " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'",
+            )
+            return [(sender, stream, _next(connection, sender, stream, done)) for sender, stream, done in streams]
 
         return [
             message
@@ -287,15 +290,18 @@ class IncomingMessages:
         """What came in, by sender."""
         sql = (
             "SELECT sender, sum(iif(state = 'delivered', count, 0)), sum(state = 'delivered'),"
-            " sum(iif(state = 'delivered', size, 0)), sum(state NOT IN ('delivered', 'voided')), count(receipt_sent_at),"
-            " max(delivered_at) FROM incoming GROUP BY sender ORDER BY sender"
+            " sum(iif(state = 'delivered', size, 0)), sum(state NOT IN ('delivered', 'voided')),"
+            " count(receipt_sent_at), max(delivered_at) FROM incoming GROUP BY sender ORDER BY sender"
         )
-        return [IncomingCount(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+        return [IncomingCount(*each) for each in rows(self._database, sql)]
 
     def _messages(self, where: str, values: tuple[Any, ...]) -> list[IncomingMessage]:
-        sql = f"SELECT {_COLUMNS} FROM incoming {where}"  # noqa: S608  (the clauses of this module)
-        rows = self._database.read(lambda c: c.execute(sql, values).fetchall())
-        return [IncomingMessage(*row[:10], State(row[10]), *row[11:]) for row in rows]
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM incoming {where}"  # noqa: S608  (the clauses of this module)
+        found = rows(self._database, sql, values)
+        return [
+            IncomingMessage(**{**dict(zip(_COLUMNS, each, strict=True)), "state": State(each[_STATE])})
+            for each in found
+        ]
 
 
 def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
@@ -314,6 +320,6 @@ def _next(connection: apsw.Connection, sender: str, stream: str, delivered_up_to
     """The number after the delivered ones and the voids that follow them."""
     number = delivered_up_to + 1
     sql = "SELECT 1 FROM voids WHERE sender = ? AND stream = ? AND sequence = ?"
-    while connection.execute(sql, (sender, stream, number)).fetchone() is not None:
+    while fetch(connection, sql, (sender, stream, number)):
         number += 1
     return number

@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from renkei.store.queries import fetch, row, rows
 from renkei.store.sqlite import Database
 
 OUTGOING_SCHEMA = """
@@ -133,13 +134,13 @@ class OutgoingMessages:
     def source(self, sha256: str, folder: str) -> tuple[Source, bool] | None:
         """A file taken before, and whether it has left the outbox since; None for a new one."""
         sql = "SELECT sha256, folder, name, taken_at, good, bad, moved FROM sources WHERE sha256 = ? AND folder = ?"
-        row = self._database.read(lambda c: c.execute(sql, (sha256, folder)).fetchone())
-        return None if row is None else (Source(*row[:6]), bool(row[6]))
+        found = row(self._database, sql, (sha256, folder))
+        return None if found is None else (Source(*found[:6]), bool(found[6]))
 
     def unmoved(self) -> list[Source]:
         """Files that were taken and may still lie in the outbox."""
         sql = "SELECT sha256, folder, name, taken_at, good, bad FROM sources WHERE NOT moved ORDER BY taken_at, name"
-        return [Source(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+        return [Source(*each) for each in rows(self._database, sql)]
 
     def mark_moved(self, source: Source) -> None:
         """Note that the file has left the outbox."""
@@ -185,27 +186,26 @@ class OutgoingMessages:
     def streams(self) -> list[tuple[str, str]]:
         """(recipient, stream) of every stream that ever had a message."""
         sql = "SELECT recipient, stream FROM streams ORDER BY recipient, stream"
-        return [(str(r), str(s)) for r, s in self._database.read(lambda c: c.execute(sql).fetchall())]
+        return [(str(r), str(s)) for r, s in rows(self._database, sql)]
 
     def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
         """The lowest message that the hub hasn't accepted in this epoch and must: without a receipt, or asked for."""
-        rows = self._messages(
+        found = self._messages(
             "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND accepted_epoch IS NOT ?"
             " AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?) ORDER BY sequence LIMIT 1",
             (recipient, stream, epoch, _ASKED_AGAIN),
         )
-        return rows[0] if rows else None
+        return found[0] if found else None
 
     def held(self, recipient: str, stream: str, sequence: int) -> OutgoingMessage | None:
         """The message of a number, if its bytes are still here."""
-        rows = self._messages(
+        found = self._messages(
             "WHERE recipient = ? AND stream = ? AND sequence = ? AND sealed IS NOT NULL", (recipient, stream, sequence)
         )
-        return rows[0] if rows else None
+        return found[0] if found else None
 
     def offer_from(self, recipient: str, stream: str, sequence: int) -> None:
         """The hub asked for a stream from this number on: offer again what is held, receipted or not."""
-
         sql = (
             "UPDATE outgoing SET accepted_epoch = ? WHERE recipient = ? AND stream = ? AND sequence >= ?"
             " AND accepted_epoch IS NOT NULL"
@@ -233,8 +233,8 @@ class OutgoingMessages:
 
     def message(self, message_id: str) -> OutgoingMessage | None:
         """A message by its id."""
-        rows = self._messages("WHERE id = ?", (message_id,))
-        return rows[0] if rows else None
+        found = self._messages("WHERE id = ?", (message_id,))
+        return found[0] if found else None
 
     def unreceipted(self, recipient: str | None = None) -> list[OutgoingMessage]:
         """Messages without their recipient's receipt, in order; of all recipients or of one."""
@@ -250,8 +250,8 @@ class OutgoingMessages:
             "SELECT recipient, group_concat(DISTINCT recipient_certificate_sha256) FROM outgoing"
             " WHERE receipted_at IS NULL GROUP BY recipient ORDER BY recipient"
         )
-        rows = self._database.read(lambda c: c.execute(sql).fetchall())
-        return {str(recipient): frozenset(str(digests).split(",")) for recipient, digests in rows}
+        found = rows(self._database, sql)
+        return {str(recipient): frozenset(str(digests).split(",")) for recipient, digests in found}
 
     def receipt(self, message_id: str, receipt: bytes, at: str) -> bool:
         """Keep a verified receipt; true when it is the first for its message."""
@@ -284,19 +284,17 @@ class OutgoingMessages:
             "SELECT recipient, sum(count), count(*), sum(size), count(accepted_epoch), count(receipted_at),"
             " max(receipted_at) FROM outgoing GROUP BY recipient ORDER BY recipient"
         )
-        return [OutgoingCount(*row) for row in self._database.read(lambda c: c.execute(sql).fetchall())]
+        return [OutgoingCount(*each) for each in rows(self._database, sql)]
 
     def _messages(self, where: str, values: tuple[Any, ...]) -> list[OutgoingMessage]:
         sql = f"SELECT {_COLUMNS} FROM outgoing {where}"  # noqa: S608  (the clauses of this module)
-        return [OutgoingMessage(*row) for row in self._database.read(lambda c: c.execute(sql, values).fetchall())]
+        return [OutgoingMessage(*each) for each in rows(self._database, sql, values)]
 
 
 def _next_sequence(connection: apsw.Connection, recipient: str, stream: str) -> int:
     connection.execute("INSERT OR IGNORE INTO streams VALUES (?, ?, 1)", (recipient, stream))
-    row = connection.execute(
-        "SELECT next_sequence FROM streams WHERE recipient = ? AND stream = ?", (recipient, stream)
-    ).fetchone()
-    return int(row[0])
+    sql = "SELECT next_sequence FROM streams WHERE recipient = ? AND stream = ?"
+    return int(fetch(connection, sql, (recipient, stream))[0][0])
 
 
 def _insert(connection: apsw.Connection, draft: Draft, place: tuple[str, str, int], source: Source) -> None:

@@ -10,12 +10,12 @@ the last tree head, alarms, and the last contact with each party. Times are RFC 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import apsw
 
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
+from renkei.store.queries import row, rows
 from renkei.store.sqlite import Database
 
 _SCHEMA = """
@@ -102,8 +102,8 @@ class Spool:
 
     def fact(self, name: str) -> str | None:
         """A fact's value, None when it was never noted."""
-        row = self._database.read(lambda c: c.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone())
-        return None if row is None else str(row[0])
+        found = row(self._database, "SELECT value FROM facts WHERE name = ?", (name,))
+        return None if found is None else str(found[0])
 
     def note(self, **facts: str) -> None:
         """Note facts in one transaction."""
@@ -140,15 +140,15 @@ class Spool:
             " OR EXISTS (SELECT 1 FROM incoming WHERE state IN ('announced', 'fetched', 'written'))"
             " OR EXISTS (SELECT 1 FROM incoming WHERE state = 'delivered' AND receipt_sent_at IS NULL)"
         )
-        row = self._database.read(lambda c: c.execute(sql).fetchone())
-        return row is not None and bool(row[0])
+        found = row(self._database, sql)
+        return found is not None and bool(found[0])
 
     # -- who the others are
 
     def peer(self, party: str) -> Peer | None:
         """The newest verified entry of a party."""
-        rows = self._peers("WHERE party = ?", (party,))
-        return rows[0] if rows else None
+        found = self._peers("WHERE party = ?", (party,))
+        return found[0] if found else None
 
     def peers(self) -> list[Peer]:
         """All parties known, by name."""
@@ -171,16 +171,16 @@ class Spool:
 
     def _peers(self, where: str, values: tuple[str, ...]) -> list[Peer]:
         sql = f"SELECT party, generation, certificate_sha256, entry, seen_at FROM peers {where}"  # noqa: S608
-        rows = self._database.read(lambda c: c.execute(sql, values).fetchall())
-        return [Peer(*(cast("tuple[str, int, str, str, str]", row))) for row in rows]
+        found = rows(self._database, sql, values)
+        return [Peer(*each) for each in found]
 
     # -- the hub's journal
 
     def tree_head(self, epoch: int) -> SeenTreeHead | None:
         """The last verified head of an epoch."""
         sql = "SELECT epoch, size, root FROM tree_heads WHERE epoch = ?"
-        row = self._database.read(lambda c: c.execute(sql, (epoch,)).fetchone())
-        return None if row is None else SeenTreeHead(*cast("tuple[int, int, str]", row))
+        found = row(self._database, sql, (epoch,))
+        return None if found is None else SeenTreeHead(*found)
 
     def note_tree_head(self, head: SeenTreeHead, envelope: bytes) -> None:
         """Remember a verified head and its signed envelope, as evidence."""
@@ -213,5 +213,5 @@ class Spool:
     def alarms(self) -> list[Alarm]:
         """Alarms that stand, oldest first."""
         sql = "SELECT kind, subject, text, first_at, last_at, times FROM alarms ORDER BY first_at, kind, subject"
-        rows = self._database.read(lambda c: c.execute(sql).fetchall())
-        return [Alarm(*cast("tuple[str, str, str, str, str, int]", row)) for row in rows]
+        found = rows(self._database, sql)
+        return [Alarm(*each) for each in found]
