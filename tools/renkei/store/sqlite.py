@@ -27,6 +27,7 @@ T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
 
 _BUSY_MILLISECONDS = 10_000
+_MACHINE_ERRORS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.NoMemError)
 _DURABLE: dict[str, object] = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
@@ -96,6 +97,8 @@ class Database:
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Hand `work` to the writer; the future is done after the commit, or holds what `work` raised.
+
+        Where the machine is at fault (a full disk, say) it holds a StoreError.
 
         Raises:
             StoreBusyError: too many pieces of work wait already.
@@ -196,6 +199,10 @@ class Database:
                 raise
             self._writer.execute("ROLLBACK TO work")
             self._writer.execute("RELEASE work")
+            if isinstance(error, _MACHINE_ERRORS):
+                failure = StoreError(f"{self.path}: {error}")
+                failure.__cause__ = error
+                return None, failure
             return None, error
         self._writer.execute("RELEASE work")
         return result, None

@@ -1,0 +1,421 @@
+"""The hub's store: a random history of parcels against a simple model, and what the check of the store finds."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from renkei.exchange.journal import verify_consistency, verify_inclusion
+from renkei.store.hub.contract import (
+    Binding,
+    Bounds,
+    ConflictRefusal,
+    Enrolment,
+    Message,
+    MissingPartsRefusal,
+    QuotaRefusal,
+    Receipt,
+    ReceiptedRefusal,
+    SequenceRefusal,
+    UnknownRefusal,
+    Void,
+)
+from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.sqlite import StoreError
+
+PLENTY = 10**9
+SENDER, RECIPIENT = "131041", "ministry"
+SIGNERS = {SENDER: "a" * 64, RECIPIENT: "b" * 64}
+
+
+def digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work)
+
+
+def binding(party: str, fingerprint: str, **changes: Any) -> Binding:
+    values = {"terminal": "T-1", "generation": 1, "not_before": 0, "not_after": 10**10, "entry": b"{}"}
+    return Binding(fingerprint=fingerprint, party=party, **(values | changes))
+
+
+def sign(index: int, epoch: int) -> bytes:
+    return b'{"accepted":[%d,%d]}' % (index, epoch)
+
+
+def message(number: int, sequence: int, parts: list[bytes], version: int = 0) -> Message:
+    manifest = b'{"manifest":[%d,%d,%d]}' % (number, sequence, version)
+    return Message(
+        id=f"id-{number}",
+        sender=SENDER,
+        recipient=RECIPIENT,
+        stream="notices",
+        sequence=sequence,
+        content_sha256=digest(b"content %d" % number),
+        manifest=manifest,
+        manifest_sha256=digest(manifest),
+        parts=tuple((digest(part), len(part)) for part in parts),
+        signer=SIGNERS[SENDER],
+    )
+
+
+def receipt(number: int) -> Receipt:
+    envelope = b'{"receipt":%d}' % number
+    return Receipt(f"id-{number}", SENDER, RECIPIENT, envelope, SIGNERS[RECIPIENT])
+
+
+def void(sequence: int) -> Void:
+    return Void(SENDER, RECIPIENT, "notices", sequence, b'{"void":%d}' % sequence, SIGNERS[SENDER])
+
+
+@pytest.fixture
+def open_store(tmp_path: Path) -> Iterator[Callable[..., SqliteHubStore]]:
+    stores: list[SqliteHubStore] = []
+
+    def make(**bounds: int) -> SqliteHubStore:
+        store = SqliteHubStore(tmp_path / "hub.db", Bounds(**bounds))
+        stores.append(store)
+        for party, fingerprint in SIGNERS.items():
+            run(store.add_binding(binding(party, fingerprint), "authority", 1))
+        return store
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[..., SqliteHubStore]) -> SqliteHubStore:
+    return open_store()
+
+
+class History(RuleBasedStateMachine):
+    """One stream through all that can happen to it, in any order; the model is a few dictionaries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.store = SqliteHubStore(Path(self.folder.name) / "hub.db")
+        for party, fingerprint in SIGNERS.items():
+            self.run(self.store.add_binding(binding(party, fingerprint), "authority", 1))
+        self.parts: dict[bytes, int] = {}  # loose parts and when they were stored
+        self.next = 1
+        self.number = 0
+        self.accepted: dict[int, tuple[Message, bytes, list[bytes]]] = {}
+        self.settled: set[int] = set()  # receipted or voided messages
+        self.receipted: set[int] = set()
+        self.voids: set[int] = set()
+        self.heads = [self.tree()]
+        self.clock = 1000
+        self.inbox: list[tuple[str, bytes]] = []
+        self.receipts: list[bytes] = []
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def tree(self) -> Any:
+        return self.run(self.store.tree())
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.runner.close()
+        self.folder.cleanup()
+
+    @rule(content=st.binary(min_size=1, max_size=40))
+    def store_a_part(self, content: bytes) -> None:
+        self.clock += 1
+        there = content in self.parts or any(content in parts for parts in self._live_parts())
+        assert self.run(self.store.put_part(SENDER, digest(content), content, PLENTY, self.clock)) is not there
+        if not any(content in parts for parts in self._live_parts()):
+            self.parts[content] = self.clock
+
+    @rule(data=st.data(), skip=st.integers(0, 1))
+    def offer_a_message(self, data: st.DataObject, skip: int) -> None:
+        pool = sorted(self.parts)
+        parts = data.draw(st.lists(st.sampled_from(pool), max_size=3, unique=True) if pool else st.just([]))
+        lacking = data.draw(st.booleans()) if parts else True
+        offered = [*parts, b"missing %d" % self.number] if lacking else parts
+        new = message(self.number, self.next + skip, offered)
+        work = self.store.accept(new, sign, PLENTY, self.clock)
+        if skip:
+            with pytest.raises(SequenceRefusal) as refusal:
+                self.run(work)
+            assert refusal.value.expected == self.next
+        elif lacking:
+            with pytest.raises(MissingPartsRefusal) as missing:
+                self.run(work)
+            assert missing.value.digests == [digest(offered[-1])]
+        else:
+            acceptance, fresh = self.run(work)
+            assert fresh
+            assert acceptance == sign(self.heads[-1].size, 1)
+            self.accepted[self.number] = (new, acceptance, parts)
+            self.inbox.append(("manifest", new.manifest))
+            for part in parts:
+                self.parts.pop(part)
+            self.number += 1
+            self.next += 1
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def offer_again(self, data: st.DataObject) -> None:
+        known, acceptance, _ = self.accepted[data.draw(st.sampled_from(sorted(self.accepted)))]
+        assert self.run(self.store.accept(known, sign, PLENTY, self.clock)) == (acceptance, False)
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def seal_anew(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.accepted)))
+        old, _, _ = self.accepted[number]
+        part = b"sealed anew at %d" % self.clock
+        self.run(self.store.put_part(SENDER, digest(part), part, PLENTY, self.clock))
+        anew = message(number, old.sequence, [part], version=self.clock)
+        work = self.store.accept(anew, sign, PLENTY, self.clock)
+        if number in self.settled:
+            with pytest.raises((ReceiptedRefusal, ConflictRefusal)):
+                self.run(work)
+            self.parts[part] = self.clock
+        else:
+            acceptance, fresh = self.run(work)
+            assert fresh
+            self.accepted[number] = (anew, acceptance, [part])
+            self.inbox.remove(("manifest", old.manifest))
+            self.inbox.append(("manifest", anew.manifest))
+        self.clock += 1
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def give_a_receipt(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.accepted)))
+        new = number not in self.receipted
+        assert self.run(self.store.receipt(receipt(number), self.clock)) is new
+        if new:
+            self._settle(number)
+            self.receipted.add(number)
+            self.receipts.append(receipt(number).envelope)
+
+    @rule(back=st.integers(-2, 3))
+    def void_a_number(self, back: int) -> None:
+        sequence = max(1, self.next - back)
+        held = {known.sequence: number for number, (known, _, _) in self.accepted.items()}
+        work = self.store.void(void(sequence), self.clock)
+        if sequence in self.voids:
+            assert self.run(work) is False
+        elif sequence > self.next:
+            with pytest.raises(SequenceRefusal):
+                self.run(work)
+        elif held.get(sequence) in self.receipted:
+            with pytest.raises(ReceiptedRefusal):
+                self.run(work)
+        else:
+            assert self.run(work) is True
+            self.voids.add(sequence)
+            if sequence in held:
+                self._settle(held[sequence])
+            else:
+                self.next += 1
+            self.inbox.append(("void", void(sequence).envelope))
+
+    @rule(age=st.integers(0, 10))
+    def expire_parts(self, age: int) -> None:
+        before = self.clock - age
+        gone = {part for part, stored in self.parts.items() if stored < before}
+        assert self.run(self.store.expire(before, 0)) == len(gone)
+        for part in gone:
+            del self.parts[part]
+
+    @rule()
+    def restart(self) -> None:
+        self.store.close()
+        self.store = SqliteHubStore(Path(self.folder.name) / "hub.db")
+
+    @invariant()
+    def everything_is_as_the_model_says(self) -> None:
+        state = self.run(self.store.stream(SENDER, RECIPIENT, "notices"))
+        waiting = sorted((known.sequence, known.id) for number, (known, _, _) in self._live())
+        assert (state.next_sequence, list(state.unreceipted)) == (self.next, waiting)
+        page = self.run(self.store.inbox(RECIPIENT, 0, 1000, PLENTY))
+        assert [(item.kind, item.envelope) for item in page.items] == self.inbox
+        page = self.run(self.store.inbox(SENDER, 0, 1000, PLENTY))
+        assert [item.envelope for item in page.items] == self.receipts
+        for _, (known, _, parts) in self._live():
+            stored = self.run(self.store.content(SENDER, known.id))
+            assert stored == [(digest(part), len(part)) for part in parts]
+        for number in self.settled:
+            assert self.run(self.store.content(SENDER, f"id-{number}")) is None
+        held = sum(len(part) for part in self.parts)
+        held += sum(len(known.manifest) + sum(map(len, parts)) for _, (known, _, parts) in self._live())
+        counts = {each.party: each for each in self.run(self.store.counts())}
+        assert SENDER not in counts or counts[SENDER].held_bytes == held
+
+    @invariant()
+    def the_journal_only_grows(self) -> None:
+        head, before = self.tree(), self.heads[-1]
+        if head == before:
+            return
+        proof = [bytes.fromhex(step) for step in self.run(self.store.consistency_proof(before.size, head.size))]
+        verify_consistency(before.size, bytes.fromhex(before.root), head.size, bytes.fromhex(head.root), proof)
+        [entry] = self.run(self.store.journal_entries(head.size - 1, head.size - 1))
+        path = [bytes.fromhex(step) for step in self.run(self.store.inclusion_proof(head.size - 1, head.size))]
+        verify_inclusion(entry, head.size - 1, head.size, path, bytes.fromhex(head.root))
+        self.heads.append(head)
+
+    @invariant()
+    def the_store_is_sound(self) -> None:
+        assert self.run(self.store.check()) == []
+
+    def _live(self) -> list[tuple[int, tuple[Message, bytes, list[bytes]]]]:
+        return [(number, known) for number, known in self.accepted.items() if number not in self.settled]
+
+    def _live_parts(self) -> list[list[bytes]]:
+        return [parts for _, (_, _, parts) in self._live()]
+
+    def _settle(self, number: int) -> None:
+        if number not in self.settled:
+            self.settled.add(number)
+            self.inbox.remove(("manifest", self.accepted[number][0].manifest))
+
+
+History.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+test_a_stream_through_everything_that_can_happen = History.TestCase
+
+
+def test_an_act_and_its_journal_entry_are_one_transaction(store: SqliteHubStore) -> None:
+    before = run(store.tree())
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+
+    def failing(index: int, epoch: int) -> bytes:
+        raise RuntimeError(f"no signature for {index} in {epoch}")
+
+    with pytest.raises(RuntimeError, match="no signature"):
+        run(store.accept(message(1, 1, [b"part"]), failing, PLENTY, 1))
+    assert run(store.tree()) == before
+    assert run(store.message(SENDER, "id-1")) is None
+    assert run(store.stream(SENDER, RECIPIENT, "notices")).next_sequence == 1
+    assert run(store.accept(message(1, 1, [b"part"]), sign, PLENTY, 1)) == (sign(before.size, 1), True)
+
+
+def test_many_at_once_get_their_own_place_in_the_journal(store: SqliteHubStore) -> None:
+    async def offer() -> list[bytes]:
+        await asyncio.gather(*(store.put_part(SENDER, digest(b"%d" % n), b"%d" % n, PLENTY, 1) for n in range(40)))
+        offers = (store.accept(message(n, n + 1, [b"%d" % n]), sign, PLENTY, 1) for n in range(40))
+        return [acceptance for acceptance, _ in await asyncio.gather(*offers)]
+
+    size = run(store.tree()).size
+    assert run(offer()) == [sign(size + n, 1) for n in range(40)]
+    assert max(store.database.statistics.batches) > 1
+    assert run(store.check()) == []
+
+
+def test_a_quota_is_a_senders_own(store: SqliteHubStore) -> None:
+    assert run(store.put_part(SENDER, digest(b"12345678"), b"12345678", 10, 1))
+    with pytest.raises(QuotaRefusal, match="131041 holds its quota of 10 bytes"):
+        run(store.put_part(SENDER, digest(b"123"), b"123", 10, 1))
+    assert run(store.put_part(RECIPIENT, digest(b"123"), b"123", 10, 1))
+    with pytest.raises(QuotaRefusal):
+        run(store.accept(message(1, 1, [b"12345678"]), sign, 10, 1))
+    assert run(store.check()) == []
+
+
+def test_the_queue_keeps_its_bounds_and_expires(open_store: Callable[..., SqliteHubStore]) -> None:
+    store = open_store(pending_enrolments=3, pending_enrolments_per_address=2)
+
+    def ask(number: int, address: str) -> bool:
+        asked = Enrolment(f"e{number}", "enrolment", "131041", "T-1", b"{}", address)
+        return bool(run(store.enqueue(asked, number)))
+
+    assert [ask(1, "x"), ask(1, "x"), ask(2, "x")] == [True, False, True]
+    with pytest.raises(QuotaRefusal, match="from this address"):
+        ask(3, "x")
+    assert ask(4, "y")
+    with pytest.raises(QuotaRefusal, match="3 enrolments are waiting"):
+        ask(5, "z")
+    assert [each.id for each in run(store.enrolments("pending", 10))] == ["e1", "e2", "e4"]
+    assert run(store.refuse("e1", "no", "authority", 9))
+    assert ask(5, "x")
+    assert run(store.expire(0, 3)) == 2
+    assert [each.id for each in run(store.enrolments("pending", 10))] == ["e4", "e5"]
+    assert run(store.pending_enrolments()) == 2
+
+
+def test_answers_are_given_once(store: SqliteHubStore) -> None:
+    run(store.enqueue(Enrolment("e1", "renewal", "131041", "T-1", b"{}"), 1))
+    new = binding("131041", "c" * 64)
+    assert run(store.enrolment("e1", "enrolment")) is None
+    assert run(store.approve("e1", new, "authority", 2))
+    assert run(store.approve("e1", new, "authority", 2)) is False
+    assert run(store.binding("c" * 64)) == new
+    found = run(store.enrolment("e1", "renewal"))
+    assert (found.state, found.entry) == ("approved", new.entry)
+    with pytest.raises(ConflictRefusal):
+        run(store.refuse("e1", "no", "authority", 3))
+    with pytest.raises(UnknownRefusal):
+        run(store.approve("e9", new, "authority", 3))
+
+
+def test_bindings_are_live_within_their_time_and_until_revoked(store: SqliteHubStore) -> None:
+    old = binding("131041", "c" * 64, not_before=10, not_after=20, generation=3)
+    new = binding("131041", "d" * 64, not_before=15, not_after=30, generation=4)
+    for each in (old, new):
+        run(store.add_binding(each, "authority", 1))
+
+    def live(at: int) -> list[int]:
+        return [each.generation for each in run(store.bindings("131041", at))]
+
+    assert [live(at) for at in (9, 10, 15, 20, 30)] == [[1], [3, 1], [4, 3, 1], [4, 1], [1]]
+    assert run(store.revoke("d" * 64, b"{}", "authority", 16))
+    assert live(17) == [3, 1]
+    assert run(store.expiring(17, 25)) == (3, 1)
+    assert run(store.binding("d" * 64)).revoked
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        ("UPDATE journal SET entry = CAST('{}' AS BLOB) WHERE position = 1", "journal: entry 1"),
+        ("DELETE FROM journal WHERE position = 0", "journal: entry 0 is missing"),
+        ("UPDATE tree_nodes SET digest = zeroblob(32) WHERE level = 1", "node 1/0 of its tree was changed"),
+        ("UPDATE parties SET held_bytes = held_bytes + 1 WHERE party = '131041'", "131041: held bytes are miscounted"),
+        ("DELETE FROM message_parts", "131041/id-1: the content of an unreceipted message is incomplete"),
+        ("UPDATE streams SET next_sequence = 9", "131041/ministry/notices: the stream has a gap"),
+        ("UPDATE streams SET unreceipted = 0", "131041/ministry/notices: unreceipted messages are miscounted"),
+        ("UPDATE parts SET uses = 2", "the uses of a part are miscounted"),
+    ],
+)
+def test_the_check_finds_what_was_changed_behind_the_hubs_back(store: SqliteHubStore, harm: str, found: str) -> None:
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+    run(store.accept(message(1, 1, [b"part"]), sign, PLENTY, 1))
+    assert run(store.check()) == []
+    store.database.write(lambda connection: connection.execute(harm).fetchall())
+    assert any(found in problem for problem in run(store.check()))
+
+
+def test_two_processes_may_use_one_store(open_store: Callable[..., SqliteHubStore]) -> None:
+    first = open_store()
+    second = open_store()
+    assert run(first.add_binding(binding("011011", "e" * 64), "hub", 1))
+    assert run(second.binding("e" * 64)).party == "011011"
+    assert run(second.add_binding(binding("011011", "e" * 64), "hub", 1)) is False
+    assert [run(store.tree()).size for store in (first, second)] == [3, 3]
+
+
+def test_a_disk_that_is_full_loses_nothing_that_was_answered(store: SqliteHubStore) -> None:
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+    pages = store.database.write(lambda connection: connection.pragma("page_count"))
+    store.database.write(lambda connection: connection.pragma("max_page_count", pages))
+    with pytest.raises(StoreError, match="full"):
+        run(store.put_part(SENDER, digest(b"x" * 60_000), b"x" * 60_000, PLENTY, 1))
+    store.database.write(lambda connection: connection.pragma("max_page_count", 2**30))
+    assert run(store.missing_parts(SENDER, [digest(b"part"), digest(b"x" * 60_000)])) == [digest(b"x" * 60_000)]
+    assert run(store.put_part(SENDER, digest(b"x" * 60_000), b"x" * 60_000, PLENTY, 1))
+    assert run(store.check()) == []
