@@ -84,6 +84,11 @@ def test_the_root_does_not_stand_in_for_an_issuing_ca(world: Any) -> None:
         Chain(world.root.certificate).verify(world.root.certificate, client(world, world.root), world.now)
 
 
+def test_a_certificate_that_is_no_cas_does_not_stand_in_for_one(world: Any) -> None:
+    with pytest.raises(CertificateError, match="not one of a CA"):
+        Chain(world.root.certificate).verify_issuing(client(world, world.root), world.now)
+
+
 def test_another_issuing_ca_than_the_signer_is_refused(world: Any) -> None:
     key = make_key()
     other = issue_authority(make_authority_request(key, "renkei issuing"), world.root, world.now, 1825)

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,13 +43,14 @@ def test_every_single_wrong_character_is_found_and_its_group_named(
         normalize_code(code[:position] + letter + code[position + 1 :])
 
 
-@given(CODES, st.integers(0, GROUPS - 1), st.integers(0, 2))
-def test_two_swapped_neighbours_are_found(code: str, group: int, place: int) -> None:
-    position = group * 5 + place
-    swapped = code[:position] + code[position + 1] + code[position] + code[position + 2 :]
-    if swapped != code:
+@given(CODES, st.integers(0, GROUPS - 1), st.sampled_from(list(combinations(range(4), 2))))
+def test_two_swapped_characters_of_a_group_are_found(code: str, group: int, places: tuple[int, int]) -> None:
+    one, other = (group * 5 + place for place in places)
+    letters = list(code)
+    letters[one], letters[other] = letters[other], letters[one]
+    if letters[one] != letters[other]:
         with pytest.raises(CodeError, match=f"group {group + 1};"):
-            normalize_code(swapped)
+            normalize_code("".join(letters))
 
 
 @given(CODES, st.permutations(range(GROUPS)))

@@ -158,6 +158,15 @@ def test_an_envelope_of_another_shape_is_refused(change: str) -> None:
         open_document(json.dumps(envelope).encode(), Kind.RECEIPT, PUBLIC)
 
 
+def test_base64_has_one_form_even_in_the_bits_that_nobody_reads() -> None:
+    envelope = json.loads(SIGNER.sign(Kind.RECEIPT, {"a": 1}))
+    assert envelope["payload"].endswith("Q==")
+    envelope["payload"] = envelope["payload"].replace("Q==", "R==")
+    assert b64decode(envelope["payload"]) == b'{"a":1}'
+    with pytest.raises(DocumentError, match="base64"):
+        open_document(json.dumps(envelope).encode(), Kind.RECEIPT, PUBLIC)
+
+
 def test_every_signature_over_a_document_has_the_same_payload_digest() -> None:
     first, second = (SIGNER.sign(Kind.RECEIPT, {"id": 1}) for _ in range(2))
     assert first != second

@@ -54,11 +54,15 @@ def test_none_too_many_or_mixed_notices_are_refused(
             encode(wrong)
 
 
-@pytest.mark.parametrize("bomb", ["declared", "undeclared", "lying", "empty"])
+@pytest.mark.parametrize("bomb", ["declared", "small-window", "undeclared", "lying", "empty"])
 def test_a_decompression_bomb_is_refused_before_it_unfolds(bomb: str) -> None:
     match bomb:
         case "declared":
             frame = zstandard.compress(WAY_TOO_LARGE)
+        case "small-window":
+            small = zstandard.ZstdCompressionParameters(window_log=10)
+            frame = zstandard.ZstdCompressor(compression_params=small).compress(WAY_TOO_LARGE)
+            assert zstandard.get_frame_parameters(frame).window_size < 10_000
         case "undeclared":
             frame = zstandard.ZstdCompressor(write_content_size=False).compress(WAY_TOO_LARGE)
         case "lying":
@@ -105,6 +109,14 @@ def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
 def test_cbor_that_is_not_plain_and_deterministic_is_refused(text: bytes) -> None:
     with pytest.raises(EncodingError):
         decode(MAGIC + zstandard.compress(text))
+
+
+def test_the_same_notices_in_another_spelling_are_refused(a_residence_notice: Callable[..., ResidenceNotice]) -> None:
+    text = zstandard.decompress(encode([a_residence_notice()])[4:])
+    assert text.startswith(b"\x83\x00\x01")
+    for spelled in (b"\x83\x18\x00\x01", b"\x83\x00\x18\x01"):
+        with pytest.raises(EncodingError, match="deterministic"):
+            decode(MAGIC + zstandard.compress(spelled + text[3:]))
 
 
 def test_content_of_another_shape_is_refused(a_residence_notice: Callable[..., ResidenceNotice]) -> None:

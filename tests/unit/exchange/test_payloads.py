@@ -112,6 +112,13 @@ def test_the_largest_manifest_fits_into_an_envelope_and_a_larger_one_is_refused(
         manifest([PART_SIZE] * (MAX_PARTS + 1), envelope_size=MAX_PARTS * PART_SIZE)
 
 
+def test_a_binding_that_ends_before_it_begins_is_refused() -> None:
+    binding = DOCUMENTS[0].to_json()
+    for not_after in ("2026-11-23T09:00:00Z", "2026-11-22T09:00:00Z"):
+        with pytest.raises(DocumentError, match="not earlier"):
+            Binding.read({**binding, "not_after": not_after})
+
+
 @pytest.mark.parametrize(("sender", "recipient"), [("131041", "011011"), ("ministry", "hub"), ("hub", "131041")])
 def test_a_way_that_does_not_exist_is_refused(sender: str, recipient: str) -> None:
     with pytest.raises(DocumentError, match=f"nothing goes from {sender} to {recipient}"):

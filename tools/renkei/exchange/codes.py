@@ -2,7 +2,7 @@
 
 A code is seven groups of four characters, `7K2M-…`, in Crockford's base 32 (no I, L, O, U). Three characters of a group
 are random, 105 bits in all; the fourth checks them and the group's place. So every single wrong character, two swapped
-neighbours and two swapped groups are found at once and the group is named: a typing error never looks like an attack.
+ones and two swapped groups are found at once and the group is named: a typing error never looks like an attack.
 """
 
 from secrets import randbelow
@@ -15,7 +15,7 @@ _GROUP = _DATA + 1
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ALIKE = str.maketrans("OIL", "011", "- \t")
 _POLYNOMIAL = 0b100101  # x^5 + x^2 + 1, irreducible: the 32 characters are the field GF(32)
-_WEIGHTS = (2, 3, 4)  # distinct, and none is 0 or 1, the weight of the check character itself
+_WEIGHTS = (2, 3, 4)  # distinct, and none is 0, or 1 as the check character's own: so swaps show, too
 
 
 class CodeError(ExchangeError):
