@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from renkei.agent.contact import establish
+from renkei.agent.contact import Contact, establish
 from renkei.agent.exchange import Outcome, exchange
 from renkei.agent.home import Home
 from renkei.agent.intake import Watch
@@ -40,7 +41,7 @@ from renkei.exchange.certificates import (
     make_root,
     make_server_request,
 )
-from renkei.exchange.documents import Signer
+from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Revocation
 from renkei.hub.identity import make_keys, verified_binding
@@ -250,10 +251,12 @@ class Fleet:
         with home.connect() as client:
             return exchange(home, client, Watch(0))
 
-    def contact(self, home: Home) -> HubClient:
-        client = home.connect()
-        establish(home, client)
-        return client
+    def contact(self, home: Home) -> Contact:
+        return establish(home, home.connect())
+
+    @staticmethod
+    def peek(envelope: bytes) -> dict[str, Any]:
+        return peek(envelope).payload
 
     def write_config(self, home: Home) -> Path:
         s = home.settings
@@ -441,6 +444,12 @@ def status_notices(count: int, municipality: str = "131041", first: int = 1) -> 
         )
         for number in range(first, first + count)
     ]
+
+
+@pytest.fixture(scope="session")
+def residence_list() -> Callable[..., list[Notice]]:
+    """A municipality's notices: (count, municipality, number of the first)."""
+    return residence_notices
 
 
 @pytest.fixture(scope="session")
