@@ -37,6 +37,11 @@ def test_only_the_mirrors_way_out_is_forwarded(lab: LabPlan) -> None:
     assert all(f'"{outside}"' in line for line in accepting)
 
 
+def test_the_management_of_another_fleet_is_left_alone(lab: LabPlan) -> None:
+    text = ruleset(lab, bridges_of(lab))
+    assert "ether saddr & ff:ff:ff:f0:00:00 == 02:6d:0a:20:00:00 jump management" in text
+
+
 def test_a_ruleset_replaces_its_former_self_and_nothing_else(lab: LabPlan) -> None:
     text = ruleset(lab, bridges_of(lab))
     assert "flush ruleset" not in text

@@ -8,7 +8,7 @@ forwards nothing for them but what the mirror asks of the outside, and answers t
 from collections.abc import Mapping
 
 from renkei.lab.errors import LabError
-from renkei.lab.plan import MAC_OF_MANAGEMENT, MIRROR_PORT, LabPlan
+from renkei.lab.plan import MAC_OF_MANAGEMENT, MIRROR_PORT, LabPlan, mac
 from renkei.lab.podman import run
 
 _FAMILIES = ("bridge", "inet")
@@ -66,7 +66,7 @@ table bridge {plan.table} {{
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-    ether saddr & ff:ff:00:00:00:00 == {MAC_OF_MANAGEMENT}:00:00:00:00 jump management
+    ether saddr & {mac("ff:ff", network.netmask)} == {mac(MAC_OF_MANAGEMENT, network.network_address)} jump management
     ip saddr {network} jump management
     ip daddr {network} jump management
   }}

@@ -141,6 +141,11 @@ def name_prefix(fleet: str) -> str:
     return f"renkei-{fleet}-"
 
 
+def mac(vendor: str, address: IPv4Address) -> str:
+    """Give the hardware address that belongs to an IPv4 address: two bytes of our own, then its four."""
+    return ":".join([vendor, *(f"{byte:02x}" for byte in address.packed)])
+
+
 def table_name(fleet: str) -> str:
     """Give the name of the nftables tables of a fleet's lab."""
     return f"renkei_{fleet.replace('-', '_')}"
@@ -216,9 +221,8 @@ def _leg(fleet: str, spec: HostSpec, given: InterfaceSpec, networks: dict[str, N
     if known != network:
         raise LabError(f"{spec.name}: {interface} {address} lies outside {known.ipv4}, where its site's others are")
     vendor = MAC_OF_MANAGEMENT if interface == MANAGEMENT else _MAC_OF_OTHERS
-    mac = ":".join([vendor, *(f"{byte:02x}" for byte in address.packed)])
     ipv6 = IPv6Interface((network.ipv6.network_address + int(address.ip), 64)) if network.ipv6 else None
-    return Leg(interface, name, address, ipv6, mac)
+    return Leg(interface, name, address, ipv6, mac(vendor, address.ip))
 
 
 def _ipv6_network(ipv4: IPv4Network) -> IPv6Network:
