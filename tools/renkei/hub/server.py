@@ -144,13 +144,14 @@ def listen(path: Path, group: str | None) -> socket.socket:
         path.unlink(missing_ok=True)
         sock.bind(str(path))
         path.chmod(0o660)
-        if group is not None:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        if group is not None and path.stat().st_gid != (number := grp.getgrnam(group).gr_gid):
+            os.chown(path, -1, number)
         sock.listen(_BACKLOG)
     except (OSError, KeyError) as error:
         sock.close()
         raise ServeError(
-            f"{path}: {error}; the folder (setting run) must be the hub's, and its user a member of socket_group"
+            f"{path}: {error}; the folder (setting run) must be the hub's, its user a member of socket_group, "
+            "and chown allowed to the service unless the folder gives its sockets that group"
         ) from error
     return sock
 
