@@ -2,8 +2,11 @@
 
 A stream goes from one sender to one recipient and numbers its parcels from 1 without a gap. Whatever is lost, repeated,
 reordered or delayed between the two, every parcel is delivered once and in order; a gap is held and asked for; only the
-sender's signed void passes over a number. The caller loads a state, calls `send` or `receive` with what happened, and
-makes the new state durable together with what the actions ask for, before anything leaves the machine.
+sender's signed void passes over a number. Whoever keeps a state calls `send` or `receive` with what happened, and makes
+the new state durable together with what the actions ask for, before anything leaves the machine.
+
+This is the rule in its plainest form. The agent's spool, which can't hold a stream in memory, says the same in SQL; a
+test runs both side by side.
 """
 
 from collections.abc import Callable, Mapping
