@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import multiprocessing
 import random
+import shutil
 import ssl
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import apsw
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -268,6 +270,21 @@ class Fleet:
             "[exchange]\nstable_seconds = 0\npoll_seconds = 0.1\nretry_seconds = 1\njitter_seconds = 0\n"
         )
         return path
+
+    def back_up(self) -> None:
+        self.stop_hub()
+        shutil.copytree(self.folder / "hub", self.folder / "backup")
+        self.start_hub()
+
+    def restore(self) -> None:
+        """Put the backup in place and begin a new epoch."""
+        self.stop_hub()
+        shutil.rmtree(self.folder / "hub")
+        shutil.copytree(self.folder / "backup", self.folder / "hub")
+        connection = apsw.Connection(str(self.hub_settings.database))
+        connection.execute("UPDATE hub SET epoch = epoch + 1")
+        connection.close()
+        self.start_hub()
 
     def stop_hub(self) -> None:
         self.hub.kill()

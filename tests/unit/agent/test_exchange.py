@@ -119,6 +119,33 @@ def test_a_replaced_terminal_gets_what_was_sealed_to_the_old_one(fleet: Any, sta
     assert fleet.exchange(ministry).receipts_received == 1
 
 
+def test_nothing_is_lost_when_the_hub_is_restored_from_an_old_backup(
+    fleet: Any, residence_csv: Any, status_csv: Any
+) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+
+    def send_both(number: int) -> None:
+        (shinjuku.settings.outbox / f"{number}.csv").write_bytes(residence_csv(1, first=number))
+        (ministry.settings.outbox / SHINJUKU / f"{number}.csv").write_bytes(status_csv(1, first=number))
+        fleet.exchange(shinjuku)
+        fleet.exchange(ministry)
+
+    send_both(1)
+    fleet.back_up()
+    send_both(2)
+    fleet.exchange(shinjuku)  # 1 and 2 to the ministry are receipted, and the restored hub knows nothing of 2
+    fleet.restore()
+    send_both(3)
+    for _ in range(2):
+        fleet.exchange(shinjuku)
+        fleet.exchange(ministry)
+    assert len(list((ministry.settings.inbox / SHINJUKU).iterdir())) == 3
+    assert len(list(shinjuku.settings.inbox.iterdir())) == 3
+    assert (peer(shinjuku, "ministry").waiting, peer(ministry, SHINJUKU).waiting) == (0, 0)
+    assert status_of(shinjuku).alarms == () == status_of(ministry).alarms
+
+
 def test_an_agent_whose_certificate_was_revoked_is_told_so(fleet: Any) -> None:
     shinjuku = fleet.agent(SHINJUKU)
     fleet.revoke(shinjuku.keys().entry)

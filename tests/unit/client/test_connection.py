@@ -115,6 +115,14 @@ def test_an_error_page_that_is_no_problem_document_is_a_refusal_all_the_same(ans
         line.request("GET", "/")
 
 
+def test_a_hub_that_says_too_fast_is_obeyed_before_that_counts_as_a_refusal() -> None:
+    server = Server(answer(b"{}", "429 Too Many Requests", Retry_After="0"))
+    with Connection(f"http://127.0.0.1:{server.port}", httpx.HTTPTransport()) as line, pytest.raises(errors.HubBusy):
+        line.request("GET", "/")
+    assert len(server.asked) == 4
+    server.close()
+
+
 def test_control_characters_of_a_problem_do_not_reach_the_log(answering: Answering) -> None:
     body = b'{"title":"a\\u001b[31m\\nb"}'
     with answering(answer(body, "400 Bad")) as line, pytest.raises(errors.HubRefused) as caught:

@@ -23,7 +23,7 @@ from renkei.exchange.enrolment import EnrolmentFields, code_key
 from renkei.exchange.parties import MINISTRY
 
 _SUBMISSION = "submission.json"
-_ASK_AGAIN = 2.0
+_ASK_AGAIN = 3.0
 
 
 class NeedsCode(Exception):

@@ -18,7 +18,7 @@ from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.intake import Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.sending import reseal_all, send_all
-from renkei.client.errors import HubError, NotFound
+from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.clock import format_time
@@ -152,13 +152,17 @@ def _deliver(home: Home, outcome: Outcome) -> None:
 
 def _send_receipts(home: Home, contact: Contact) -> int:
     sent = 0
-    while waiting := home.spool.incoming.receipts_to_send():
-        for message in waiting:
-            try:
-                contact.client.put_receipt(message.sender, message.id, message.receipt or b"")
-            except NotFound:
-                pass  # it came by medium and the hub never had it: its receipt goes back by medium
-            else:
-                sent += 1
-            home.spool.incoming.receipt_sent(message, stamp())
+    for message in home.spool.incoming.receipts_to_send():
+        try:
+            contact.client.put_receipt(message.sender, message.id, message.receipt or b"")
+        except NotFound:
+            pass  # it came by medium and the hub never had it: its receipt goes back by medium
+        except (NotAllowed, HubBusy):
+            raise
+        except HubRefused as error:
+            home.alarm("receipt", message.id, str(error))
+            continue
+        else:
+            sent += 1
+        home.spool.incoming.receipt_sent(message, stamp())
     return sent

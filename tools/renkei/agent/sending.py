@@ -8,12 +8,22 @@ from renkei.agent import directory
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log
 from renkei.agent.receiving import NotBelieved, Received, take
-from renkei.client.errors import Conflict, MissingParts, Receipted, WrongSequence
+from renkei.client.errors import (
+    HubBusy,
+    HubRefused,
+    MissingParts,
+    NotAllowed,
+    Receipted,
+    RecipientReplaced,
+    WrongSequence,
+)
+from renkei.exchange.bindings import VerifiedParty
+from renkei.exchange.certificates import certificate_from_pem, fingerprint
 from renkei.exchange.documents import DocumentError, payload_sha256, peek
 from renkei.exchange.parcels import reseal
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Acceptance, Manifest
-from renkei.store.outgoing import Draft, OutgoingMessage
+from renkei.store.outgoing import OutgoingMessage
 
 
 @dataclass(slots=True)
@@ -35,7 +45,9 @@ def send_all(home: Home, contact: Contact) -> Sent:
     for recipient, stream in home.spool.outgoing.streams():
         try:
             _send_stream(home, contact, recipient, stream, sent)
-        except (Conflict, WrongSequence, AcceptanceFault) as error:
+        except (NotAllowed, HubBusy):
+            raise
+        except (HubRefused, AcceptanceFault) as error:
             home.alarm("stream", f"{recipient}/{stream}", str(error))
         else:
             home.spool.settle("stream", f"{recipient}/{stream}")
@@ -50,28 +62,22 @@ def reseal_all(home: Home, contact: Contact) -> int:
         if recipient is None or sealed_to == {recipient.fingerprint}:
             continue
         live = {
-            home.anchor.verify_entry(entry, recipient.not_before, recipient.party).fingerprint
-            for entry in contact.client.directory(name)
+            fingerprint(certificate_from_pem(entry.certificate)) for entry in contact.client.directory(recipient.party)
         }
         for message in home.spool.outgoing.unreceipted(name):
-            if message.recipient_certificate_sha256 in live or message.content is None:
-                continue
-            parcel = reseal(_manifest(message), message.content, home.keys().signer, recipient)
-            home.spool.outgoing.replace_envelope(
-                Draft(
-                    message.id,
-                    parcel.manifest_envelope,
-                    parcel.sealed,
-                    message.content,
-                    message.content_sha256,
-                    recipient.fingerprint,
-                    message.count,
-                )
-            )
-            resealed += 1
+            if message.recipient_certificate_sha256 not in live:
+                resealed += _reseal(home, message, recipient)
     if resealed:
         log.warning("%d parcels were sealed anew for terminals that replaced others", resealed)
     return resealed
+
+
+def _reseal(home: Home, message: OutgoingMessage, recipient: VerifiedParty) -> bool:
+    if message.content is None:
+        return False
+    parcel = reseal(_manifest(message), message.content, home.keys().signer, recipient)
+    home.spool.outgoing.replace_envelope(message.id, parcel.manifest_envelope, parcel.sealed, recipient.fingerprint)
+    return True
 
 
 def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent: Sent) -> None:
@@ -81,6 +87,13 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
             acceptance = _offer(home, contact, message)
         except Receipted as answer:
             _take_receipt(home, contact, message, answer)
+            continue
+        except RecipientReplaced:
+            # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
+            newest = directory.refresh(home, contact.client, Party(recipient))
+            if newest is None or newest.fingerprint == message.recipient_certificate_sha256:
+                raise
+            _reseal(home, message, newest)
             continue
         except WrongSequence as error:
             # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.

@@ -15,12 +15,15 @@ from typing import Self
 
 import httpx
 
-from renkei.client.errors import BadAnswer, GatewayNotTrusted, HubUnreachable, refusal
+from renkei.client.errors import BadAnswer, GatewayNotTrusted, HubBusy, HubUnreachable, refusal
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of a JSON answer that are read at most; a page of the inbox is the largest of them."""
 
 _PROBLEM_LIMIT = 64 * 1024
+_TOO_FAST = 429
+_TRIES = 4
+_LONGEST_PAUSE = 15.0
 _DEADLINE = 300.0
 
 
@@ -149,6 +152,8 @@ class Connection:
             patience: seconds that the hub may hold the request, on top of the ordinary timeout.
             limit: bytes of the body that are read at most.
 
+        A hub that says "too fast" is obeyed a few times before that counts as a refusal.
+
         Raises:
             HubUnreachable, GatewayNotTrusted: no answer, or not the gateway's.
             HubRefused: an answer other than 2xx.
@@ -162,17 +167,15 @@ class Connection:
             headers={**({"Content-Type": "application/json"} if content is not None else {}), **(headers or {})},
             timeout=httpx.Timeout(self._timeouts.packet + patience, connect=self._timeouts.connect),
         )
-        try:
-            response = self._client.send(request, stream=True)
+        for _ in range(_TRIES - 1):
             try:
-                name = f"{method} {path}"
-                if not response.is_success:
-                    raise refusal(name, response.status_code, b"".join(_bounded(response, _PROBLEM_LIMIT, name)))
-                return Answer(response.status_code, b"".join(_bounded(response, limit, name)))
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
+                return self._send(request, limit)
+            except HubBusy as busy:
+                pause = busy.problem.retry_after
+                if busy.problem.status != _TOO_FAST or pause is None or pause > _LONGEST_PAUSE:
+                    raise
+                time.sleep(pause)
+        return self._send(request, limit)
 
     def stream(
         self, path: str, *, headers: Mapping[str, str], limit: int
@@ -187,11 +190,22 @@ class Connection:
             response = self._client.send(request, stream=True)
             try:
                 name = f"GET {path}"
-                if not response.is_success:
-                    raise refusal(name, response.status_code, b"".join(_bounded(response, _PROBLEM_LIMIT, name)))
+                _check(response, name)
                 yield response.status_code, response.headers, b""
                 for piece in _bounded(response, limit, name):
                     yield response.status_code, response.headers, piece
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+
+    def _send(self, request: httpx.Request, limit: int) -> Answer:
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                name = f"{request.method} {request.url.path}"
+                _check(response, name)
+                return Answer(response.status_code, b"".join(_bounded(response, limit, name)))
             finally:
                 response.close()
         except httpx.HTTPError as error:
@@ -207,6 +221,12 @@ class Connection:
         return HubUnreachable(
             f"{self._url} did not answer ({what}). Check the line and the firewall; the agent tries again by itself."
         )
+
+
+def _check(response: httpx.Response, name: str) -> None:
+    if not response.is_success:
+        body = b"".join(_bounded(response, _PROBLEM_LIMIT, name))
+        raise refusal(name, response.status_code, body, response.headers.get("Retry-After", ""))
 
 
 def _distrust(url: str, cause: ssl.SSLError) -> GatewayNotTrusted:

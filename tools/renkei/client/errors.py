@@ -36,16 +36,17 @@ class BadAnswer(HubError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An RFC 9457 problem document; `kind` is the last part of its `type`."""
+    """An RFC 9457 problem document; `kind` is the last part of its `type`, `retry_after` in seconds."""
 
     status: int
     kind: str
     title: str
     detail: str
     members: dict[str, Any] = field(default_factory=dict)
+    retry_after: float | None = None
 
     @classmethod
-    def parse(cls, status: int, body: bytes) -> "Problem":
+    def parse(cls, status: int, body: bytes, retry_after: str = "") -> "Problem":
         """Read a body; one that is no problem document gives a problem with the bare status."""
         try:
             document = json.loads(body)
@@ -60,6 +61,7 @@ class Problem:
             title=_plain(str(document.get("title", ""))),
             detail=_plain(str(document.get("detail", ""))),
             members=document,
+            retry_after=float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after, re.ASCII) else None,
         )
 
     def __str__(self) -> str:
@@ -117,6 +119,10 @@ class Receipted(HubRefused):
         return json.dumps(self.problem.members.get("receipt"), ensure_ascii=False).encode()
 
 
+class RecipientReplaced(HubRefused):
+    """409: the message is sealed to a terminal that the recipient no longer has; seal it anew."""
+
+
 class CursorGone(HubRefused):
     """409: the inbox ends before the cursor, because the hub was restored; begin with 0."""
 
@@ -137,15 +143,16 @@ _BY_KIND: dict[str, tuple[type[HubRefused], str]] = {
     "missing-parts": (MissingParts, "Put the missing parts and repeat."),
     "sequence": (WrongSequence, "Offer the stream from the expected number."),
     "receipted": (Receipted, "Nothing is to be sent."),
+    "recipient": (RecipientReplaced, "Seal it anew to the newest entry of the directory."),
     "cursor": (CursorGone, "Read the inbox from its beginning."),
     "conflict": (Conflict, "Two messages claim one place: the ministry's support must look at it."),
 }
 _UNKNOWN = (HubRefused, "Report this to the ministry's support with the time of the request.")
 
 
-def refusal(request: str, status: int, body: bytes) -> HubRefused:
+def refusal(request: str, status: int, body: bytes, retry_after: str = "") -> HubRefused:
     """The exception for a problem document, with what to do about it."""
-    problem = Problem.parse(status, body)
+    problem = Problem.parse(status, body, retry_after)
     kind, advice = _BY_STATUS.get(status) or _BY_KIND.get(problem.kind) or _UNKNOWN
     return kind(request, problem, advice)
 

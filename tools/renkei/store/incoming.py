@@ -268,7 +268,7 @@ class IncomingMessages:
 
     # -- receipts
 
-    def receipts_to_send(self, limit: int = 1000) -> list[IncomingMessage]:
+    def receipts_to_send(self, limit: int = 10_000) -> list[IncomingMessage]:
         """Delivered messages whose receipt the hub hasn't taken yet."""
         return self._messages(
             "WHERE state = 'delivered' AND receipt_sent_at IS NULL ORDER BY sender, stream, sequence LIMIT ?", (limit,)

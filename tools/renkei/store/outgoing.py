@@ -217,16 +217,13 @@ class OutgoingMessages:
         sql = "UPDATE outgoing SET accepted_epoch = ?, acceptance = ? WHERE id = ?"
         self._database.write(lambda c: c.execute(sql, (epoch, acceptance, message_id)))
 
-    def replace_envelope(self, draft: Draft) -> None:
-        """Keep a message sealed anew: same id, number and content, another envelope that the hub hasn't accepted."""
+    def replace_envelope(self, message_id: str, manifest: bytes, sealed: bytes, certificate_sha256: str) -> None:
+        """Keep a message sealed anew: same id, number and content; the hub hasn't accepted this envelope yet."""
         sql = (
             "UPDATE outgoing SET manifest = ?, sealed = ?, recipient_certificate_sha256 = ?, size = ?,"
-            " accepted_epoch = NULL, acceptance = NULL WHERE id = ? AND content_sha256 = ? AND receipted_at IS NULL"
+            " accepted_epoch = NULL, acceptance = NULL WHERE id = ?"
         )
-        values = (
-            draft.manifest, draft.sealed, draft.recipient_certificate_sha256, len(draft.sealed),
-            draft.id, draft.content_sha256,
-        )  # fmt: skip
+        values = (manifest, sealed, certificate_sha256, len(sealed), message_id)
         self._database.write(lambda c: c.execute(sql, values))
 
     # -- receipts
