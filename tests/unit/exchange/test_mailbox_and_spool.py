@@ -97,7 +97,7 @@ def queue(spool: Spool, number: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(SENDING)
 def test_the_spool_offers_what_the_mailbox_offers(events: list[SendEvent | str]) -> None:
-    """Receipts come after acceptances here: after one by medium the hub must still be given the parcel, for its order."""
+    """Receipts follow acceptances here: after one by medium the hub is still given the parcel, for its order."""
     with TemporaryDirectory() as folder:
         spool, state, accepted = Spool(Path(folder) / "state.db"), Outgoing(), set[int]()
         for event in events:
