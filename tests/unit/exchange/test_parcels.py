@@ -16,9 +16,9 @@ from renkei.exchange.parcels import (
     ParcelError,
     build_parcel,
     check_sealed,
-    join,
     open_parcel,
     reseal,
+    split,
     verify_manifest,
 )
 from renkei.exchange.parties import HUB, MINISTRY, Party
@@ -64,7 +64,7 @@ def exchange(world: Any, shinjuku: Any, ministry: Any, a_residence_notice: Any) 
 def test_the_recipient_gets_what_was_sent(data: st.DataObject, exchange: Exchange, residence_notices: Any) -> None:
     notices = data.draw(residence_notices)
     parcel = exchange.build(notices)
-    opened = exchange.open(parcel.manifest_envelope, join(parcel.manifest, parcel.parts))
+    opened = exchange.open(parcel.manifest_envelope, parcel.sealed)
     assert opened.notices == notices
     assert opened.manifest == parcel.manifest
     assert opened.manifest.count == len(notices)
@@ -173,13 +173,13 @@ def test_parts_other_than_the_listed_ones_are_refused(exchange: Exchange) -> Non
     digests = (sha256(b"%d" % number).hexdigest() for number in range(3000))
     notices = [exchange.notice(number=f"{number}", address=f"東京都{digest}") for number, digest in enumerate(digests)]
     parcel = exchange.build(notices)
-    first, *rest = parcel.parts
-    assert [len(first), len(parcel.parts)] == [PART_SIZE, len(parcel.manifest.parts)]
+    first, *rest = split(parcel.sealed)
+    assert [len(first), 1 + len(rest)] == [PART_SIZE, len(parcel.manifest.parts)]
     assert len(rest) >= 1
-    assert exchange.open(parcel.manifest_envelope, join(parcel.manifest, parcel.parts)).notices == notices
-    for wrong in (rest, [*rest, first], [first, first, *rest[1:]], [*parcel.parts, b"x"]):
+    assert exchange.open(parcel.manifest_envelope, parcel.sealed).notices == notices
+    for wrong in (rest, [*rest, first], [first, first, *rest[1:]], [first, *rest, b"x"]):
         with pytest.raises(ParcelError):
-            join(parcel.manifest, wrong)
+            check_sealed(parcel.manifest, b"".join(wrong))
     parts = [*parcel.manifest.to_json()["parts"]]  # type: ignore[misc]
     parts[0] = {**parts[0], "sha256": "ab" * 32}
     lying = Manifest.read({**parcel.manifest.to_json(), "parts": parts})

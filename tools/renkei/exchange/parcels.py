@@ -9,7 +9,7 @@ with id, sequence and content digest unchanged. The content is `SALT` random byt
 salt, whoever sees a manifest could find out by its digest whether a guess at a short notice is right.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -73,7 +73,7 @@ class Parcel:
 
     @property
     def parts(self) -> list[bytes]:
-        """The sealed bytes in pieces of `PART_SIZE`, in order."""
+        """The sealed bytes in pieces of `PART_SIZE`, in order: what is uploaded."""
         return split(self.sealed)
 
 
@@ -191,17 +191,6 @@ def open_parcel(
 def split(sealed: bytes) -> list[bytes]:
     """Cut sealed bytes into parts of `PART_SIZE`, the last one shorter."""
     return [sealed[start : start + PART_SIZE] for start in range(0, len(sealed), PART_SIZE)]
-
-
-def join(manifest: Manifest, parts: Iterable[bytes]) -> bytes:
-    """Put the parts of a manifest together.
-
-    Raises:
-        ParcelError: a part is missing, too many, or another one.
-    """
-    sealed = b"".join(parts)
-    check_sealed(manifest, sealed)
-    return sealed
 
 
 def check_sealed(manifest: Manifest, sealed: bytes) -> None:
