@@ -6,7 +6,7 @@ HubError
 ├── BadAnswer           an answer that the protocol doesn't know
 └── HubRefused          a problem document (RFC 9457)
     ├── NotAllowed, NotFound
-    ├── MissingParts, WrongSequence, Conflict, Receipted, CursorGone
+    ├── MissingParts, WrongSequence, Conflict, Receipted, RecipientReplaced, CursorGone
     └── HubBusy         quota or rate: try again later
 """
 
