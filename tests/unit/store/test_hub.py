@@ -13,19 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from renkei.exchange.journal import verify_consistency, verify_inclusion
-from renkei.store.hub.contract import (
-    Binding,
-    Bounds,
+from renkei.store.hub.contract import Binding, Bounds, Enrolment, Message, Receipt, Void
+from renkei.store.hub.refusals import (
     ConflictRefusal,
-    Enrolment,
-    Message,
     MissingPartsRefusal,
     QuotaRefusal,
-    Receipt,
     ReceiptedRefusal,
     SequenceRefusal,
     UnknownRefusal,
-    Void,
 )
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.sqlite import StoreError

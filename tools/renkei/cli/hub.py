@@ -63,8 +63,7 @@ def init(
 ) -> None:
     """Make the hub's keys where there are none, and print its enrolment request (JSON).
 
-    The registration authority answers it with a directory entry: `renkei ministry authority` issues it, install-entry
-    takes it.
+    The registration authority answers it with a directory entry, which install-entry takes.
     """
     from renkei.hub.setup import SetupError, prepare
 

@@ -19,7 +19,7 @@ from renkei.hub import journal, receiving, registry, sending
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
-from renkei.store.hub.contract import StoreRefusal
+from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.sqlite import StoreError
 
 Handler = Callable[[Hub, Caller, Request], Awaitable[Response]]

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from renkei.store.hub.contract import (
+from renkei.store.hub.refusals import (
     MissingPartsRefusal,
     QuotaRefusal,
     ReceiptedRefusal,

@@ -15,7 +15,7 @@ from renkei.hub.context import Hub
 from renkei.hub.identity import IdentityError, check_own, make_keys, own_like, read_keys, verified_binding
 from renkei.hub.server import open_hub
 from renkei.hub.settings import Settings
-from renkei.store.hub.contract import StoreRefusal
+from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.sqlite import SqliteHubStore
 
 T = TypeVar("T")

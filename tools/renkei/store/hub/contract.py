@@ -2,7 +2,8 @@
 
 Every method that writes returns after a durable commit and not before; each is one transaction, with its journal entry
 in it. Times are whole seconds since 1970 in UTC, digests lower-case hex SHA-256, envelopes and entries the very bytes
-that came. The store checks what only it can know (sequence, duplicates, missing parts, bounds); signatures and
+that came. The store checks what only it can know (sequence, duplicates, missing parts, bounds) and refuses as
+`refusals` says; signatures and
 entitlement are the hub's business before it calls.
 """
 
@@ -16,49 +17,6 @@ EnrolmentKind = Literal["enrolment", "renewal"]
 
 SignAcceptance = Callable[[int, int], bytes]
 """(journal index, epoch) → the acceptance envelope; called inside the transaction, so it must be quick and sure."""
-
-
-class StoreRefusal(Exception):
-    """The request doesn't fit what the store holds. Nothing was changed."""
-
-
-class MissingPartsRefusal(StoreRefusal):
-    """A manifest names parts that its sender hasn't stored; `digests` in the manifest's order."""
-
-    def __init__(self, digests: Sequence[str]) -> None:
-        """Keep the digests for the answer."""
-        super().__init__(f"{len(digests)} parts are missing")
-        self.digests = list(digests)
-
-
-class SequenceRefusal(StoreRefusal):
-    """A message or void doesn't continue its stream; `expected` is the number that would."""
-
-    def __init__(self, expected: int, given: int) -> None:
-        """Keep the expected number for the answer."""
-        super().__init__(f"the stream goes on with {expected}, not with {given}")
-        self.expected = expected
-
-
-class ConflictRefusal(StoreRefusal):
-    """The same name with other content."""
-
-
-class ReceiptedRefusal(StoreRefusal):
-    """The recipient has the message already; `receipt` is its signed word for that."""
-
-    def __init__(self, receipt: bytes) -> None:
-        """Keep the receipt for the answer."""
-        super().__init__("the recipient has already receipted this message")
-        self.receipt = receipt
-
-
-class QuotaRefusal(StoreRefusal):
-    """A bound on what one party may leave in the store is reached."""
-
-
-class UnknownRefusal(StoreRefusal):
-    """There is no such message, enrolment or part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,9 @@
 
 import apsw
 
-from renkei.store.hub.contract import (
-    Binding,
-    Bounds,
-    ConflictRefusal,
-    Enrolment,
-    EnrolmentKind,
-    EnrolmentState,
-    QuotaRefusal,
-    UnknownRefusal,
-)
+from renkei.store.hub.contract import Binding, Bounds, Enrolment, EnrolmentKind, EnrolmentState
 from renkei.store.hub.journal import Journal
+from renkei.store.hub.refusals import ConflictRefusal, QuotaRefusal, UnknownRefusal
 from renkei.store.hub.rows import Row, count, one, some
 
 _BINDING = (

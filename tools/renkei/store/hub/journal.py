@@ -14,7 +14,8 @@ import apsw
 from renkei.exchange import journal
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import canonical
-from renkei.store.hub.contract import TreeState, UnknownRefusal
+from renkei.store.hub.contract import TreeState
+from renkei.store.hub.refusals import UnknownRefusal
 from renkei.store.hub.rows import count, one, some
 
 

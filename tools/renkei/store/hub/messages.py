@@ -6,23 +6,25 @@ import apsw
 
 from renkei.store.hub.contract import (
     Bounds,
-    ConflictRefusal,
     InboxItem,
     InboxPage,
     ItemKind,
     Message,
-    MissingPartsRefusal,
-    QuotaRefusal,
     Receipt,
-    ReceiptedRefusal,
-    SequenceRefusal,
     SignAcceptance,
     StoredMessage,
     StreamState,
-    UnknownRefusal,
     Void,
 )
 from renkei.store.hub.journal import Journal
+from renkei.store.hub.refusals import (
+    ConflictRefusal,
+    MissingPartsRefusal,
+    QuotaRefusal,
+    ReceiptedRefusal,
+    SequenceRefusal,
+    UnknownRefusal,
+)
 from renkei.store.hub.rows import count, one, some
 
 
