@@ -3,8 +3,7 @@
 Every method that writes returns after a durable commit and not before; each is one transaction, with its journal entry
 in it. Times are whole seconds since 1970 in UTC, digests lower-case hex SHA-256, envelopes and entries the very bytes
 that came. The store checks what only it can know (sequence, duplicates, missing parts, bounds) and refuses as
-`refusals` says; signatures and
-entitlement are the hub's business before it calls.
+`refusals` says; signatures and entitlement are the hub's business before it calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
