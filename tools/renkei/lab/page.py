@@ -29,7 +29,6 @@ LINKS = {
 }
 PHASES = {
     "hosts": ("機器の起動", "hosts"),
-    "release": ("ソフトウェアの作成", "release"),
     "provision": ("構築", "provision"),
     "enrol": ("端末登録", "enrol"),
     "exchange": ("通知の交換", "exchange"),
@@ -57,11 +56,10 @@ class Node:
     @property
     def mark(self) -> str:
         """`good`, `bad` or `unknown`: a host that isn't running is bad, one without a verdict is unknown."""
-        if self.host.state != "running":
-            return "bad"
-        if self.host.verdict is None:
-            return "unknown"
-        return "bad" if self.host.verdict.failed else "good"
+        if self.host.is_well:
+            return "good"
+        unknown = self.host.state == "running" and self.host.verdict is None
+        return "unknown" if unknown else "bad"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ansible_runner
+import ansible_runner  # type: ignore[import-untyped]  # it has no annotations
 
 #: Called with the name of the play or task that has just begun.
 OnTask = Callable[[str], None]

@@ -12,7 +12,7 @@ class _Record(BaseModel):
 
 
 class Phase(_Record):
-    """One step of `up`; `changed` counts the Ansible tasks that changed a host, None where the step isn't a playbook."""
+    """One step of `up`; `changed` counts the tasks that changed a host, None where the step isn't a playbook."""
 
     name: str
     seconds: float
@@ -27,7 +27,15 @@ class HostResult(_Record):
     part: str
     address: str
     state: str
+    failed_units: list[str]
     verdict: Verdict | None
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether it runs, with all its units, and passed every check."""
+        return (
+            self.state == "running" and not self.failed_units and self.verdict is not None and not self.verdict.failed
+        )
 
 
 class EndpointResult(_Record):

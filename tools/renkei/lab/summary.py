@@ -17,10 +17,10 @@ def print_summary(result: Result, page: Path, console: Console) -> None:
         )
     console.print(_exchange(result))
     console.print(_steps(result))
-    unwell = [host for host in result.hosts if host.state != "running" or host.verdict is None or host.verdict.failed]
+    unwell = [host for host in result.hosts if not host.is_well]
     for host in unwell:
-        failures = ", ".join(host.verdict.failures) if host.verdict else "not verified"
-        console.print(f"[red]✗[/red] {host.name}: {host.state}; {failures}")
+        failures = host.verdict.failures if host.verdict else ["not verified"]
+        console.print(f"[red]✗[/red] {host.name}: {', '.join([host.state, *host.failed_units, *failures])}")
     checks = sum(host.verdict.passed for host in result.hosts if host.verdict)
     mark = "[green]✓[/green]" if result.is_good() else "[red]✗[/red]"
     console.print(

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from renkei.fleet.release import build_release
 from renkei.lab import Lab, LabError
 from renkei.lab.figures import endpoint_results, host_results, line_counters
 from renkei.lab.playbooks import PlaybookRun, run_playbook
@@ -61,8 +60,6 @@ def bring_up(root: Path, fleet: Path, *, console: Console, force: bool = False) 
                 former = Result.model_validate_json(result_file.read_text())
                 return former.model_copy(update={"reused": True, "hosts": host_results(lab, build / "verify")})
             stamp_file.unlink(missing_ok=True)
-            with steps.step("release"):
-                build_release(root)
         except LabError as failure:
             raise LabFailure(str(failure)) from failure
         steps.play("provision", root, lab)
