@@ -90,6 +90,7 @@ def outside() -> Iterator[None]:
         if server:
             server.kill()
             server.wait()
+        run(["ip", "link", "delete", "rk-outside"])  # the namespace goes later, when the kernel finds time
         run(["ip", "netns", "delete", OUTSIDE])
 
 
@@ -101,7 +102,7 @@ def traces() -> dict[str, set[str]]:
         "tables": set(run(["nft", "list", "tables"]).splitlines()),
         "links": {Path(link).name for link in Path("/sys/class/net").iterdir()},
         "kernel": {f"{path}={Path(path).read_text().strip()}" for path in _KERNEL},
-        "runtime": {str(path) for path in Path("/run/renkei").rglob("*")},
+        "runtime": {str(path) for path in Path("/run/renkei").rglob("*") if not path.is_socket()},
         "images": set(
             podman("image", "ls", "--no-trunc", "--format", "{{.ID}}", "--filter", "label=renkei.image").split()
         ),

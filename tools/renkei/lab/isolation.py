@@ -8,6 +8,7 @@ forwards nothing for them but what the mirror asks of the outside, and answers t
 from collections.abc import Mapping
 
 from renkei.lab.errors import LabError
+from renkei.lab.machine import cable
 from renkei.lab.plan import MAC_OF_MANAGEMENT, MIRROR_PORT, LabPlan, mac
 from renkei.lab.podman import run
 
@@ -22,7 +23,7 @@ def ruleset(plan: LabPlan, bridges: Mapping[str, str]) -> str:
         bridges: the name of the machine's bridge for each network's name.
     """
     fresh = "".join(f"table {family} {plan.table}\ndelete table {family} {plan.table}\n" for family in _FAMILIES)
-    return fresh + _between_hosts(plan) + _through_the_machine(plan, bridges)
+    return fresh + _between_hosts(plan, bridges) + _through_the_machine(plan, bridges)
 
 
 def load(plan: LabPlan, bridges: Mapping[str, str]) -> None:
@@ -50,9 +51,10 @@ def unload(table: str) -> None:
     run(["nft", "--file", "-"], stdin=text.encode())
 
 
-def _between_hosts(plan: LabPlan) -> str:
+def _between_hosts(plan: LabPlan, bridges: Mapping[str, str]) -> str:
     # Stateless, for many kernels track no connections on a bridge; by address, for a restarted host has a new veth.
     network = plan.controller.network
+    _, plug = cable(bridges[f"{plan.prefix}management"])
     from_mirror = ""
     if plan.mirror:
         from_mirror = f"""
@@ -61,7 +63,9 @@ def _between_hosts(plan: LabPlan) -> str:
     return f"""
 table bridge {plan.table} {{
   chain management {{
-    ether type arp accept{from_mirror}
+    ether type arp accept
+    iifname "{plug}" accept
+    oifname "{plug}" accept{from_mirror}
     counter drop
   }}
   chain forward {{
@@ -75,19 +79,20 @@ table bridge {plan.table} {{
 
 
 def _through_the_machine(plan: LabPlan, bridges: Mapping[str, str]) -> str:
-    every = ", ".join(f'"{bridge}"' for bridge in sorted(bridges.values()))
+    outside, management = plan.network("outside"), plan.network("management")
+    ends = [cable(bridges[network.name])[0] for network in (outside, management) if network]
+    every = ", ".join(f'"{link}"' for link in sorted([*bridges.values(), *ends]))
     same = ", ".join(f'"{bridge}" . "{bridge}"' for bridge in sorted(bridges.values()))
-    outside = plan.network("outside")
     way_out = nat = ""
     if outside and plan.outside_gateway:
-        bridge = bridges[outside.name]
+        end, _ = cable(bridges[outside.name])
         way_out = f"""
-    iifname "{bridge}" oifname != @lab accept
-    oifname "{bridge}" ct state established,related accept"""
+    iifname "{end}" oifname != @lab accept
+    oifname "{end}" ct state established,related accept"""
         nat = f"""
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {plan.outside_gateway.network} oifname != "{bridge}" masquerade
+    ip saddr {plan.outside_gateway.network} oifname != "{end}" masquerade
   }}"""
     return f"""
 table inet {plan.table} {{

@@ -170,7 +170,7 @@ class Lab:
             for network in networks.values():
                 if network.labels.get(FLEET) == self.fleet:
                     podman("network", "rm", "--force", network.name)
-                    machine.release_bridge(network.bridge)
+                    machine.unplug(network.bridge)
             isolation.unload(table_name(self.fleet))
             self.keys.remove()
             remove_images()
@@ -241,7 +241,7 @@ class Lab:
             wrong = network.name not in planned or not network.matches(planned[network.name])
             if network.labels.get(FLEET) == plan.fleet and wrong:
                 podman("network", "rm", "--force", network.name)  # and with it the hosts on it, which come back below
-                machine.release_bridge(network.bridge)
+                machine.unplug(network.bridge)
                 del found[network.name]
         missing = [network for network in plan.networks if network.name not in found]
         for lacking in missing:
@@ -300,10 +300,10 @@ class Lab:
     def _wire(plan: LabPlan, bridges: Mapping[str, str]) -> None:
         isolation.load(plan, bridges)
         if management := plan.network("management"):
-            machine.hold_bridge(bridges[management.name], plan.controller)
+            machine.plug_in(bridges[management.name], plan.controller)
         outside = plan.network("outside")
         if outside and plan.outside_gateway:
-            machine.hold_bridge(bridges[outside.name], plan.outside_gateway)
+            machine.plug_in(bridges[outside.name], plan.outside_gateway)
 
     def _await(self, plan: LabPlan, timings: Timings, tell: Tell) -> None:
         tell("waiting for the hosts to boot")

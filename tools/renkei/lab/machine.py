@@ -1,6 +1,5 @@
-"""What the lab changes on the machine itself, besides podman's containers: bridge addresses and kernel settings."""
+"""What the lab changes on the machine itself, besides what podman does: cables to its bridges, kernel settings."""
 
-import json
 import os
 import shutil
 from ipaddress import IPv4Interface
@@ -39,49 +38,39 @@ def require_ability() -> None:
         )
 
 
-def hold_bridge(bridge: str, address: IPv4Interface) -> None:
-    """Give the machine an address on a bridge, and keep the bridge while its hosts restart.
+def cable(bridge: str) -> tuple[str, str]:
+    """Name the two ends of the cable from the machine to one of its bridges: the machine's and the bridge's."""
+    return f"rk-{bridge}", f"rk-{bridge}p"
 
-    Podman removes a bridge together with its last container, and the address would go with it; so one end of a
-    pair of virtual cables, plugged in nowhere else, stays in it.
+
+def plug_in(bridge: str, address: IPv4Interface) -> None:
+    """Give the machine a place on a network: a cable of its own to the bridge, with an address on its end.
+
+    The address isn't the bridge's own, for podman removes a bridge together with the last container on it, and with
+    each container that starts it forbids the bridges of internal networks to forward.
 
     Raises:
         LabError: there is no such bridge.
     """
-    if not Path(f"/sys/class/net/{_plug(bridge)}").exists():
-        run(["ip", "link", "add", "name", _plug(bridge), "type", "veth", "peer", "name", f"{_plug(bridge)}e"])
-    run(["ip", "link", "set", _plug(bridge), "master", bridge, "up"])
-    if address not in addresses_of(bridge):
-        run(["ip", "address", "add", str(address), "brd", "+", "dev", bridge])
+    end, plug = cable(bridge)
+    if not Path(f"/sys/class/net/{end}").exists():
+        run(["ip", "link", "add", "name", end, "type", "veth", "peer", "name", plug])
+    # Else the bridge would answer ARP for the address beside it.
+    Path(f"/proc/sys/net/ipv4/conf/{bridge}/arp_ignore").write_text("1\n")
+    run(["ip", "link", "set", plug, "master", bridge, "up"])
+    run(["ip", "link", "set", end, "up"])
+    run(["ip", "address", "replace", str(address), "brd", "+", "dev", end])
 
 
-def release_bridge(bridge: str) -> None:
-    """Undo `hold_bridge` and remove the bridge that it kept, whether it was called or not.
+def unplug(bridge: str) -> None:
+    """Undo `plug_in` and remove the bridge that the cable kept, whether they are there or not.
 
     Raises:
         LabError: the kernel refuses.
     """
-    for link in (_plug(bridge), bridge):
+    for link in (cable(bridge)[0], bridge):
         if Path(f"/sys/class/net/{link}").exists():
             run(["ip", "link", "delete", link])
-
-
-def _plug(bridge: str) -> str:
-    return f"rk-{bridge}"
-
-
-def addresses_of(bridge: str) -> list[IPv4Interface]:
-    """Give the machine's IPv4 addresses on a bridge.
-
-    Raises:
-        LabError: there is no such bridge.
-    """
-    listing = json.loads(run(["ip", "-json", "-4", "address", "show", "dev", bridge]))
-    return [
-        IPv4Interface(f"{entry['local']}/{entry['prefixlen']}")
-        for link in listing
-        for entry in link.get("addr_info", [])
-    ]
 
 
 def set_kernel() -> None:
