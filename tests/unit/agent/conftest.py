@@ -183,7 +183,7 @@ class Fleet:
             "trust_anchor": self.pki.anchor_file,
             "gateway": self.gateway,
             "enrolment": f"https://localhost:{self.enrolment_front.port}",
-            "exchange": {"stable_seconds": 0, "poll_seconds": 0.1, "retry_seconds": 1},
+            "exchange": {"stable_seconds": 0, "poll_seconds": 0.1, "retry_seconds": 1, "directory_seconds": 0},
         }
         settings = Settings.model_validate({**values, **more})
         settings.make_folders()

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from renkei.agent import directory
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.home import Home
 from renkei.agent.status import PeerStatus, status_of
 from renkei.client.errors import GatewayNotTrusted, HubUnreachable, NotAllowed
+from renkei.exchange.parties import Party
 from renkei.store.incoming import State
 
 SHINJUKU = "131041"
@@ -117,6 +119,41 @@ def test_a_replaced_terminal_gets_what_was_sealed_to_the_old_one(fleet: Any, sta
     assert after.recipient_certificate_sha256 != before.recipient_certificate_sha256
     assert fleet.exchange(replacement).notices_delivered == 2
     assert fleet.exchange(ministry).receipts_received == 1
+
+
+def test_a_replaced_terminal_goes_on_where_the_old_one_stopped(fleet: Any, residence_csv: Any, status_csv: Any) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+    for number in (1, 2):
+        (shinjuku.settings.outbox / f"{number}.csv").write_bytes(residence_csv(1, first=number))
+        (ministry.settings.outbox / SHINJUKU / f"{number}.csv").write_bytes(status_csv(1, first=number))
+        fleet.exchange(shinjuku)
+        fleet.exchange(ministry)
+        fleet.exchange(shinjuku)
+    replacement = fleet.replace(shinjuku, revoked=shinjuku.keys().entry)
+    (replacement.settings.outbox / "3.csv").write_bytes(residence_csv(1, first=3))
+    (ministry.settings.outbox / SHINJUKU / "3.csv").write_bytes(status_csv(1, first=3))
+    for _ in range(2):
+        fleet.exchange(ministry)
+        fleet.exchange(replacement)
+    fleet.exchange(ministry)
+    assert [path.name[:16] for path in replacement.settings.inbox.iterdir()] == ["notices-00000003"]
+    assert len(list((ministry.settings.inbox / SHINJUKU).iterdir())) == 3
+    assert ministry.spool.outgoing.unreceipted() == []
+    assert status_of(replacement).alarms == () == status_of(ministry).alarms
+
+
+def test_what_was_sealed_to_a_terminal_replaced_a_moment_ago_is_sealed_anew_when_the_hub_says_so(
+    fleet: Any, status_csv: Any
+) -> None:
+    ministry, shinjuku = fleet.agent("ministry", exchange={"directory_seconds": 900}), fleet.agent(SHINJUKU)
+    (ministry.settings.outbox / SHINJUKU).mkdir()
+    with ministry.connect() as client:
+        directory.refresh(ministry, client, Party(SHINJUKU))
+    replacement = fleet.replace(shinjuku, revoked=shinjuku.keys().entry)
+    (ministry.settings.outbox / SHINJUKU / "change.csv").write_bytes(status_csv(1))
+    assert fleet.exchange(ministry).parcels_sent == 1
+    assert fleet.exchange(replacement).notices_delivered == 1
 
 
 def test_nothing_is_lost_when_the_hub_is_restored_from_an_old_backup(

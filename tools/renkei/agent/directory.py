@@ -5,12 +5,14 @@ parcels are sealed to the remembered entry, and sealed anew when the recipient t
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from renkei.agent.home import Home, now, stamp
 from renkei.client.errors import NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
+from renkei.exchange.clock import parse_time
 from renkei.exchange.parties import Party
 from renkei.store.spool import Peer
 
@@ -25,6 +27,20 @@ def refresh(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
         home.alarm("no-binding", party, f"{party} has no terminal in the directory yet; what is for it waits")
         return None
     return learn(home, entries, party)
+
+
+def current(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
+    """The party as it was verified a short while ago, or else as the hub's directory has it now.
+
+    What is sealed to a terminal that was replaced in between is turned away by the hub, and sealed anew.
+    """
+    known = home.spool.peer(party)
+    fresh = timedelta(seconds=home.settings.exchange.directory_seconds)
+    if known is not None and now() - parse_time(known.seen_at) < fresh:
+        found = recall(home, party)
+        if found is not None:
+            return found
+    return refresh(home, hub, party)
 
 
 def learn(home: Home, entries: Sequence[DirectoryEntry], party: Party) -> VerifiedParty | None:

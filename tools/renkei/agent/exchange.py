@@ -1,6 +1,6 @@
 """One exchange, from the outbox to the last receipt.
 
-contact → intake → parcels sealed anew where needed → sending → inbox → fetching → delivery → receipts
+contact → inbox → intake → parcels sealed anew where needed → sending → fetching → delivery → receipts
 
 Every step leaves the spool in order: an exchange that breaks off at any point is simply begun again.
 """
@@ -15,7 +15,7 @@ from renkei.agent import directory, platform
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
-from renkei.agent.intake import Watch, take_all
+from renkei.agent.intake import STREAM, Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.sending import reseal_all, send_all
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
@@ -116,12 +116,12 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
         raise
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
+    received = read_inbox(home, contact)
+    outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     _intake(home, watch, outcome, contact)
     reseal_all(home, contact)
     sent = send_all(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
-    received = read_inbox(home, contact)
-    outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     outcome.bytes_received = fetch_all(home, contact)
     _deliver(home, outcome)
     outcome.receipts_sent = _send_receipts(home, contact)
@@ -134,13 +134,25 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
 
 def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None) -> None:
     def recipient_of(party: Party) -> VerifiedParty | None:
+        if not _stream_has_begun(home, party, contact):
+            return None
         if contact is None:
             return directory.recall(home, party)
-        return directory.refresh(home, contact.client, party)
+        return directory.current(home, contact.client, party)
 
     taken = take_all(home, watch, recipient_of)
     outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected
     outcome.files_waiting = taken.waiting
+
+
+def _stream_has_begun(home: Home, party: Party, contact: Contact | None) -> bool:
+    """A machine that replaced another goes on where that one stopped, and only the hub knows where that was."""
+    if not home.keyring.took_over or (party, STREAM) in home.spool.outgoing.streams():
+        return True
+    if contact is None:
+        return False
+    home.spool.outgoing.begin(party, STREAM, contact.client.stream(party, STREAM).next_sequence)
+    return True
 
 
 def _deliver(home: Home, outcome: Outcome) -> None:

@@ -96,6 +96,12 @@ class Keyring:
         generations = self.generations()
         return generations[0] if generations else None
 
+    @property
+    def took_over(self) -> bool:
+        """Whether this machine replaced another: the issuing CA gave it no first generation."""
+        generations = self.generations()
+        return bool(generations) and generations[-1].number > 1
+
     def pending(self) -> PendingKeys | None:
         """Keys that wait for an answer."""
         folder = self._folder / "pending"

@@ -119,6 +119,8 @@ def import_all(home: Home, medium: Path) -> Import:
             outcome.refused += _import_folder(home, folder, received)
     except OSError as error:
         raise MediaError(f"{medium}: can't be read ({error.strerror}); check that it is mounted") from error
+    if home.keyring.took_over:
+        home.spool.incoming.begin()
     delivered: Delivered = deliver_all(home)
     outcome.parcels, outcome.receipts, outcome.repeated = received.parcels, received.receipts, received.repeated
     outcome.delivered, outcome.notices = delivered.parcels, delivered.notices

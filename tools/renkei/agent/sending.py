@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from renkei.agent import directory
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log
-from renkei.agent.receiving import NotBelieved, Received, take
 from renkei.client.errors import (
     HubBusy,
     HubRefused,
@@ -58,7 +57,7 @@ def reseal_all(home: Home, contact: Contact) -> int:
     """Seal anew what is sealed to a terminal that the recipient no longer has; how many messages."""
     resealed = 0
     for name, sealed_to in home.spool.outgoing.recipients_waiting().items():
-        recipient = directory.refresh(home, contact.client, Party(name))
+        recipient = directory.current(home, contact.client, Party(name))
         if recipient is None or sealed_to == {recipient.fingerprint}:
             continue
         live = {
@@ -85,15 +84,15 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
     while message := home.spool.outgoing.to_offer(recipient, stream, contact.epoch):
         try:
             acceptance = _offer(home, contact, message)
-        except Receipted as answer:
-            _take_receipt(home, contact, message, answer)
-            continue
+        except Receipted:
+            # The recipient has it. Its receipt, which alone counts, comes by the inbox with its signer's entry.
+            acceptance = b""
         except RecipientReplaced:
             # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
             newest = directory.refresh(home, contact.client, Party(recipient))
-            if newest is None or newest.fingerprint == message.recipient_certificate_sha256:
+            stale = newest is not None and newest.fingerprint != message.recipient_certificate_sha256
+            if newest is None or not stale or not _reseal(home, message, newest):
                 raise
-            _reseal(home, message, newest)
             continue
         except WrongSequence as error:
             # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.
@@ -108,18 +107,6 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
         sent.parcels += 1
         sent.notices += message.count
         sent.bytes += len(message.sealed or b"")
-
-
-def _take_receipt(home: Home, contact: Contact, message: OutgoingMessage, answer: Receipted) -> None:
-    """The hub has the recipient's receipt where it should have had the message: believe the recipient alone."""
-    for entry in contact.client.directory(message.recipient):
-        try:
-            take(home, "receipt", answer.receipt, entry, Received())
-        except NotBelieved:
-            continue
-        home.spool.outgoing.accept(message.id, contact.epoch, b"")
-        return
-    raise AcceptanceFault(f"the hub says that message {message.id} is receipted, but no receipt of it holds")
 
 
 def _offer(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:

@@ -80,6 +80,7 @@ class ExchangeSettings(_Settings):
     jitter_seconds: Annotated[int, Field(ge=0, le=7200)] = 300
     stable_seconds: Annotated[float, Field(ge=0, le=600)] = 3.0
     poll_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    directory_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
     retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
 
 

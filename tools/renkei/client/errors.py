@@ -111,12 +111,7 @@ class Conflict(HubRefused):
 
 
 class Receipted(HubRefused):
-    """409: the recipient has the message already; `receipt` is its signed word for it."""
-
-    @property
-    def receipt(self) -> bytes:
-        """The receipt's envelope, to be verified like any other."""
-        return json.dumps(self.problem.members.get("receipt"), ensure_ascii=False).encode()
+    """409: the recipient has the message already; its receipt is in the sender's inbox."""
 
 
 class RecipientReplaced(HubRefused):

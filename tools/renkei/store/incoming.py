@@ -229,6 +229,14 @@ class IncomingMessages:
 
     # -- delivering, in order
 
+    def begin(self) -> None:
+        """Begin streams without a history at their first message: a machine before this one received the rest."""
+        sql = (
+            "INSERT OR IGNORE INTO received SELECT sender, stream, min(sequence) - 1 FROM incoming"
+            " GROUP BY sender, stream"
+        )
+        self._database.write(lambda c: c.execute(sql))
+
     def deliverable(self) -> list[IncomingMessage]:
         """For each stream its next message, where it is fetched; signed voids are passed over."""
 

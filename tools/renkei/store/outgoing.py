@@ -188,6 +188,11 @@ class OutgoingMessages:
         sql = "SELECT recipient, stream FROM streams ORDER BY recipient, stream"
         return [(str(r), str(s)) for r, s in rows(self._database, sql)]
 
+    def begin(self, recipient: str, stream: str, sequence: int) -> None:
+        """Begin a stream at a number: this machine replaced another that sent the ones before."""
+        sql = "INSERT OR IGNORE INTO streams VALUES (?, ?, ?)"
+        self._database.write(lambda c: c.execute(sql, (recipient, stream, sequence)))
+
     def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
         """The lowest message that the hub hasn't accepted in this epoch and must: without a receipt, or asked for."""
         found = self._messages(
