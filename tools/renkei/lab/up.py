@@ -62,12 +62,12 @@ def bring_up(root: Path, fleet: Path, *, console: Console, force: bool = False) 
             stamp_file.unlink(missing_ok=True)
         except LabError as failure:
             raise LabFailure(str(failure)) from failure
-        steps.play("provision", root, lab)
-        steps.play("enrol", root, lab)
+        steps.play("provision", lab)
+        steps.play("enrol", lab)
         counters = line_counters(lab)
-        steps.play("exchange", root, lab)
+        steps.play("exchange", lab)
         endpoints = endpoint_results(lab, build / "exchange.json", counters)
-        steps.play("verify", root, lab)
+        steps.play("verify", lab)
     result = Result(
         fleet=fleet.name,
         started_at=started,
@@ -132,7 +132,7 @@ class _Steps:
         yield
         self._finish(name, time.monotonic() - started, changed=None)
 
-    def play(self, name: str, root: Path, lab: Lab) -> None:
+    def play(self, name: str, lab: Lab) -> None:
         """Run a playbook as a step.
 
         Raises:
@@ -140,11 +140,11 @@ class _Steps:
         """
         self._task = self._progress.add_task(name, total=1, now="")
         run = run_playbook(
-            root,
+            lab.root,
             lab.fleet_dir,
             PLAYBOOKS[name],
             environment=lab.ansible_environment(),
-            variables=playbook_variables(root, lab),
+            variables=playbook_variables(lab),
             on_task=self.tell,
         )
         if not run.ok:
@@ -157,9 +157,9 @@ class _Steps:
         self.phases.append(Phase(name=name, seconds=round(seconds, 1), changed=changed))
 
 
-def playbook_variables(root: Path, lab: Lab) -> dict[str, object]:
+def playbook_variables(lab: Lab) -> dict[str, object]:
     """Give the variables by which the playbooks know where the controller keeps this lab's things."""
-    build = root / "build" / lab.fleet_dir.name
+    build = lab.root / "build" / lab.fleet_dir.name
     return {
         "certificates_root_dir": str(build / "root-ca"),
         "exchange_result_file": str(build / "exchange.json"),
