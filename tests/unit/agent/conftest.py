@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import multiprocessing
 import random
+import re
 import shutil
 import ssl
 import threading
@@ -89,7 +90,7 @@ class Pki:
 
 
 class Front:
-    """What nginx is in production: ends TLS 1.3, asks for a client certificate and hands it on; one request a line.
+    """What nginx is in production: ends TLS 1.3, asks for a client certificate and hands it on.
 
     `cut_after` cuts the line after so many bytes in the direction that is named ("up" or "down"), once.
     """
@@ -104,7 +105,6 @@ class Front:
             self.context.load_verify_locations(anchor)
         self.cut_after: dict[str, int] = {}
         self.requests: list[str] = []
-        self.bytes = {"up": 0, "down": 0}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -115,44 +115,62 @@ class Front:
         return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context, limit=128 * 1024)
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _stop(self) -> None:
+        self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.01)  # aborted connections are closed on the loop's next turns
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        added = b"X-Client-Certificate: " + quote(ssl.DER_cert_to_PEM_cert(der)).encode() + b"\r\n" if der else b""
         upstream = None
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            line, _, fields = head.partition(b"\r\n")
-            self.requests.append(line.decode())
-            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            added = b"Connection: close\r\n"
-            if der:
-                added += b"X-Client-Certificate: " + quote(ssl.DER_cert_to_PEM_cert(der)).encode() + b"\r\n"
-            kept = b"\r\n".join(f for f in fields.split(b"\r\n") if not f.lower().startswith(b"connection:"))
             back, upstream = await asyncio.open_unix_connection(str(self._socket))
-            upstream.write(line + b"\r\n" + added + kept)
-            ways = [self._pump("up", reader, upstream), self._pump("down", back, writer)]
-            _, other = await asyncio.wait(map(asyncio.create_task, ways), return_when=asyncio.FIRST_COMPLETED)
-            for way in other:
-                way.cancel()
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                line, _, fields = head.partition(b"\r\n")
+                self.requests.append(line.decode())
+                upstream.write(line + b"\r\n" + added + fields)
+                await self._pass_on("up", reader, upstream, length(fields))
+                head = await back.readuntil(b"\r\n\r\n")
+                writer.write(head)
+                await self._pass_on("down", back, writer, length(head))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             for end in (upstream, writer):
                 if end is not None:
-                    end.close()
+                    end.transport.abort()
 
-    async def _pump(self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while chunk := await source.read(16 * 1024):
+    async def _pass_on(
+        self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, remaining: int
+    ) -> None:
+        while remaining:
+            chunk = await source.read(min(remaining, 16 * 1024))
+            if not chunk:
+                raise ConnectionResetError
             if way in self.cut_after:
                 self.cut_after[way] -= len(chunk)
                 if self.cut_after[way] < 0:
                     del self.cut_after[way]
-                    return
-            self.bytes[way] += len(chunk)
+                    raise ConnectionResetError
+            remaining -= len(chunk)
             sink.write(chunk)
             await sink.drain()
+
+
+def length(fields: bytes) -> int:
+    """The length of a body; every body here has one."""
+    found = re.search(rb"(?im)^content-length: *(\d+)", fields)
+    return int(found[1]) if found else 0
 
 
 @dataclass
@@ -436,7 +454,7 @@ def residence_notices(count: int, municipality: str = "131041", first: int = 1) 
             card_number=f"AB{number:08d}CD",
             settled_on=dt.date(2026, 11, 19),
             moved_on=None,
-            address=f"東京都新宿区歌舞伎町{letters.getrandbits(640):x}",
+            address="".join(chr(0x4E00 + letters.getrandbits(13)) for _ in range(190)),
             previous_address=None,
         )
         for number in range(first, first + count)

@@ -62,7 +62,7 @@ def test_files_for_a_recipient_without_a_terminal_wait_and_are_sent_when_it_has_
 def test_a_cut_upload_goes_on_with_the_parts_that_are_missing(fleet: Any, residence_csv: Any) -> None:
     fleet.agent("ministry")
     shinjuku = fleet.agent(SHINJUKU)
-    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(3000))
+    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(700))
     fleet.front.cut_after["up"] = 120_000
     with pytest.raises(HubUnreachable):
         fleet.exchange(shinjuku)
@@ -76,7 +76,7 @@ def test_a_cut_upload_goes_on_with_the_parts_that_are_missing(fleet: Any, reside
 
 def test_a_cut_download_goes_on_where_it_stood(fleet: Any, residence_csv: Any) -> None:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
-    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(3000))
+    (shinjuku.settings.outbox / "big.csv").write_bytes(residence_csv(700))
     fleet.exchange(shinjuku)
     fleet.front.cut_after["down"] = 150_000
     with pytest.raises(HubUnreachable):
@@ -86,7 +86,7 @@ def test_a_cut_download_goes_on_where_it_stood(fleet: Any, residence_csv: Any) -
     assert 100_000 < here < message.size
     outcome = fleet.exchange(ministry)
     assert outcome.bytes_received == message.size - here
-    assert outcome.notices_delivered == 3000
+    assert outcome.notices_delivered == 700
 
 
 def test_a_hub_that_cannot_be_reached_leaves_the_parcels_ready(fleet: Any, residence_csv: Any) -> None:
