@@ -100,7 +100,8 @@ def traces() -> dict[str, set[str]]:
         "containers": set(find_containers()),
         "networks": set(find_networks()) - {"podman"},  # listed by podman whether it exists or not
         "tables": set(run(["nft", "list", "tables"]).splitlines()),
-        "links": {Path(link).name for link in Path("/sys/class/net").iterdir()},
+        # Podman's own ends of containers' cables come and go with their containers.
+        "links": {link.name for link in Path("/sys/class/net").iterdir() if not link.name.startswith("veth")},
         "kernel": {f"{path}={Path(path).read_text().strip()}" for path in _KERNEL},
         "runtime": {str(path) for path in Path("/run/renkei").rglob("*") if not path.is_socket()},
         "images": set(

@@ -92,7 +92,7 @@ def _through_the_machine(plan: LabPlan, bridges: Mapping[str, str]) -> str:
         nat = f"""
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {plan.outside_gateway.network} oifname != "{end}" masquerade
+    ip saddr {plan.outside_gateway.network} oifname != @lab masquerade
   }}"""
     return f"""
 table inet {plan.table} {{
