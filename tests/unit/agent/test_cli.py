@@ -39,6 +39,15 @@ def test_rejected_rows_end_with_1_and_stay_in_the_status(fleet: Any) -> None:
     assert "rejected/" in status.stdout
 
 
+def test_an_alarm_stays_in_the_status_until_somebody_acknowledges_it(fleet: Any) -> None:
+    home = fleet.agent("131041")
+    home.alarm("quarantine", "id", "a message is held back")
+    config = fleet.write_config(home)
+    assert "a message is held back" in run(config, "status").stdout
+    assert run(config, "acknowledge").exit_code == 0
+    assert run(config, "status").exit_code == 0
+
+
 def test_a_hub_that_is_away_ends_with_3(fleet: Any) -> None:
     home = fleet.agent("131041")
     fleet.stop_hub()

@@ -77,6 +77,14 @@ def test_a_medium_imported_again_changes_nothing(
     assert sorted((ministry.settings.inbox / UTASHINAI).iterdir()) == before
 
 
+def test_a_medium_can_be_read_by_whoever_carries_it(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    found = [path.stat().st_mode & 0o777 for path in (medium / written.folder).rglob("*")]
+    assert set(found) == {0o644, 0o755}
+
+
 def test_an_export_for_somebody_else_is_passed_over(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
 ) -> None:

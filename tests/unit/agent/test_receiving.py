@@ -87,7 +87,8 @@ def test_bytes_that_the_hub_changed_are_fetched_again(
     honest = parcel(fleet, shinjuku, ministry, residence_list(1))
     upload(shinjuku, honest.manifest_envelope, honest)
     contact = fleet.contact(ministry)
-    receiving.read_inbox(ministry, contact)
+    with contact.client:
+        receiving.read_inbox(ministry, contact)
     (message,) = ministry.spool.incoming.in_state(State.ANNOUNCED)
     ministry.spool.incoming.add_piece(message, 0, b"\0" * message.size)
     assert not receiving.finish(ministry, message)

@@ -142,7 +142,7 @@ def test_a_receipt_counts_once(spool: Spool) -> None:
     assert spool.outgoing.counts()[0].receipts == 1
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(order=st.permutations(range(1, 6)))
 def test_messages_are_delivered_in_order_however_they_come(spool: Spool, order: list[int]) -> None:
     delivered: list[int] = []

@@ -17,9 +17,15 @@ def write_private(path: Path, content: bytes) -> None:
     platform.sync_directory(path.parent)
 
 
-def stage(path: Path, content: bytes) -> None:
-    """Write a file in full and flush it; whatever was there of an earlier try is replaced."""
-    _write(path, content, os.O_TRUNC, 0o660)
+def stage(path: Path, content: bytes, mode: int = 0o660) -> None:
+    """Write a file in full and flush it; whatever was there of an earlier try is replaced.
+
+    Args:
+        path: where.
+        content: all of it.
+        mode: permission bits, of which the process' umask takes some away.
+    """
+    _write(path, content, os.O_TRUNC, mode)
     platform.sync_directory(path.parent)
 
 

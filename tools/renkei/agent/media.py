@@ -27,12 +27,14 @@ from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import MAX_SEALED, Manifest
 from renkei.store.incoming import IncomingMessage, State
+from renkei.store.outgoing import OutgoingMessage
 
 RECEIPTS_REPEATED = timedelta(days=60)
 """A medium may be lost: receipts of this many days go on every one."""
 
 _MAX_DOCUMENTS = 20_000
 _MAX_ENTRIES = 16
+_MODE = 0o644
 _PREFIX = "renkei-"
 _KINDS = frozenset({"manifest", "receipt", "void"})
 
@@ -81,24 +83,16 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
     receipts = [m.receipt for m in home.spool.incoming.receipts_since(recipient, since) if m.receipt is not None]
     documents = [("receipt", receipt) for receipt in receipts]
     documents += [("manifest", message.manifest) for message in messages]
-    size = 0
     try:
-        for part in (folder, folder / "entries", folder / "documents", folder / "sealed"):
-            part.mkdir()
-        for generation in home.keyring.generations()[:_MAX_ENTRIES]:
-            stage(folder / "entries" / f"{generation.number}.json", generation.entry.to_json())
-        for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):
-            stage(folder / "documents" / f"{number:05d}-{kind}.json", envelope)
-        for message in messages:
-            sealed = message.sealed or b""
-            stage(folder / "sealed" / _digest(message.manifest), sealed)
-            size += len(sealed)
-        folder.rename(medium / name)
+        with platform.files_for_everybody():
+            _write(home, folder, documents, messages)
+            folder.rename(medium / name)
         platform.sync_directory(medium)
     except OSError as error:
         raise MediaError(
-            f"{medium}: can't be written ({error.strerror}); check that it is mounted and has room"
+            f"{medium}: can't be written ({error.strerror}); check that it is mounted, has room and is the agent's"
         ) from error
+    size = sum(len(message.sealed or b"") for message in messages)
     return Export(name, len(messages), sum(message.count for message in messages), len(receipts), size)
 
 
@@ -126,6 +120,17 @@ def import_all(home: Home, medium: Path) -> Import:
     outcome.delivered, outcome.notices = delivered.parcels, delivered.notices
     outcome.refused += delivered.quarantined
     return outcome
+
+
+def _write(home: Home, folder: Path, documents: list[tuple[str, bytes]], messages: list[OutgoingMessage]) -> None:
+    for part in (folder, folder / "entries", folder / "documents", folder / "sealed"):
+        part.mkdir()
+    for generation in home.keyring.generations()[:_MAX_ENTRIES]:
+        stage(folder / "entries" / f"{generation.number}.json", generation.entry.to_json(), _MODE)
+    for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):
+        stage(folder / "documents" / f"{number:05d}-{kind}.json", envelope, _MODE)
+    for message in messages:
+        stage(folder / "sealed" / _digest(message.manifest), message.sealed or b"", _MODE)
 
 
 def _import_folder(home: Home, folder: Path, received: Received) -> int:

@@ -57,6 +57,16 @@ def limit_new_files() -> None:
     os.umask(0o007)
 
 
+@contextlib.contextmanager
+def files_for_everybody() -> Iterator[None]:
+    """Files made within the block may be read by other users, too: those on a medium are sealed and signed."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def sync_directory(folder: Path) -> None:
     """Make renames inside a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -88,10 +98,10 @@ class _JournalFormatter(logging.Formatter):
 
 
 def log_to_service_manager() -> None:
-    """Send the log to where the service manager collects it; on a screen without priorities."""
+    """Send the log to stderr, with priorities where the journal reads it."""
     handler = logging.StreamHandler(sys.stderr)
     form = "%(levelname)s %(message)s"
-    handler.setFormatter(logging.Formatter(form) if sys.stderr.isatty() else _JournalFormatter(form))
+    handler.setFormatter(_JournalFormatter(form) if "JOURNAL_STREAM" in os.environ else logging.Formatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for talkative in ("httpx", "httpcore"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

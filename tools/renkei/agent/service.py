@@ -19,6 +19,7 @@ from renkei.agent.intake import Watch, candidates
 from renkei.agent.settings import Link
 from renkei.client.errors import HubError
 from renkei.exchange.clock import parse_time
+from renkei.store.sqlite import StoreError
 
 _PATIENCE = 300.0
 _HOLD = 20
@@ -152,7 +153,7 @@ class Service:
         """Do `work`; when the line or the disk fails, try again, at first soon and then at longer intervals."""
         try:
             work()
-        except (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, OSError) as error:
+        except (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, StoreError, OSError) as error:
             if self._failures == 0:
                 log.warning("%s", error)
             longest = self._home.settings.exchange.retry_seconds
@@ -165,7 +166,14 @@ class Service:
             self._not_before = 0.0
 
     def _listen(self) -> None:
-        """Wait at the hub; wake the loop when something is there, and let it work before asking again."""
+        """Wait at the hub as long as the service runs; should this fail in an unforeseen way, the service ends with it."""
+        try:
+            self._wait_at_the_hub()
+        finally:
+            self.stop()
+
+    def _wait_at_the_hub(self) -> None:
+        """Wake the loop when something is there, and let it work before asking again."""
         pause = _FIRST_RETRY
         while not self._stopping.is_set():
             if self._news.is_set() or self._home.keyring.current() is None:
@@ -179,7 +187,7 @@ class Service:
                         if page.items:
                             self._news.set()
                             self._woken.set()
-            except (HubError, OSError):
+            except (HubError, NotEnrolled, StoreError, OSError):
                 self._stopping.wait(pause)
                 pause = min(pause * 2, self._home.settings.exchange.retry_seconds)
 

@@ -181,6 +181,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     except ValidationError as error:
         faults = (
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False)
         )
         raise SettingsError("\n".join(f"{path}: {fault}" for fault in faults)) from error

@@ -126,6 +126,13 @@ def status(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
         raise typer.Exit(NEEDS_PERSON)
 
 
+@app.command()
+def acknowledge(config: Config = DEFAULT_CONFIG) -> None:
+    """End the alarms that the status shows, once somebody has looked at them; what isn't mended comes again."""
+    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+        print(f"{home.spool.acknowledge()} alarms ended")
+
+
 Medium = Annotated[Path, typer.Argument(help="The medium's folder.", metavar="DIR")]
 
 

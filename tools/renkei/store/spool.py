@@ -210,6 +210,15 @@ class Spool:
         sql = "DELETE FROM alarms WHERE kind = ? AND subject = ?"
         self._database.write(lambda c: c.execute(sql, (kind, subject)))
 
+    def acknowledge(self) -> int:
+        """End all alarms, because a person has seen them; what isn't mended is raised anew. How many."""
+
+        def work(connection: apsw.Connection) -> int:
+            connection.execute("DELETE FROM alarms")
+            return connection.changes()
+
+        return self._database.write(work)
+
     def alarms(self) -> list[Alarm]:
         """Alarms that stand, oldest first."""
         sql = "SELECT kind, subject, text, first_at, last_at, times FROM alarms ORDER BY first_at, kind, subject"
