@@ -172,6 +172,12 @@ def test_a_void_ends_a_message_that_was_not_delivered(spool: Spool) -> None:
     assert spool.incoming.counts()[0].held == 0
 
 
+def test_a_message_that_comes_after_its_void_is_not_held(spool: Spool) -> None:
+    spool.incoming.void("131041", "notices", 1, b"void")
+    assert spool.incoming.announce(incoming(1)) is News.REPEATED
+    assert spool.incoming.counts() == []
+
+
 def test_a_repeated_message_is_receipted_again_and_not_delivered_again(spool: Spool) -> None:
     fetch(spool, incoming(1))
     deliver_what_is_next(spool)

@@ -166,7 +166,7 @@ class Service:
             self._not_before = 0.0
 
     def _listen(self) -> None:
-        """Wait at the hub as long as the service runs; should this fail in an unforeseen way, the service ends with it."""
+        """Wait at the hub as long as the service runs; should this fail unforeseen, the service ends with it."""
         try:
             self._wait_at_the_hub()
         finally:

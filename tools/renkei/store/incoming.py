@@ -148,6 +148,8 @@ class IncomingMessages:
                 " WHERE sender = ?1 AND (id = ?2 OR (stream = ?3 AND sequence = ?4))",
                 (message.sender, message.id, message.stream, message.sequence),
             )
+            if not known and _is_void(connection, message.sender, message.stream, message.sequence):
+                return News.REPEATED  # an old medium, after the sender's void came by line
             if not known:
                 _insert(connection, message)
                 return News.NEW
@@ -327,7 +329,11 @@ def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
 def _next(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
     """The number after the delivered ones and the voids that follow them."""
     number = delivered_up_to + 1
-    sql = "SELECT 1 FROM voids WHERE sender = ? AND stream = ? AND sequence = ?"
-    while fetch(connection, sql, (sender, stream, number)):
+    while _is_void(connection, sender, stream, number):
         number += 1
     return number
+
+
+def _is_void(connection: apsw.Connection, sender: str, stream: str, sequence: int) -> bool:
+    sql = "SELECT 1 FROM voids WHERE sender = ? AND stream = ? AND sequence = ?"
+    return bool(fetch(connection, sql, (sender, stream, sequence)))
