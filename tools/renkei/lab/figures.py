@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+from renkei.evidence.verdict import read_verdict
 from renkei.fleet.loader import load_fleet
 from renkei.lab.lab import Lab
 from renkei.lab.result import EndpointResult, HostResult
-from renkei.lab.verdict import read_verdict
 
 #: The interface whose address a host is known by on the page, the first that it has.
 _SHOWN = ("lan0", "core0", "wan0", "edge0")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from renkei.lab.verdict import Verdict
+from renkei.evidence.verdict import Verdict
 
 
 class _Record(BaseModel):
