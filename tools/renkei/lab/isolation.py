@@ -79,8 +79,11 @@ table bridge {plan.table} {{
 
 
 def _through_the_machine(plan: LabPlan, bridges: Mapping[str, str]) -> str:
+    # A kernel with br_netfilter shows bridged packets here too. They pass, and they aren't tracked: the mirror's packets
+    # cross a bridge on their way out, and a connection that is tracked there would not be translated further on.
     outside, management = plan.network("outside"), plan.network("management")
     ends = [cable(bridges[network.name])[0] for network in (outside, management) if network]
+    bridged = ", ".join(f'"{bridge}"' for bridge in sorted(bridges.values()))
     every = ", ".join(f'"{link}"' for link in sorted([*bridges.values(), *ends]))
     same = ", ".join(f'"{bridge}" . "{bridge}"' for bridge in sorted(bridges.values()))
     way_out = nat = ""
@@ -100,9 +103,13 @@ table inet {plan.table} {{
     type ifname
     elements = {{ {every} }}
   }}
+  chain prerouting {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname {{ {bridged} }} notrack
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-    iifname . oifname {{ {same} }} accept comment "bridged, where the kernel shows such packets here too"{way_out}
+    iifname . oifname {{ {same} }} accept{way_out}
     iifname @lab counter drop
     oifname @lab counter drop
   }}
