@@ -79,7 +79,7 @@ table bridge {plan.table} {{
 
 
 def _through_the_machine(plan: LabPlan, bridges: Mapping[str, str]) -> str:
-    # A kernel with br_netfilter shows bridged packets here too. They pass, untracked: the mirror's packets cross a bridge
+    # A kernel with br_netfilter shows bridged packets here. They pass, untracked: the mirror's packets cross a bridge
     # on their way out, and a connection that is tracked there would not be translated further on.
     outside, management = plan.network("outside"), plan.network("management")
     ends = [cable(bridges[network.name])[0] for network in (outside, management) if network]
