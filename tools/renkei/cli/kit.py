@@ -42,8 +42,8 @@ def up(
 ) -> None:
     """Build the lab, provision it with the production playbooks, exchange notices, show the result.
 
-    It makes podman containers and bridges, and nftables tables, whose names begin with "renkei"; `./kit down` undoes
-    that.
+    It makes podman containers and networks named renkei-*, nftables tables named renkei_*, cables named rk-*, and
+    switches IPv4 forwarding on; `./kit down` undoes that.
     """
     from renkei.lab.page import write_page
     from renkei.lab.summary import print_summary
