@@ -1,0 +1,109 @@
+"""The hosts of the scenarios' lab, as the verifications reach them: as root, past their networks and packet filters."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import testinfra
+from testinfra.host import Host
+
+from renkei.fleet.model import Fleet
+from renkei.fleet.variables import host_variables
+
+DROPS = "/var/log/ulog/renkei-drops.json"
+
+#: Opens a connection and says what came of it: `open`, `refused` (somebody answered) or `silence`.
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
+    print("open")
+except ConnectionRefusedError:
+    print("refused")
+except OSError:
+    print("silence")
+"""
+
+
+#: Fetches a URL, by a proxy if one is given; prints the status, the number of bytes and the seconds.
+_FETCH = """
+import sys, time, urllib.error, urllib.request
+proxies = {"http": sys.argv[2]} if len(sys.argv) > 2 else {}
+opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+started = time.monotonic()
+try:
+    with opener.open(sys.argv[1], timeout=20) as answer:
+        print(answer.status, len(answer.read()), time.monotonic() - started)
+except urllib.error.HTTPError as refusal:
+    print(refusal.code, 0, time.monotonic() - started)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came of a request: HTTP status, bytes of the body, seconds."""
+
+    status: int
+    size: int
+    seconds: float
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Ask until the answer is true and give it; fail after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"it didn't come true in {seconds} seconds"
+        time.sleep(0.3)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """All of them; one by its name in the inventory."""
+
+    fleet: Fleet
+
+    def __call__(self, name: str) -> Host:
+        """Give a host to testinfra."""
+        return testinfra.get_host(f"podman://renkei-{self.fleet.settings.name}-{name}")
+
+    def address(self, name: str, interface: str) -> str:
+        """Give an interface's address, without the prefix length."""
+        legs = host_variables(self.fleet, self.fleet.hosts[name])["renkei_interfaces"]
+        return next(str(leg["address"]).partition("/")[0] for leg in legs if leg["name"] == interface)
+
+    def restart(self, name: str) -> None:
+        """Reboot a host and wait until it has started all that it starts."""
+        self(name).backend.run_local("podman restart --time=10 %s", f"renkei-{self.fleet.settings.name}-{name}")
+        wait_until(lambda: self(name).run("systemctl is-system-running").stdout.strip() in {"running", "degraded"}, 60)
+
+    def connect(self, name: str, address: str, port: int) -> str:
+        """Let a host open a TCP connection: `open`, `refused` or `silence`."""
+        return str(self(name).check_output("python3 -c %s %s %s", _CONNECT, address, str(port)))
+
+    def fetch(self, name: str, url: str, *, proxy: str | None = None) -> Fetched:
+        """Let a host fetch a URL."""
+        arguments = [url, proxy] if proxy else [url]
+        said = self(name).check_output(f"python3 -c %s{' %s' * len(arguments)}", _FETCH, *arguments).split()
+        return Fetched(int(said[0]), int(said[1]), float(said[2]))
+
+    @contextmanager
+    def conquered(self, name: str) -> Iterator[None]:
+        """Let a host send whatever it likes, as if somebody had taken it over: others must stop it."""
+        self(name).check_output("nft insert rule inet renkei output accept")
+        try:
+            yield
+        finally:
+            self(name).check_output("renkei-firewall load")
+
+    def counter(self, name: str, counter: str) -> int:
+        """Read how many packets a host's packet filter counted."""
+        listing = json.loads(self(name).check_output("nft --json list counter inet renkei %s", counter))
+        return int(listing["nftables"][-1]["counter"]["packets"])
+
+    def drops(self, name: str) -> list[dict[str, Any]]:
+        """Read what a host's packet filter wrote of the packets that it dropped."""
+        return [json.loads(line) for line in self(name).file(DROPS).content_string.splitlines()]

@@ -1,0 +1,105 @@
+"""Who gets in, what the time and the packages come from, and what survives a restart."""
+
+from collections.abc import Iterator
+
+import pytest
+from roles.machines import Machines, wait_until
+from testinfra.host import Host
+
+HOST = "asp-hub"
+
+
+@pytest.fixture(scope="module")
+def host(machine: Machines) -> Host:
+    return machine(HOST)
+
+
+@pytest.fixture(scope="module")
+def key(host: Host) -> Iterator[str]:
+    """A key that three accounts have: a person of the inventory, somebody unknown to it, and root."""
+    host.check_output("ssh-keygen -q -t ed25519 -N '' -f /run/key <<< y")
+    host.check_output("useradd --create-home stranger")
+    for account, home in (("jdoe", "/home/jdoe"), ("stranger", "/home/stranger"), ("root", "/root")):
+        host.check_output(f"install -d -m 0700 -o {account} {home}/.ssh")
+        host.check_output(f"install -m 0600 -o {account} /run/key.pub {home}/.ssh/authorized_keys")
+    yield "/run/key"
+    host.check_output("userdel --remove stranger; rm -rf /root/.ssh /home/jdoe/.ssh /run/key /run/key.pub")
+
+
+def sign_in(machine: Machines, account: str, options: str) -> str:
+    command = (
+        f"ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 {options} "
+        f"{account}@{machine.address(HOST, 'mgmt0')} id --user --name"
+    )
+    result = machine(HOST).run(command)
+    return result.stdout.strip() or result.stderr.strip().splitlines()[-1]
+
+
+def test_a_named_person_signs_in_with_a_key(machine: Machines, key: str) -> None:
+    assert sign_in(machine, "jdoe", f"-o BatchMode=yes -i {key}") == "jdoe"
+
+
+@pytest.mark.parametrize("account", ["stranger", "root"])
+def test_a_key_alone_lets_nobody_else_in(machine: Machines, key: str, account: str) -> None:
+    assert sign_in(machine, account, f"-o BatchMode=yes -i {key}").endswith("Permission denied (publickey).")
+
+
+def test_a_password_lets_nobody_in(machine: Machines, host: Host) -> None:
+    host.check_output("echo jdoe:wonderland | chpasswd")
+    host.check_output("printf '#!/bin/sh\\necho wonderland\\n' > /run/askpass && chmod 0700 /run/askpass")
+    options = "-o PreferredAuthentications=password,keyboard-interactive -o PubkeyAuthentication=no"
+    said = sign_in(machine, "jdoe", options).rpartition(": ")[2]
+    host.check_output("passwd --lock jdoe; rm /run/askpass")
+    assert said == "Permission denied (publickey)."
+
+
+@pytest.mark.parametrize(("name", "interfaces"), [("asp-hub", {"mgmt0"}), ("moj-linkage", {"mgmt0", "lan0"})])
+def test_ssh_is_reached_by_the_management_network_and_where_a_flow_needs_it(
+    machine: Machines, name: str, interfaces: set[str]
+) -> None:
+    listening = machine(name).check_output("ss --no-header --listening --numeric --tcp 'sport = 22'")
+    found = {line.split()[3] for line in listening.splitlines()}
+    assert found == {f"{machine.address(name, interface)}:22" for interface in interfaces}
+
+
+def test_packages_come_through_the_mirror_and_by_no_other_way(host: Host) -> None:
+    assert host.run("apt-get update --error-on=any").rc == 0
+    assert host.run("apt-get update --error-on=any -o Acquire::Retries=0 -o Acquire::http::Proxy=false").rc != 0
+
+
+def test_a_source_over_tls_does_not_go_around_the_mirror(host: Host) -> None:
+    source = "deb [trusted=yes] https://deb.debian.org/debian bookworm main"
+    host.check_output("echo %s > /run/tls.list", source)
+    update = host.run(
+        "apt-get update --error-on=any -o Acquire::Retries=0 -o Dir::Etc::SourceParts=- -o Dir::Etc::SourceList=/run/tls.list"
+    )
+    host.check_output("rm /run/tls.list")
+    assert update.rc != 0
+    assert "403" in update.stdout + update.stderr
+
+
+def test_security_upgrades_and_no_others_are_installed_without_a_person(host: Host) -> None:
+    run = host.run("unattended-upgrade --dry-run --verbose")
+    assert run.rc == 0, run.stderr
+    assert "Allowed origins are: origin=Debian,codename=bookworm-security,label=Debian-Security" in run.stdout + run.stderr
+    assert host.service("apt-daily-upgrade.timer").is_running
+
+
+def test_the_clock_follows_the_mirror_and_is_never_set_from_a_container(machine: Machines, host: Host) -> None:
+    chosen = f"^* {machine.address('asp-mirror', 'lan0')} "
+    wait_until(lambda: chosen in host.check_output("chronyc -n sources"), 60)
+    pid = host.check_output("systemctl show --property=MainPID --value chrony.service")
+    assert "-x" in host.file(f"/proc/{pid}/cmdline").content_string.split("\0")
+
+
+def test_names_of_the_fleet_resolve(machine: Machines, host: Host) -> None:
+    assert host.check_output("getent hosts m131041-terminal").split()[0] == machine.address("m131041-terminal", "lan0")
+
+
+def test_a_restart_loses_neither_services_nor_the_journal(machine: Machines, host: Host) -> None:
+    host.check_output("logger --tag=renkei-test before-the-restart")
+    host.check_output("journalctl --sync")
+    machine.restart(HOST)
+    assert "before-the-restart" in host.check_output("journalctl --boot=-1 --identifier=renkei-test --output=cat")
+    assert all(host.service(name).is_running for name in ("ssh", "chrony"))
+    assert host.sysctl("net.ipv4.conf.lan0.rp_filter") == 1

@@ -1,0 +1,108 @@
+"""Every molecule scenario, on the hosts of one lab: a folder in molecule/ is a scenario, its file `needs` names those before it.
+
+A scenario leaves its hosts to those that need it, so each runs once what it needs has passed, two at a time. Selecting one
+by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
+
+_AT_ONCE = 2
+_SECONDS = 420
+_SCENARIOS = sorted(path.parent for path in (ROLE_TESTS / "molecule").glob("*/molecule.yml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a scenario ended, in how many seconds, and what molecule wrote."""
+
+    passed: bool
+    seconds: float
+    output: str
+
+
+def _needs(scenario: Path) -> list[str]:
+    file = scenario / "needs"
+    return file.read_text().split() if file.exists() else []
+
+
+def _with_needs(names: set[str], needs: dict[str, list[str]]) -> set[str]:
+    wanted = set(names)
+    while more := {need for name in wanted for need in needs[name]} - wanted:
+        wanted |= more
+    return wanted
+
+
+def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
+    started = time.monotonic()
+    config = ROOT / ".config" / "molecule" / "config.yml"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "molecule", "--base-config", str(config), "test", "--scenario-name", scenario],
+            cwd=ROLE_TESTS,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return Outcome(passed=False, seconds=_SECONDS, output=f"not done in time\n{(late.stdout or b'').decode()}")
+    return Outcome(done.returncode == 0, time.monotonic() - started, done.stdout.decode(errors="replace"))
+
+
+def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[str, str]) -> dict[str, Outcome]:
+    order = TopologicalSorter({name: needs[name] for name in wanted})
+    order.prepare()
+    outcomes: dict[str, Outcome] = {}
+    finished: SimpleQueue[tuple[str, Future[Outcome]]] = SimpleQueue()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while order.is_active():
+            for name in order.get_ready():
+                if missing := [need for need in needs[name] if not outcomes[need].passed]:
+                    outcomes[name] = Outcome(passed=False, seconds=0, output=f"not run: needs {', '.join(missing)}")
+                    order.done(name)
+                else:
+                    future = pool.submit(_molecule, name, environment)
+                    future.add_done_callback(lambda future, name=name: finished.put((name, future)))
+            if len(outcomes) < len(wanted) and order.is_active():
+                name, future = finished.get()
+                outcomes[name] = future.result()
+                order.done(name)
+    return outcomes
+
+
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
+    selected = {
+        item.callspec.params["scenario"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "scenario" in getattr(item, "fixturenames", ())
+    }
+    needs = {path.name: _needs(path) for path in _SCENARIOS}
+    lab = scenario_lab()
+    lab.down()
+    lab.up()
+    yield _run_all(_with_needs(selected, needs), needs, scenario_environment(lab))
+    if "RENKEI_KEEP_LAB" not in os.environ:
+        lab.down()
+
+
+@pytest.mark.parametrize("scenario", [path.name for path in _SCENARIOS])
+def test_the_scenario_converges_stays_and_has_its_effects(scenario: str, outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes[scenario]
+    print(f"{scenario}: {outcome.seconds:.0f} s")
+    assert outcome.passed, f"molecule test -s {scenario}:\n{outcome.output}"
