@@ -36,7 +36,7 @@ def test_the_gateway_certificate_was_renewed_in_time(host: Host) -> None:
 @pytest.mark.parts("hub")
 def test_the_hub_has_no_network(host: Host) -> None:
     pid = host.check_output("systemctl show --property MainPID --value renkei-hub")
-    links = host.check_output("nsenter --target %s --net cat /proc/net/dev", pid)
+    links = host.check_output("runuser --user renkei-hub -- cat /proc/%s/net/dev", pid)
     assert [line.split(":")[0].strip() for line in links.splitlines()[2:]] == ["lo"]
 
 

@@ -1,5 +1,6 @@
 """Terminals, and the registers beside them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,10 +8,17 @@ from testinfra.host import Host
 
 
 @pytest.mark.parts("terminal")
-def test_the_agent_runs_wherever_there_is_a_line(host: Host, declared: dict[str, Any]) -> None:
-    wanted = declared["renkei_link"] != "media"
+def test_the_agent_runs_and_comes_back_after_a_reboot(host: Host) -> None:
     agent = host.service("renkei-agent")
-    assert (agent.is_running, agent.is_enabled) == (wanted, wanted)
+    assert (agent.is_running, agent.is_enabled) == (True, True)
+
+
+@pytest.mark.parts("terminal")
+def test_the_agent_uses_the_line_only_where_there_is_one(host: Host, declared: dict[str, Any]) -> None:
+    status = json.loads(host.run("renkei-agent status --json").stdout)
+    talking = host.check_output("ss -Htn dst %s", declared["renkei_gateway"]["address"])
+    assert status["link"] == declared["renkei_link"]
+    assert talking == "" if status["link"] == "media" else status["last_exchange_at"]
 
 
 @pytest.mark.parts("terminal")
@@ -31,4 +39,4 @@ def test_the_agent_cannot_gain_rights(host: Host) -> None:
 def test_the_register_has_no_way_to_lgwan(host: Host, declared: dict[str, Any]) -> None:
     gateway = declared["renkei_gateway"]
     assert host.run("ip route get %s", gateway["address"]).rc != 0
-    assert host.run("timeout 3 bash -c '</dev/tcp/%s/%s'", gateway["address"], gateway["port"]).rc != 0
+    assert host.run("timeout 3 bash -c '</dev/tcp/%s/%s'", gateway["address"], str(gateway["port"])).rc != 0
