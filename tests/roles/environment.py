@@ -1,4 +1,7 @@
-"""Runs a program with what it needs to reach the scenarios' hosts, for example: environment.py molecule converge -s base."""
+"""Runs a program with what it needs to reach the scenarios' hosts.
+
+For example: `.venv/bin/python tests/roles/environment.py molecule converge -s base`.
+"""
 
 import os
 import sys
@@ -23,6 +26,7 @@ def scenario_environment(lab: Lab) -> dict[str, str]:
         **os.environ,
         **lab.ansible_environment(),
         **lab.podman_environment,
+        "NO_COLOR": "1",
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
 

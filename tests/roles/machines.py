@@ -68,7 +68,7 @@ class Machines:
 
     def __call__(self, name: str) -> Host:
         """Give a host to testinfra."""
-        return testinfra.get_host(f"podman://renkei-{self.fleet.settings.name}-{name}")
+        return testinfra.get_host(f"podman://{self._container(name)}")
 
     def address(self, name: str, interface: str) -> str:
         """Give an interface's address, without the prefix length."""
@@ -77,7 +77,7 @@ class Machines:
 
     def restart(self, name: str) -> None:
         """Reboot a host and wait until it has started all that it starts."""
-        self(name).backend.run_local("podman restart --time=10 %s", f"renkei-{self.fleet.settings.name}-{name}")
+        self(name).backend.run_local("podman restart --time=10 %s", self._container(name))
         wait_until(lambda: self(name).run("systemctl is-system-running").stdout.strip() in {"running", "degraded"}, 60)
 
     def connect(self, name: str, address: str, port: int) -> str:
@@ -99,6 +99,14 @@ class Machines:
         finally:
             self(name).check_output("renkei-firewall load")
 
+    def touch(self, name: str, unit: str, path: str) -> str:
+        """Let root write a file where a unit's sandbox puts it; give what the system said, nothing if it let it."""
+        pid = self(name).check_output("systemctl show --property=MainPID --value %s", unit)
+        local = self(name).backend.run_local
+        pairs = local("podman top %s pid hpid", self._container(name)).stdout.splitlines()
+        outer = next(line.split()[1] for line in pairs if line.split()[0] == pid)
+        return str(local("nsenter --target=%s --mount touch %s", outer, path).stderr)
+
     def counter(self, name: str, counter: str) -> int:
         """Read how many packets a host's packet filter counted."""
         listing = json.loads(self(name).check_output("nft --json list counter inet renkei %s", counter))
@@ -107,3 +115,6 @@ class Machines:
     def drops(self, name: str) -> list[dict[str, Any]]:
         """Read what a host's packet filter wrote of the packets that it dropped."""
         return [json.loads(line) for line in self(name).file(DROPS).content_string.splitlines()]
+
+    def _container(self, name: str) -> str:
+        return f"renkei-{self.fleet.settings.name}-{name}"

@@ -1,7 +1,7 @@
-"""Every molecule scenario, on the hosts of one lab: a folder in molecule/ is a scenario, its file `needs` names those before it.
+"""Every molecule scenario, on the hosts of one lab: each folder in molecule/, after those that its file `needs` names.
 
-A scenario leaves its hosts to those that need it, so each runs once what it needs has passed, two at a time. Selecting one
-by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it.
+A scenario leaves its hosts to those that need it, so each runs once what it needs has passed, two at a time. Selecting
+one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it.
 """
 
 import os
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
@@ -64,11 +65,15 @@ def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
     return Outcome(done.returncode == 0, time.monotonic() - started, done.stdout.decode(errors="replace"))
 
 
+def _report(finished: "SimpleQueue[tuple[str, Outcome]]", name: str, future: Future[Outcome]) -> None:
+    finished.put((name, future.result()))
+
+
 def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[str, str]) -> dict[str, Outcome]:
     order = TopologicalSorter({name: needs[name] for name in wanted})
     order.prepare()
     outcomes: dict[str, Outcome] = {}
-    finished: SimpleQueue[tuple[str, Future[Outcome]]] = SimpleQueue()
+    finished: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while order.is_active():
             for name in order.get_ready():
@@ -77,10 +82,9 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
                     order.done(name)
                 else:
                     future = pool.submit(_molecule, name, environment)
-                    future.add_done_callback(lambda future, name=name: finished.put((name, future)))
+                    future.add_done_callback(partial(_report, finished, name))
             if len(outcomes) < len(wanted) and order.is_active():
-                name, future = finished.get()
-                outcomes[name] = future.result()
+                name, outcomes[name] = finished.get()
                 order.done(name)
     return outcomes
 
@@ -88,7 +92,7 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
 @pytest.fixture(scope="session")
 def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
     selected = {
-        item.callspec.params["scenario"]
+        str(item.callspec.params["scenario"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and "scenario" in getattr(item, "fixturenames", ())
     }

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from roles.machines import Machines, wait_until
 
 
@@ -30,12 +31,6 @@ def test_the_way_from_a_terminal_to_the_hub_leads_over_both_sites(
 
 def test_a_register_has_no_way_out_of_its_network(machine: Machines) -> None:
     assert machine("m131041-register").run("ip route get %s", machine.address("asp-hub", "lan0")).rc != 0
-
-
-def test_no_interface_of_ours_has_an_ipv6_address(machine: Machines) -> None:
-    for name in ("m131041-router", "m131041-firewall", "m131041-terminal"):
-        listing = json.loads(machine(name).check_output("ip -json -6 address show scope global"))
-        assert not [link["ifname"] for link in listing if link and link["ifname"] != "mgmt0"], name
 
 
 def test_the_management_interface_is_left_alone(machine: Machines) -> None:

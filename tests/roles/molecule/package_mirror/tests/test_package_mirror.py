@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from roles.machines import Machines, wait_until
 
 MIRROR, CLIENT = "asp-mirror", "asp-hub"
@@ -64,7 +65,13 @@ def test_it_serves_releases(machine: Machines, mirror: str, release: str) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["acng-report.html", "acng-report.html?doExpire=Start", "releases/../etc/passwd", "releases/%2e%2e/%2e%2e/etc/passwd", "acng-doc/"],
+    [
+        "acng-report.html",
+        "acng-report.html?doExpire=Start",
+        "acng-doc/",
+        "releases/../../etc/passwd",
+        "releases/%2e%2e/x",
+    ],
 )
 def test_it_shows_neither_its_administration_nor_other_files(machine: Machines, mirror: str, path: str) -> None:
     assert machine.fetch(CLIENT, f"http://{mirror}:3142/{path}").status == 403
@@ -78,12 +85,8 @@ def test_it_listens_on_the_management_and_the_lan_address_only(machine: Machines
 
 @pytest.mark.parametrize("folder", ["/etc", RELEASES, "/var/lib", "/usr/local/bin"])
 def test_its_service_writes_nowhere_but_into_its_cache_and_log(machine: Machines, folder: str) -> None:
-    pid = machine(MIRROR).check_output("systemctl show --property=MainPID --value apt-cacher-ng.service")
-    inside = f"nsenter --target={pid} --mount -- touch"
-    assert machine(MIRROR).run(f"{inside} /var/cache/apt-cacher-ng/test").rc == 0
-    attempt = machine(MIRROR).run(f"{inside} {folder}/test")
-    assert attempt.rc != 0
-    assert "Read-only file system" in attempt.stderr
+    assert machine.touch(MIRROR, "apt-cacher-ng.service", "/var/cache/apt-cacher-ng/test") == ""
+    assert "Read-only file system" in machine.touch(MIRROR, "apt-cacher-ng.service", f"{folder}/test")
 
 
 def test_its_service_has_no_privilege_left(machine: Machines) -> None:

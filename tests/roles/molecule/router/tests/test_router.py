@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from roles.machines import Machines, wait_until
 
 KBPS = {"m131041-terminal": 4000, "moj-linkage": 8000}
