@@ -206,8 +206,7 @@ def _install_libraries(root: Path, locked: str) -> Path:
     libraries = cache / _digest([locked.encode(), _builder_identity()])[:16]
     if libraries.exists():
         return libraries
-    shutil.rmtree(cache, ignore_errors=True)
-    cache.mkdir(parents=True)
+    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".libraries-", dir=cache) as folder:
         requirements, target = Path(folder) / "requirements.txt", Path(folder) / "lib"
         requirements.write_text(locked)
@@ -221,6 +220,8 @@ def _install_libraries(root: Path, locked: str) -> Path:
         for path in [path for path in target.rglob("*") if path.name in _INSTALLER_NOTES]:
             path.unlink()
         _compile(target)
+        for former in cache.glob("[0-9a-f]*"):
+            shutil.rmtree(former)
         target.rename(libraries)
     return libraries
 
