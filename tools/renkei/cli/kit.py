@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 ROOT = Path(os.environ.get("RENKEI_ROOT", Path(__file__).parents[3]))
@@ -52,7 +53,7 @@ def up(
     try:
         result = bring_up(ROOT, FLEET, console=Console(stderr=as_json), force=converge)
     except LabFailure as failure:
-        Console(stderr=True).print(f"[red]kit up:[/red] {failure}", highlight=False)
+        Console(stderr=True).print(f"[red]kit up:[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     page = ROOT / "build" / FLEET.name / "index.html"
     write_page(result, page)
@@ -70,7 +71,7 @@ def down() -> None:
     try:
         Lab(FLEET, ROOT).down()
     except LabError as failure:
-        Console(stderr=True).print(f"[red]kit down:[/red] {failure}", highlight=False)
+        Console(stderr=True).print(f"[red]kit down:[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
