@@ -37,6 +37,7 @@ def test_a_second_full_converge_changes_nothing(up: Up) -> None:
     )
     assert run.failures == []
     assert run.changed == []
+    assert run.changes == 0
     assert run.hosts >= {host.name for host in up.lab.plan.hosts}
 
 

@@ -1,6 +1,8 @@
 """Runs the production playbooks on a fleet by ansible-runner, with progress, and tells what came of it."""
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +26,15 @@ class Failure:
 
 @dataclass(slots=True)
 class PlaybookRun:
-    """What one playbook did: hosts that reported, tasks that changed something, failures, the log's path."""
+    """What one playbook did: hosts that reported, what changed where, failures, the log's path.
+
+    `changes` counts all task results that changed a host, `changed` names those whose results aren't secret.
+    """
 
     playbook: str
     seconds: float = 0.0
     hosts: frozenset[str] = frozenset()
+    changes: int = 0
     changed: list[tuple[str, str]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     log: Path = Path()
@@ -76,7 +82,7 @@ def run_playbook(
         project_dir=str(root / "ansible"),
         inventory=str(fleet / "fleet.yml"),
         playbook=playbook,
-        envvars=dict(environment),
+        envvars={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         extravars=dict(variables),
         limit=limit,
         quiet=True,
@@ -100,6 +106,7 @@ def _take(event: dict[str, Any], run: PlaybookRun, on_task: OnTask) -> None:
         run.failures.append(Failure(data["host"], data.get("task", ""), _message(data.get("res", {}))))
     elif kind == "playbook_on_stats":
         run.hosts = frozenset(data.get("processed", {}))
+        run.changes = sum(data.get("changed", {}).values())
         # A failure that a rescue block mended isn't one: the statistics have the last word.
         broken = {*data.get("failures", {}), *data.get("dark", {})}
         run.failures = [failure for failure in run.failures if failure.host in broken]

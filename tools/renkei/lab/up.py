@@ -149,7 +149,7 @@ class _Steps:
         )
         if not run.ok:
             raise LabFailure(_explain(name, run))
-        self._finish(name, run.seconds, changed=len(run.changed))
+        self._finish(name, run.seconds, changed=run.changes)
 
     def _finish(self, name: str, seconds: float, *, changed: int | None) -> None:
         if self._task is not None:
