@@ -1,7 +1,6 @@
 """No host reaches what no flow names, and a stranger's certificate gets nowhere: tried from every host of the lab."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,12 +47,6 @@ def probe(lab: Lab, host: str, targets: list[tuple[str, int]]) -> set[tuple[str,
     return {(address, port) for address, port in json.loads(answered)}
 
 
-def tcp_ports(ports: tuple[str, ...]) -> Iterator[int]:
-    for port in ports:
-        first, _, last = port.partition("-")
-        yield from range(int(first), int(last or first) + 1)
-
-
 def declared(fleet: Fleet, host: Host) -> set[tuple[str, int]]:
     """Address and port of every connection that a flow lets this host open to another host."""
     allowed = set()
@@ -64,7 +57,9 @@ def declared(fleet: Fleet, host: Host) -> set[tuple[str, int]]:
             if source is host and destination is not None:
                 management = flow.plane == "management"
                 address = destination.management if management else destination.addresses[destination.part.uplink]
-                allowed |= {(dotted(address), port) for port in tcp_ports(flow.ports)}
+                allowed |= {
+                    (dotted(address), port) for ports in flow.ports for port in range(ports.first, ports.last + 1)
+                }
     return allowed
 
 
@@ -92,14 +87,18 @@ def test_ipv6_is_dropped_between_neighbours(lab: Lab) -> None:
         other = next(each for each in lab.plan.host(far).legs if each.network == leg.network)
         assert leg.ipv6 is not None
         assert other.ipv6 is not None
+        switches = [
+            (host, f"net.ipv6.conf.{its.interface}.disable_ipv6", its.ipv6) for host, its in ((near, leg), (far, other))
+        ]
+        before = [lab.exec(host, ["sysctl", "-n", switch]).strip() for host, switch, _ in switches]
         try:
-            for host, its in ((near, leg), (far, other)):
-                lab.exec(host, ["sysctl", "-qw", f"net.ipv6.conf.{its.interface}.disable_ipv6=0"])
-                lab.exec(host, ["ip", "-6", "address", "replace", str(its.ipv6), "dev", its.interface, "nodad"])
+            for host, switch, address in switches:
+                lab.exec(host, ["sysctl", "-qw", f"{switch}=0"])
+                lab.exec(host, ["ip", "-6", "address", "replace", str(address), "dev", switch.split(".")[3], "nodad"])
             assert probe(lab, near, [(str(other.ipv6.ip), port) for port in (22, 443)]) == set()
         finally:
-            for host, its in ((near, leg), (far, other)):
-                lab.exec(host, ["sysctl", "-qw", f"net.ipv6.conf.{its.interface}.disable_ipv6=1"])
+            for (host, switch, _), value in zip(switches, before, strict=True):
+                lab.exec(host, ["sysctl", "-qw", f"{switch}={value}"])
 
 
 def test_a_foreign_certificate_gets_nowhere(lab: Lab) -> None:
