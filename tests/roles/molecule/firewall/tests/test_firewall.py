@@ -112,7 +112,7 @@ def test_rules_that_lock_the_controller_out_are_taken_back(machine: Machines) ->
     kept = register.file("/etc/renkei/firewall/rules.nft").content_string
     assert gets_in(address)
     register.check_output("sed '/mgmt0/d' /etc/renkei/firewall/rules.nft > /etc/renkei/firewall/candidate.nft")
-    assert register.check_output("renkei-firewall try") == "on trial"
+    assert register.check_output("renkei-firewall try 5") == "on trial"
     assert not gets_in(address)
     wait_until(lambda: gets_in(address), 30)
     assert register.file("/etc/renkei/firewall/rules.nft").content_string == kept
@@ -123,7 +123,7 @@ def test_rules_on_trial_do_not_outlive_a_restart(machine: Machines) -> None:
     register = machine(REGISTER)
     kept = register.file("/etc/renkei/firewall/rules.nft").content_string
     register.check_output("sed '/mgmt0/d' /etc/renkei/firewall/rules.nft > /etc/renkei/firewall/candidate.nft")
-    register.check_output("renkei-firewall try")
+    register.check_output("renkei-firewall try 600")
     machine.restart(REGISTER)
     wait_until(lambda: gets_in(machine.address(REGISTER, "mgmt0")))
     assert register.file("/etc/renkei/firewall/rules.nft").content_string == kept
