@@ -46,6 +46,7 @@ def test_a_request_proves_that_the_machine_has_the_code() -> None:
 @pytest.mark.parametrize(
     "key",
     [code_key(new_code(), SHINJUKU, "T-0001"), code_key(CODE, MINISTRY, "T-0001"), code_key(CODE, SHINJUKU, "T-0002")],
+    ids=["another code", "another endpoint", "another terminal"],
 )
 def test_a_code_for_somebody_else_proves_nothing(key: bytes) -> None:
     with pytest.raises(EnrolmentError, match="131041/T-0001 doesn't hold"):

@@ -87,7 +87,7 @@ def _errors_in_words() -> Iterator[None]:
     try:
         yield
     except (RootError, FileRefusedError, OSError, UnicodeDecodeError) as error:
-        Console(stderr=True, width=80).print(f"renkei ca: {error}", markup=False, highlight=False)
+        Console(stderr=True).print(f"renkei ca: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

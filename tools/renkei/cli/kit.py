@@ -85,6 +85,8 @@ def run_tests(
     if all(word.startswith("-") for word in words):
         words = [*SELECTIONS, *words]
     arguments = [SELECTIONS.get(word, word) for word in words]
+    if words == ["unit"]:
+        arguments += ["--numprocesses=auto"]  # the others share hosts, and so one process
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 - pytest has the last word
 

@@ -110,7 +110,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        Console(stderr=True).print(f"renkei lab: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"renkei lab: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 

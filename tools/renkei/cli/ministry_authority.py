@@ -241,7 +241,7 @@ def errors_in_words() -> Iterator[None]:
 
 def fail(text: str) -> NoReturn:
     """Say why it goes no further, and end with 1."""
-    Console(stderr=True, width=80).print(f"renkei ministry: {text}", markup=False, highlight=False)
+    Console(stderr=True).print(f"renkei ministry: {text}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
