@@ -43,7 +43,7 @@ line = http.client.HTTPSConnection(asked["name"], asked["port"], context=context
 try:
     line.request(asked["method"], asked["path"], b"x" * asked["size"] or None, asked["headers"])
     answer = line.getresponse()
-    print(json.dumps({"status": answer.status, "body": answer.read(2000).decode()}))
+    print(json.dumps({"status": answer.status, "body": answer.read(65536).decode()}))
 except (OSError, http.client.HTTPException) as refusal:
     print(json.dumps({"refused": str(refusal) or type(refusal).__name__}))
 """
@@ -102,14 +102,16 @@ def sandboxed(host: Host, service: str, script: str) -> str:
     dropped = ("ExecStart=", "Type=", "Restart", "RuntimeDirectory", "StateDirectory=", "WantedBy=", "[Install]")
     lines = [line for line in unit.splitlines() if not line.startswith(dropped)]
     service_at = lines.index("[Service]") + 1
-    lines[service_at:service_at] = ["Type=oneshot", "ExecStart=/bin/sh /run/probe.sh", "StandardOutput=journal"]
-    state = next((line for line in unit.splitlines() if line.startswith("StateDirectory=")), "")
-    lines.insert(service_at, state)
+    lines[service_at:service_at] = [
+        "Type=oneshot",
+        "ExecStart=/bin/sh /run/probe.sh",
+        "StandardOutput=truncate:/run/probe.out",
+    ]
+    lines[service_at:service_at] = [line for line in unit.splitlines() if line.startswith("StateDirectory=")]
     given(host, script, "tee /run/probe.sh >/dev/null")
     given(host, "\n".join(lines) + "\n", "tee /run/systemd/system/probe.service >/dev/null")
-    run = "systemctl daemon-reload && systemctl start probe && journalctl --sync"
-    host.check_output(f"{run}; systemctl show --property InvocationID --value probe >/run/probe.id")
-    return str(host.check_output("journalctl --output cat _SYSTEMD_INVOCATION_ID=$(cat /run/probe.id)"))
+    host.check_output("systemctl daemon-reload && systemctl start probe")
+    return str(host.file("/run/probe.out").content_string)
 
 
 def writable(host: Host, service: str, own: str = "") -> set[str]:
@@ -117,6 +119,19 @@ def writable(host: Host, service: str, own: str = "") -> set[str]:
     folders = f"/ /etc /etc/renkei /home /opt/renkei /root /srv /usr/local/bin /var/lib /var/log /var/spool {own}"
     attempt = "touch $folder/probe 2>/dev/null && rm $folder/probe && echo $folder"
     return set(sandboxed(host, service, f"for folder in {folders}; do {attempt}; done; true").split())
+
+
+def reached(host: Host, service: str, address: str, port: int) -> str:
+    """Let a service's sandbox open a TCP connection; `open`, or the kernel's reason against it."""
+    connect = f"""
+import socket
+try:
+    socket.create_connection(("{address}", {port}), 3).close()
+    print("open")
+except OSError as refusal:
+    print(refusal.strerror or refusal)
+"""
+    return sandboxed(host, service, f"python3 - <<'END'\n{connect}END\n").strip()
 
 
 def play(playbook: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -65,6 +65,7 @@ def enrolled(linkage: Host) -> Iterator[Credentials]:
     entry = DirectoryEntry.from_json(
         given(linkage, request.model_dump_json(), f"{AUTHORITY} issue --request -").encode()
     )
+    linkage.check_output("systemctl restart renkei-authority")  # it tells the hub at once
     yield Credentials(entry.certificate + entry.issuer + key_to_pem(signing), certificate_from_pem(entry.certificate))
     linkage.run(f"{AUTHORITY} revoke --endpoint ministry --terminal {SPARE} --reason test")
 

@@ -1,14 +1,16 @@
 """Who gets at what on the ministry's hosts, and that files find their way between them."""
 
+from typing import Any
+
 import pytest
 from testinfra.host import Host
 
 from roles.machines import Machines, wait_until
-from roles.probes import sandboxed, writable
+from roles.probes import reached, sandboxed, writable
 
 SERVICES = ("renkei-authority", "renkei-connector", "renkei-agent")
 OWN = "/var/lib/renkei-immigration"
-SIMULATE = "runuser -u %s -- renkei ministry %s --out %s --notices 3 %s 131041"
+SIMULATE = "runuser -u %s -- renkei ministry %s --out %s --notices 3 --seed $(date +%%s) %s 131041"
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ def test_the_drop_is_all_that_the_immigration_system_sees(immigration: Host) -> 
 def test_the_immigration_system_gets_no_shell(immigration: Host) -> None:
     address = immigration.check_output("grep -oE 'immigration@[0-9.]+' /usr/local/bin/renkei-drop")
     options = f"-o UserKnownHostsFile={OWN}/.ssh/known_hosts -o BatchMode=yes -i {OWN}/.ssh/id_ed25519"
-    assert immigration.run(f"timeout 5 ssh {options} %s id", address).stdout == ""
+    said = immigration.run(f"timeout 5 ssh {options} %s id", address).stdout
+    assert said == "This service allows sftp connections only.\n"
 
 
 def test_nobody_but_the_authority_reads_the_key_of_the_issuing_ca(linkage: Host) -> None:
@@ -77,8 +80,10 @@ def test_the_connector_sees_the_agents_notices_and_not_its_keys(linkage: Host) -
     assert sandboxed(linkage, "renkei-connector", "ls /var/lib/renkei-agent").split() == ["inbox", "outbox"]
 
 
-def test_the_connector_has_no_network(linkage: Host) -> None:
-    assert sandboxed(linkage, "renkei-connector", "tail -n +3 /proc/net/dev | cut -d: -f1").split() == ["lo"]
+def test_the_connector_has_no_network(linkage: Host, declared: dict[str, Any]) -> None:
+    hub = declared["renkei_gateway"]
+    assert reached(linkage, "renkei-connector", hub["address"], hub["port"]) == "Network is unreachable"
+    assert reached(linkage, "renkei-agent", hub["address"], hub["port"]) != "Network is unreachable"
 
 
 @pytest.mark.parametrize("service", SERVICES)
