@@ -73,7 +73,7 @@ def enrol(home: Home, code: str | None, wait: float) -> Enrolment:
             if code is not None:
                 _submit(home, pending, code)
                 code = None
-            generation = collect(home)
+            generation = collect(home) or home.keyring.current()  # the running service may have fetched the answer
         except (HubUnreachable, HubBusy):
             if time.monotonic() >= deadline:
                 raise
