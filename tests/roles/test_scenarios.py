@@ -9,12 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 
@@ -65,15 +63,11 @@ def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
     return Outcome(done.returncode == 0, time.monotonic() - started, done.stdout.decode(errors="replace"))
 
 
-def _report(finished: "SimpleQueue[tuple[str, Outcome]]", name: str, future: Future[Outcome]) -> None:
-    finished.put((name, future.result()))
-
-
 def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[str, str]) -> dict[str, Outcome]:
     order = TopologicalSorter({name: needs[name] for name in wanted})
     order.prepare()
     outcomes: dict[str, Outcome] = {}
-    finished: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
+    running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while order.is_active():
             for name in order.get_ready():
@@ -81,10 +75,10 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
                     outcomes[name] = Outcome(passed=False, seconds=0, output=f"not run: needs {', '.join(missing)}")
                     order.done(name)
                 else:
-                    future = pool.submit(_molecule, name, environment)
-                    future.add_done_callback(partial(_report, finished, name))
-            if len(outcomes) < len(wanted) and order.is_active():
-                name, outcomes[name] = finished.get()
+                    running[pool.submit(_molecule, name, environment)] = name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                name = running.pop(future)
+                outcomes[name] = future.result()
                 order.done(name)
     return outcomes
 
