@@ -38,7 +38,10 @@ def main() -> None:
             continue
         loaded = import_module(module)
         if name in getattr(loaded, "VERBS", {}):
-            app.command(name, help=text)(loaded.VERBS[name])
+            # what `test` doesn't know is pytest's
+            app.command(name, help=text, context_settings={"ignore_unknown_options": name == "test"})(
+                loaded.VERBS[name]
+            )
         else:
             app.add_typer(loaded.app, name=name, help=text)
 
