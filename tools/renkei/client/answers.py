@@ -90,6 +90,26 @@ class StreamState(_Answer):
     unreceipted: Annotated[tuple[Unreceipted, ...], Field(max_length=100_000)]
 
 
+class SignedHorizon(_Answer):
+    """`GET /v1/horizons/{sender}/{stream}`: the sender's signed word and its directory entry."""
+
+    envelope: Envelope
+    entry: Entry
+
+
+class HorizonAhead(_Answer):
+    """A horizon that promises more of its stream than the hub has; `index` is its place in the batch."""
+
+    index: Annotated[int, Field(ge=0, lt=1000)]
+    expected: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class HorizonsKept(_Answer):
+    """`PUT /v1/horizons`: the ones that weren't kept."""
+
+    ahead: Annotated[tuple[HorizonAhead, ...], Field(max_length=1000)]
+
+
 class Proof(_Answer):
     """An RFC 9162 proof: digests from leaf to root."""
 

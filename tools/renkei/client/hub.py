@@ -21,11 +21,14 @@ from renkei.client.answers import (
     Directory,
     EnrolmentQueue,
     EnrolmentResult,
+    HorizonAhead,
+    HorizonsKept,
     HubState,
     InboxPage,
     Missing,
     Proof,
     QueuedEnrolment,
+    SignedHorizon,
     StreamState,
     Submitted,
     read,
@@ -35,6 +38,7 @@ from renkei.client.errors import BadAnswer
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.enrolment import EnrolmentRequest
 
+HORIZONS_AT_ONCE = 256
 LONG_POLL_LIMIT = 55
 """Seconds that the hub holds `inbox` at most."""
 
@@ -106,7 +110,23 @@ class HubClient:
         path = f"/v1/streams/{_part(recipient)}/{_part(stream)}"
         return read(StreamState, self._line.request("GET", path), f"GET {path}")
 
+    def put_horizons(self, horizons: Sequence[bytes]) -> tuple[HorizonAhead, ...]:
+        """Publish up to `HORIZONS_AT_ONCE` horizons of ours; answers those that the hub can't bear out."""
+        document = {"horizons": [envelope.decode() for envelope in horizons]}
+        return read(
+            HorizonsKept, self._line.request("PUT", "/v1/horizons", content=_json(document)), "PUT /v1/horizons"
+        ).ahead
+
     # -- receiving
+
+    def horizon(self, sender: str, stream: str) -> SignedHorizon:
+        """The newest horizon of a stream to us; verify it before use.
+
+        Raises:
+            NotFound: none was published yet.
+        """
+        path = f"/v1/horizons/{_part(sender)}/{_part(stream)}"
+        return read(SignedHorizon, self._line.request("GET", path), f"GET {path}")
 
     def inbox(self, after: int, limit: int = 100, wait: int = 0) -> InboxPage:
         """What came after a cursor; the hub holds the request up to `wait` seconds until something does."""

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     ACCEPTANCE = "acceptance"
     RECEIPT = "receipt"
     VOID = "void"
+    HORIZON = "horizon"
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
 

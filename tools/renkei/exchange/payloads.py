@@ -141,7 +141,6 @@ class _Way(Payload):
     sender: Party
     recipient: Party
     stream: Stream
-    sequence: Sequence
 
     @model_validator(mode="after")
     def _permitted(self) -> Self:
@@ -150,7 +149,11 @@ class _Way(Payload):
         return self
 
 
-class Header(_Way):
+class _Place(_Way):
+    sequence: Sequence
+
+
+class Header(_Place):
     """What a manifest says of a parcel before it is sealed; sealing binds it."""
 
     id: Identifier
@@ -195,7 +198,7 @@ class Acceptance(Payload):
     epoch: Sequence
 
 
-class Receipt(_Way):
+class Receipt(_Place):
     """The recipient's word: this content is durably here. It alone lets the sender forget."""
 
     KIND = Kind.RECEIPT
@@ -204,12 +207,24 @@ class Receipt(_Way):
     received_at: Time
 
 
-class Void(_Way):
+class Void(_Place):
     """The sender's word: nothing comes under this sequence number; the stream goes on past it."""
 
     KIND = Kind.VOID
     reason: Reason
     voided_at: Time
+
+
+class Horizon(_Way):
+    """The sender's word on a stream: all below `next_sequence` is with the hub, and that is all up to a moment.
+
+    Whoever holds it can tell a hub that withholds (a number below `next_sequence` that never came) from a sender that
+    had nothing to send, and can say up to which moment it knows everything: `published_up_to`.
+    """
+
+    KIND = Kind.HORIZON
+    next_sequence: Sequence
+    published_up_to: Time
 
 
 class TreeHead(Payload):

@@ -75,6 +75,27 @@ class Void:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """A verified horizon; `published_up_to` in seconds since 1970."""
+
+    sender: str
+    recipient: str
+    stream: str
+    next_sequence: int
+    published_up_to: int
+    envelope: bytes
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHorizon:
+    """The newest horizon of a stream, and its signer's directory entry (JSON)."""
+
+    envelope: bytes
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """One thing that waits for a party, and its signer's directory entry (JSON)."""
 
@@ -226,6 +247,16 @@ class HubStore(Protocol):
 
     async def stream(self, sender: str, recipient: str, stream: str) -> StreamState:
         """Return how far a stream is."""
+
+    async def put_horizons(self, horizons: Sequence[Horizon]) -> list[tuple[int, int]]:
+        """Keep horizons, each where it isn't older than the one that is there.
+
+        Returns:
+            (index, expected number) of those that promise more of their stream than the store has; these aren't kept.
+        """
+
+    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+        """Return the newest horizon of a stream."""
 
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """Return up to `limit` items after a cursor, fewer if they exceed `max_bytes` (but at least one)."""

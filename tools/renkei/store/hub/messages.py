@@ -51,7 +51,7 @@ def accept(
     connection: apsw.Connection, message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int
 ) -> tuple[bytes, bool]:
     """Accept a message, or answer a duplicate with its acceptance."""
-    stream = _stream(connection, message.sender, message.recipient, message.stream)
+    stream = stream_number(connection, message.sender, message.recipient, message.stream)
     known = one(
         connection,
         "SELECT message, stream, sequence, content_sha256, manifest_sha256, acceptance, receipt, voided"
@@ -121,7 +121,7 @@ def take_receipt(connection: apsw.Connection, receipt: Receipt, at: int) -> bool
 
 def take_void(connection: apsw.Connection, void: Void, at: int) -> bool:
     """Take the sender's word that a number of its stream will never be delivered."""
-    stream = _stream(connection, void.sender, void.recipient, void.stream)
+    stream = stream_number(connection, void.sender, void.recipient, void.stream)
     place = (stream, void.sequence)
     if one(connection, "SELECT 1 FROM voids WHERE stream = ? AND sequence = ?", place) is not None:
         return False
@@ -226,7 +226,8 @@ _PART_OF = "SELECT part, size FROM parts WHERE sender = ? AND sha256 = ?"
 _STREAM = "SELECT stream, next_sequence, unreceipted FROM streams WHERE sender = ? AND recipient = ? AND name = ?"
 
 
-def _stream(connection: apsw.Connection, sender: str, recipient: str, name: str) -> int:
+def stream_number(connection: apsw.Connection, sender: str, recipient: str, name: str) -> int:
+    """Return the number of a stream, which begins here when it is new."""
     place = (sender, recipient, name)
     row = one(connection, _STREAM, place)
     if row is not None:

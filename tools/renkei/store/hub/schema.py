@@ -136,4 +136,13 @@ MIGRATIONS = (
         PRIMARY KEY (level, position)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE horizons (
+        stream INTEGER PRIMARY KEY REFERENCES streams,
+        next_sequence INTEGER NOT NULL,
+        published_up_to INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings
+    ) STRICT;
+    """,
 )

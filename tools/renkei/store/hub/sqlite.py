@@ -15,18 +15,20 @@ from typing import TypeVar
 
 import apsw
 
-from renkei.store.hub import directory, messages, reports
+from renkei.store.hub import directory, horizons, messages, reports
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
     Enrolment,
     EnrolmentKind,
     EnrolmentState,
+    Horizon,
     InboxPage,
     Message,
     PartyCounts,
     Receipt,
     SignAcceptance,
+    SignedHorizon,
     StoredMessage,
     StreamState,
     TreeState,
@@ -103,6 +105,14 @@ class SqliteHubStore:
     async def stream(self, sender: str, recipient: str, stream: str) -> StreamState:
         """See `HubStore`."""
         return await self._read(lambda c: messages.stream_state(c, sender, recipient, stream))
+
+    async def put_horizons(self, horizons_: Sequence[Horizon]) -> list[tuple[int, int]]:
+        """See `HubStore`."""
+        return await self._write(lambda c: horizons.put_all(c, horizons_))
+
+    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+        """See `HubStore`."""
+        return self.database.read(lambda c: horizons.newest(c, sender, recipient, stream))
 
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """See `HubStore`."""
