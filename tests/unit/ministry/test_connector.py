@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 
 from renkei.domain.layouts import read_csv, write_csv
 from renkei.domain.notices import ResidenceNotice, StatusNotice
-from renkei.ministry.connector import AnotherConnectorError, Connector
+from renkei.exchange.clock import parse_time
+from renkei.ministry.connector import MARK, AnotherConnectorError, Connector
 from renkei.ministry.settings import ConnectorSettings
 from renkei.ministry.simulator import residence_notices, status_notices
 
@@ -51,6 +52,28 @@ def drop(settings: ConnectorSettings, name: str, notices: list[StatusNotice]) ->
     path = settings.drop / "to-municipalities" / name
     path.write_bytes(write_csv(notices))
     return path
+
+
+def published(settings: ConnectorSettings) -> dict[str, object]:
+    found: dict[str, object] = json.loads((settings.agent / "outbox" / MARK).read_text())
+    return found
+
+
+def test_the_mark_says_up_to_when_the_outbox_is_complete(settings: ConnectorSettings) -> None:
+    begin = datetime.now(UTC) - timedelta(seconds=2)
+    drop(settings, "a.csv", status_notices(CODES, 3, 1, DAY))
+    run(settings)
+    mark = published(settings)
+    assert mark["endpoints"] == CODES
+    assert begin <= parse_time(str(mark["published_up_to"])) <= datetime.now(UTC)
+
+
+def test_a_file_that_is_not_taken_yet_holds_the_mark_before_its_arrival(settings: ConnectorSettings) -> None:
+    path = drop(settings, "growing.csv", status_notices(CODES, 3, 1, DAY))
+    patient = settings.model_copy(update={"settle_seconds": 600})
+    run(patient)
+    assert parse_time(str(published(settings)["published_up_to"])).timestamp() < path.stat().st_ctime
+    assert path.exists()
 
 
 def arrive(settings: ConnectorSettings, code: str, name: str, notices: list[ResidenceNotice]) -> None:

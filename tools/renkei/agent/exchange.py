@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from renkei.agent import directory, platform
+from renkei.agent import directory, horizons, platform, publishing
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -34,7 +34,10 @@ class Busy(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What one exchange came to; counts of notices, parcels (messages), receipts and sealed bytes."""
+    """What one exchange came to; counts of notices, parcels (messages), receipts and sealed bytes.
+
+    `withheld` counts parcels that the ministry promised by its horizon and the hub doesn't show.
+    """
 
     notices_taken: int = 0
     rows_rejected: int = 0
@@ -48,12 +51,13 @@ class Outcome:
     quarantined: int = 0
     receipts_received: int = 0
     receipts_sent: int = 0
+    withheld: int = 0
     seconds: float = 0.0
 
     @property
     def needs_person(self) -> bool:
         """Whether something waits for a person because of this exchange."""
-        return self.rows_rejected > 0 or self.quarantined > 0
+        return self.rows_rejected > 0 or self.quarantined > 0 or self.withheld > 0
 
     def to_json(self) -> dict[str, int | float]:
         """The counts by name."""
@@ -116,12 +120,17 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
         raise
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
+    horizon = None if home.settings.is_ministry else horizons.fetch(home, contact)
+    handed = publishing.handed(home) if publishing.is_due(home) else None
     received = read_inbox(home, contact)
+    outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     _intake(home, watch, outcome, contact)
     reseal_all(home, contact)
     sent = send_all(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
+    if handed is not None:
+        publishing.publish(home, contact, handed)
     outcome.bytes_received = fetch_all(home, contact)
     _deliver(home, outcome)
     outcome.receipts_sent = _send_receipts(home, contact)

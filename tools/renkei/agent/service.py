@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from renkei.agent import enrolment, platform, renewal, schedule
+from renkei.agent import enrolment, platform, publishing, renewal, schedule
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.enrolment import EnrolmentRefused
 from renkei.agent.exchange import Busy, alone, exchange, take_offline
@@ -96,6 +96,7 @@ class Service:
             (self._spool_calls, "the spool has something"),
             (self._receipts_may_have_come, "receipts may have come"),
             (self._is_due, "it is time"),
+            (lambda: publishing.is_due(self._home), "horizons are due"),
         )
         return next((text for applies, text in reasons if applies()), "")
 

@@ -13,6 +13,11 @@ enrolment = "https://enrolment.renkei.example:8444"
 times = ["08:45", "12:15", "17:00"]  # JST
 jitter_seconds = 300
 stable_seconds = 3
+horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
+
+[publish]                            # the ministry only
+connector = true                     # horizons follow the connector's mark; without one the outbox is the source
+seconds = 300
 """
 
 import datetime as dt
@@ -82,6 +87,14 @@ class ExchangeSettings(_Settings):
     poll_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     directory_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
     retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
+
+
+class PublishSettings(_Settings):
+    """At the ministry: up to which moment its outbox is complete, and how often that is published."""
+
+    connector: bool = False
+    seconds: Annotated[int, Field(ge=1, le=86400)] = 300
 
 
 class Settings(_Settings):
@@ -96,6 +109,7 @@ class Settings(_Settings):
     gateway: GatewayUrl
     enrolment: GatewayUrl
     exchange: ExchangeSettings = ExchangeSettings()
+    publish: PublishSettings = PublishSettings()
 
     @model_validator(mode="after")
     def _is_sender(self) -> Self:

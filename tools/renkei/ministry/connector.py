@@ -9,12 +9,14 @@ row from a municipality that speaks for another one stays in the connector's own
 """
 
 import fcntl
+import json
 import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +24,7 @@ from typing import TypeVar
 from renkei.domain.layouts import MAX_ROWS, InvalidLayout, Rejection, read_csv, write_csv
 from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
 from renkei.domain.notices_items import Finding
+from renkei.exchange.clock import format_time
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, sync_directories
 from renkei.ministry.handover import Handover, Input, Output
 from renkei.ministry.reasons import good_lines, reasons_for_file, reasons_for_rows, rejected_rows
@@ -34,6 +37,11 @@ log = logging.getLogger("renkei.connector")
 FILE_LIMIT = 64 * 1024 * 1024
 """Bytes of a file that is taken at most, and of all that are merged into one."""
 
+MARK = ".published.json"
+"""In the agent's outbox: up to which moment it is complete, and for which endpoints (docs/topology.md)."""
+
+_MARK_MODE = 0o640
+_MARK_SECONDS = 15.0
 _MERGED_FILES = 500
 _SHOWN = 0o644  # the folder says who may look into it
 _LONGEST_WAIT = 300.0
@@ -84,6 +92,7 @@ class Connector:
         self._inbox = settings.agent / "inbox"
         self._at = at
         self._alarmed: set[str] = set()
+        self._mark_after = 0.0
         private, shown = 0o700, 0o755
         for folder, mode in (
             (settings.state, private),
@@ -134,7 +143,7 @@ class Connector:
     def distribute(self) -> int:
         """Split what the immigration system dropped; return how many files were taken."""
         known = {terminal.endpoint for terminal in load_terminals(self._settings.terminals)} - {"ministry"}
-        count = 0
+        count, begin = 0, time.time()
         for path in sorted(self._taken.iterdir()):  # what a kill interrupted
             count += self._distribute(path, known)
         for path in self._still(self._drop):
@@ -142,7 +151,18 @@ class Connector:
             path.rename(taken)
             self._at("taken")
             count += self._distribute(taken, known)
+        self._mark(begin, known)
         return count
+
+    def _mark(self, begin: float, known: set[str]) -> None:
+        """Tell the agent up to which moment all that the immigration system handed over lies in its outbox."""
+        if time.monotonic() < self._mark_after:
+            return
+        self._mark_after = time.monotonic() + _MARK_SECONDS
+        waiting = (path.stat().st_ctime for path in self._drop.iterdir() if _is_csv(path))
+        moment = datetime.fromtimestamp(int(min([begin, *waiting])) - 1, UTC)
+        mark = {"published_up_to": format_time(moment), "endpoints": sorted(known)}
+        replace(self._outbox / MARK, json.dumps(mark).encode(), _MARK_MODE)
 
     def _distribute(self, path: Path, known: set[str]) -> int:
         try:

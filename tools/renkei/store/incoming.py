@@ -13,6 +13,7 @@ start in this state a file that is still staged was not delivered, and one that 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -238,6 +239,36 @@ class IncomingMessages:
             " GROUP BY sender, stream"
         )
         self._database.write(lambda c: c.execute(sql))
+
+    def begin_at(self, sender: str, stream: str, sequence: int) -> None:
+        """Begin a stream of which nothing is here at a number: a machine before this one received the rest."""
+        sql = (
+            "INSERT OR IGNORE INTO received SELECT ?1, ?2, ?3 - 1"
+            " WHERE NOT EXISTS (SELECT 1 FROM incoming WHERE sender = ?1 AND stream = ?2)"
+        )
+        self._database.write(lambda c: c.execute(sql, (sender, stream, sequence)))
+
+    def missing(self, sender: str, stream: str, below: int, limit: int = 100) -> list[int]:
+        """Up to `limit` numbers below one of which nothing came: neither a manifest nor a void nor a delivery."""
+
+        def work(connection: apsw.Connection) -> list[int]:
+            found = fetch(
+                connection, "SELECT delivered_up_to FROM received WHERE sender = ? AND stream = ?", (sender, stream)
+            )
+            first = int(found[0][0]) + 1 if found else 1
+            known = fetch(
+                connection,
+                "SELECT sequence FROM incoming WHERE sender = ?1 AND stream = ?2 AND sequence >= ?3 AND sequence < ?4"
+                " UNION SELECT sequence FROM voids WHERE sender = ?1 AND stream = ?2 AND sequence >= ?3"
+                " AND sequence < ?4",
+                (sender, stream, first, below),
+            )
+            if len(known) >= below - first:
+                return []
+            present = {number for (number,) in known}
+            return list(islice((number for number in range(first, below) if number not in present), limit))
+
+        return self._database.read(work)
 
     def deliverable(self) -> list[IncomingMessage]:
         """For each stream its next message, where it is fetched; signed voids are passed over."""

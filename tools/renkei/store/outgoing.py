@@ -188,6 +188,15 @@ class OutgoingMessages:
         sql = "SELECT recipient, stream FROM streams ORDER BY recipient, stream"
         return [(str(r), str(s)) for r, s in rows(self._database, sql)]
 
+    def accepted_up_to(self, stream: str, epoch: int) -> dict[str, int]:
+        """The next number of each stream of this name whose messages are all accepted in this epoch, or receipted."""
+        sql = (
+            "SELECT recipient, next_sequence FROM streams WHERE stream = ?1 AND NOT EXISTS (SELECT 1 FROM outgoing"
+            " WHERE outgoing.recipient = streams.recipient AND outgoing.stream = ?1 AND receipted_at IS NULL"
+            " AND accepted_epoch IS NOT ?2)"
+        )
+        return {str(recipient): int(number) for recipient, number in rows(self._database, sql, (stream, epoch))}
+
     def begin(self, recipient: str, stream: str, sequence: int) -> None:
         """Begin a stream at a number: this machine replaced another that sent the ones before."""
         sql = "INSERT OR IGNORE INTO streams VALUES (?, ?, ?)"

@@ -1,0 +1,194 @@
+"""The ministry's horizon: up to when everything is with the hub, and a hub that withholds found out by it."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from renkei.agent import horizons
+from renkei.agent.exchange import exchange
+from renkei.agent.home import Home
+from renkei.agent.intake import Watch
+from renkei.agent.publishing import MARK
+from renkei.agent.status import status_of
+from renkei.client.answers import SignedHorizon
+from renkei.exchange.clock import format_time
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Horizon
+
+PUBLISH = {"publish": {"seconds": 1}}
+
+
+@pytest.fixture
+def sides(fleet: Any) -> tuple[Home, Home]:
+    ministry, shinjuku = fleet.agent("ministry", **PUBLISH), fleet.agent("131041")
+    fleet.exchange(shinjuku)  # the ministry learns of it by what it sends
+    return ministry, shinjuku
+
+
+def put_out(ministry: Home, content: bytes, name: str = "a.csv", code: str = "131041") -> Path:
+    folder = ministry.settings.outbox / code
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def publish_again(home: Home) -> None:
+    home.spool.note(horizons_at="2026-01-01T00:00:00Z")
+
+
+def sql(fleet: Any, *statements: str) -> None:
+    """What a dishonest hub does to its own database."""
+    fleet.stop_hub()
+    connection = apsw.Connection(str(fleet.hub_settings.database))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+    fleet.start_hub()
+
+
+def alarms(home: Home) -> set[tuple[str, str]]:
+    return {(alarm.kind, alarm.subject) for alarm in status_of(home).alarms}
+
+
+def test_an_endpoint_learns_up_to_when_the_ministry_has_published(fleet: Any, sides: Any, status_csv: Any) -> None:
+    ministry, shinjuku = sides
+    assert horizons.known(shinjuku) is None
+    put_out(ministry, status_csv(2))
+    begin = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    fleet.exchange(ministry)
+    assert fleet.exchange(shinjuku).withheld == 0
+    found = horizons.known(shinjuku)
+    assert found is not None
+    assert found.next_sequence == 2
+    assert begin <= found.published_up_to <= dt.datetime.now(dt.UTC)
+
+
+def test_a_parcel_that_the_hub_withholds_is_alarmed_until_it_comes(fleet: Any, sides: Any, status_csv: Any) -> None:
+    ministry, shinjuku = sides
+    put_out(ministry, status_csv(1))
+    fleet.exchange(ministry)
+    sql(fleet, "UPDATE inbox SET party = 'ministry', cursor = 1000 WHERE kind = 'manifest'")
+    outcome = fleet.exchange(shinjuku)
+    assert (outcome.withheld, outcome.needs_person) == (1, True)
+    assert ("withheld", "ministry/notices") in alarms(shinjuku)
+    sql(fleet, "UPDATE inbox SET party = '131041', cursor = 1 WHERE kind = 'manifest'")
+    assert fleet.exchange(shinjuku).withheld == 0
+    assert alarms(shinjuku) == set()
+
+
+def test_a_hub_that_shows_an_older_horizon_than_before_contradicts_itself(
+    fleet: Any, sides: Any, status_csv: Any
+) -> None:
+    ministry, shinjuku = sides
+    put_out(ministry, status_csv(1))
+    fleet.exchange(ministry)
+    fleet.exchange(shinjuku)
+    newest = horizons.known(shinjuku)
+    assert newest is not None
+    older = Horizon(
+        sender=ministry.party,
+        recipient=shinjuku.party,
+        stream="notices",
+        next_sequence=1,
+        published_up_to=newest.published_up_to - dt.timedelta(hours=1),
+    ).sign(ministry.keys().signer)
+    fleet.stop_hub()
+    connection = apsw.Connection(str(fleet.hub_settings.database))
+    connection.execute("UPDATE horizons SET envelope = ?", (older,))
+    connection.close()
+    fleet.start_hub()
+    fleet.exchange(shinjuku)
+    assert ("withheld", "horizon") in alarms(shinjuku)
+    assert horizons.known(shinjuku) == newest
+
+
+def test_a_horizon_that_stands_still_is_alarmed(
+    fleet: Any, sides: Any, status_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ministry, shinjuku = sides
+    put_out(ministry, status_csv(1))
+    fleet.exchange(ministry)
+    fleet.exchange(shinjuku)
+    assert alarms(shinjuku) == set()
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=25)
+    monkeypatch.setattr(horizons, "now", lambda: later)
+    fleet.exchange(shinjuku)
+    assert ("horizon", "age") in alarms(shinjuku)
+
+
+def test_a_horizon_of_somebody_else_is_not_believed(fleet: Any, sides: Any) -> None:
+    _, shinjuku = sides
+    other = fleet.agent("011011")
+    forged = Horizon(
+        sender=Party("ministry"),
+        recipient=shinjuku.party,
+        stream="notices",
+        next_sequence=1,
+        published_up_to=dt.datetime.now(dt.UTC),
+    ).sign(other.keys().signer)
+    answer = {"envelope": forged.decode(), "entry": other.keys().entry.model_dump()}
+    contact = fleet.contact(shinjuku)
+    with contact.client:
+        contact.client.horizon = lambda *_: SignedHorizon.model_validate(answer)  # type: ignore[method-assign]
+        assert horizons.fetch(shinjuku, contact) is None
+    assert ("horizon", "document") in alarms(shinjuku)
+
+
+def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(fleet: Any, sides: Any, status_csv: Any) -> None:
+    ministry, shinjuku = sides
+    sapporo = fleet.agent("011011")
+    fleet.exchange(sapporo)
+    for code in ("131041", "011011"):
+        put_out(ministry, status_csv(1, code), code=code)
+    fleet.exchange(ministry)
+    for home in (shinjuku, sapporo):
+        fleet.exchange(home)
+    before = horizons.known(shinjuku)
+    put_out(ministry, status_csv(1, first=9), "still-growing.csv")
+    publish_again(ministry)
+    with ministry.connect() as client:
+        exchange(ministry, client, Watch(600))
+    fleet.exchange(shinjuku)
+    fleet.exchange(sapporo)
+    assert horizons.known(shinjuku) == before
+    moved = horizons.known(sapporo)
+    assert moved is not None
+    assert before is not None
+    assert moved.published_up_to >= before.published_up_to
+
+
+def test_with_a_connector_its_mark_is_the_moment_and_names_endpoints_that_never_got_anything(fleet: Any) -> None:
+    ministry = fleet.agent("ministry", publish={"seconds": 1, "connector": True})
+    sapporo = fleet.agent("011011")
+    fleet.exchange(ministry)
+    fleet.exchange(sapporo)
+    assert horizons.known(sapporo) is None
+    assert ("horizon", "mark") in alarms(ministry)
+    moment = dt.datetime(2026, 11, 26, 3, 4, 5, tzinfo=dt.UTC)
+    mark = {"published_up_to": format_time(moment), "endpoints": ["011011"]}
+    (ministry.settings.outbox / MARK).write_text(json.dumps(mark))
+    publish_again(ministry)
+    fleet.exchange(ministry)
+    fleet.exchange(sapporo)
+    assert horizons.known(sapporo) == horizons.Followed(1, moment)
+    assert ("horizon", "mark") not in alarms(ministry)
+
+
+def test_a_replaced_terminal_does_not_miss_what_the_old_one_received(fleet: Any, sides: Any, status_csv: Any) -> None:
+    ministry, shinjuku = sides
+    put_out(ministry, status_csv(1))
+    fleet.exchange(ministry)
+    fleet.exchange(shinjuku)
+    fleet.exchange(ministry)
+    fresh = fleet.replace(shinjuku, shinjuku.keys().entry)
+    assert fleet.exchange(fresh).withheld == 0
+    put_out(ministry, status_csv(1, first=5), "b.csv")
+    publish_again(ministry)
+    fleet.exchange(ministry)
+    outcome = fleet.exchange(fresh)
+    assert (outcome.withheld, outcome.notices_delivered) == (0, 1)

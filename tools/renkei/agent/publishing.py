@@ -1,0 +1,116 @@
+"""The ministry says up to which moment everything for an endpoint is with the hub: its horizon, signed.
+
+    the connector notes a moment → the outbox is taken → all of it is accepted → the moment is signed and published
+
+A file that waits, or a message that the hub hasn't accepted, keeps its recipient's horizon where it was.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from renkei.agent.contact import Contact
+from renkei.agent.files import read_bounded
+from renkei.agent.home import Home, log, now, stamp
+from renkei.agent.intake import STREAM, candidates
+from renkei.client.hub import HORIZONS_AT_ONCE
+from renkei.exchange.clock import parse_time, whole_seconds
+from renkei.exchange.errors import ExchangeError
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Horizon
+
+MARK = ".published.json"
+"""Below the ministry's outbox, written by the connector: `{"published_up_to": time, "endpoints": [code …]}`."""
+
+_MARK_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What the immigration system had handed over, and when: everything up to `up_to` lies in the outbox or went on."""
+
+    up_to: datetime
+    endpoints: frozenset[Party]
+
+
+def handed(home: Home) -> Handed | None:
+    """Read, before the outbox is taken, up to which moment it is complete; None when that isn't known.
+
+    Without a connector the outbox itself is where notices are handed over, so it is complete at any moment.
+    """
+    if not home.settings.publish.connector:
+        return Handed(now(), frozenset())
+    path = home.settings.outbox / MARK
+    try:
+        mark = _read_mark(path)
+    except (OSError, ValueError, ExchangeError) as error:
+        home.alarm(
+            "horizon", "mark", f"{path}: the connector's mark can't be read ({error}); is the connector running?"
+        )
+        return None
+    home.spool.settle("horizon", "mark")
+    return mark
+
+
+def publish(home: Home, contact: Contact, found: Handed) -> int:
+    """Sign and publish the horizons of all endpoints whose part of the outbox went on; how many the hub kept."""
+    late = set(_behind(home, found.up_to))
+    signer = home.keys().signer
+    places = home.spool.outgoing.accepted_up_to(STREAM, contact.epoch)
+    known = {Party(peer.party) for peer in home.spool.peers()} | found.endpoints
+    numbers = {party: 1 for party in known if party.is_endpoint} | {Party(name): at for name, at in places.items()}
+    begun = home.spool.outgoing.streams()
+    ready = [
+        (party, number)
+        for party, number in sorted(numbers.items())
+        if party not in late and (party in places or (party, STREAM) not in begun)
+    ]
+    kept = 0
+    for start in range(0, len(ready), HORIZONS_AT_ONCE):
+        batch = ready[start : start + HORIZONS_AT_ONCE]
+        envelopes = [
+            Horizon(
+                sender=home.party,
+                recipient=party,
+                stream=STREAM,
+                next_sequence=number,
+                published_up_to=found.up_to,
+            ).sign(signer)
+            for party, number in batch
+        ]
+        ahead = contact.client.put_horizons(envelopes)
+        for each in ahead:
+            log.warning("the hub has less of the stream to %s than it accepted", batch[each.index][0])
+        kept += len(batch) - len(ahead)
+    home.spool.note(horizons_at=stamp())
+    return kept
+
+
+def is_due(home: Home) -> bool:
+    """Whether horizons are to be published again."""
+    if not home.settings.is_ministry:
+        return False
+    done = home.spool.fact("horizons_at")
+    return done is None or parse_time(done) + timedelta(seconds=home.settings.publish.seconds) <= now()
+
+
+def _behind(home: Home, moment: datetime) -> Iterator[Party]:
+    """Recipients for whom a file lies in the outbox that was handed over by the moment."""
+    for candidate in candidates(home):
+        try:
+            arrived = candidate.path.stat().st_ctime
+        except FileNotFoundError:
+            continue
+        if arrived <= moment.timestamp() + 1:  # horizons have whole seconds
+            yield candidate.recipient
+
+
+def _read_mark(path: Path) -> Handed:
+    content = read_bounded(path, _MARK_LIMIT)
+    match json.loads(content or b""):
+        case {"published_up_to": str(moment), "endpoints": list(endpoints)}:
+            return Handed(whole_seconds(parse_time(moment)), frozenset(Party(str(code)) for code in endpoints))
+        case _:
+            raise ValueError("it isn't in its form")
