@@ -17,14 +17,14 @@ def test_a_parcel_goes_its_way_and_the_receipt_comes_back(bench: Any, shinjuku: 
     [item] = page["items"]
     assert (item["cursor"], item["kind"], page["next"]) == (1, "manifest", 1)
     assert json.dumps(item["entry"]) == json.dumps(json.loads(shinjuku.machine.entry.to_json()))
-    manifest = Manifest.open(json.dumps(item["envelope"]).encode(), shinjuku.machine.key.public_key())
+    manifest = Manifest.open(item["envelope"].encode(), shinjuku.machine.key.public_key())
     assert manifest.id == parcel.id
     answer = ministry.content("131041", parcel)
     assert (answer.status_code, answer.content) == (200, parcel.sealed)
     assert ministry.receipt(parcel, "131041").status_code == 201
     [item] = shinjuku.inbox()["items"]
     assert item["kind"] == "receipt"
-    receipt = Receipt.open(json.dumps(item["envelope"]).encode(), ministry.machine.key.public_key())
+    receipt = Receipt.open(item["envelope"].encode(), ministry.machine.key.public_key())
     assert receipt.content_sha256 == parcel.content_sha256
     assert ministry.inbox()["items"] == []
     assert bench.store.database.read(lambda c: c.execute("SELECT count(*) FROM parts").fetchall()) == [(0,)]

@@ -191,7 +191,7 @@ def test_the_hub_says_who_it_is(bench: Any, shinjuku: Any) -> None:
     answer = shinjuku.get("/v1/hub").json()
     assert (answer["epoch"], answer["entry"]) == (1, entry_of(bench.own))
     assert answer["time"] == bench.time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = TreeHead.open(json.dumps(answer["tree_head"]).encode(), bench.hub_key)
+    head = TreeHead.open(answer["tree_head"].encode(), bench.hub_key)
     assert (head.epoch, head.size) == (1, 1)
 
 

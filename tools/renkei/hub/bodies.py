@@ -1,6 +1,7 @@
-"""What comes in with a request, bounded before it is read."""
+"""What comes in with a request, bounded before it is read; and how envelopes go out in JSON."""
 
 import asyncio
+import json
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -134,6 +135,11 @@ def query_number(request: Request, name: str, low: int, high: int, default: int 
     if text is None or not (text.isascii() and text.isdigit()) or not low <= int(text[: _MAX_DIGITS + 1]) <= high:
         raise Problem(400, "query", f"{name} must be a number from {low} to {high}")
     return int(text)
+
+
+def quoted(envelope: bytes) -> bytes:
+    """Return an envelope as a JSON string: read back, it has the very bytes that were signed and are in the journal."""
+    return json.dumps(envelope.decode()).encode()
 
 
 def _too_large(limit: int) -> Problem:

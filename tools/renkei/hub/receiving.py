@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from renkei.exchange.documents import MAX_ENVELOPE
 from renkei.exchange.payloads import PART_SIZE, Receipt
 from renkei.hub.access import Caller, identify, open_signed
-from renkei.hub.bodies import path_party, path_uuid, query_number, read_body
+from renkei.hub.bodies import path_party, path_uuid, query_number, quoted, read_body
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -45,7 +45,7 @@ async def inbox(hub: Hub, caller: Caller, request: Request) -> Response:
                 page = await _page(hub, caller, after, limit)
     items = [
         b'{"cursor":%d,"kind":"%s","envelope":%s,"entry":%s}'
-        % (item.cursor, item.kind.encode(), item.envelope, item.entry)
+        % (item.cursor, item.kind.encode(), quoted(item.envelope), item.entry)
         for item in page.items
     ]
     end = page.items[-1].cursor if page.items else after

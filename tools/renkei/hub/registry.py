@@ -19,7 +19,7 @@ from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentError, EnrolmentRequ
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.payloads import Revocation
 from renkei.hub.access import SKEW, Caller
-from renkei.hub.bodies import parse, path_party, read_body
+from renkei.hub.bodies import parse, path_party, quoted, read_body
 from renkei.hub.context import Hub
 from renkei.hub.identity import verified_binding
 from renkei.hub.journal import signed_head
@@ -58,7 +58,7 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
     epoch = await hub.store.epoch()
     body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s"}'
     time = format_time(hub.clock()).encode()
-    return Response(body % (epoch, speaker.entry, head, time), media_type="application/json")
+    return Response(body % (epoch, speaker.entry, quoted(head), time), media_type="application/json")
 
 
 async def directory(hub: Hub, caller: Caller, request: Request) -> Response:

@@ -1,0 +1,94 @@
+"""Whatever the line does between agents, gateway and hub: what was acknowledged arrives, once, in order."""
+
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from faults.conftest import Lines
+from faults.promises import assert_promises
+from faults.proxy import CALM, Fault, Trouble
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.exchange import exchange
+from renkei.agent.home import Home
+from renkei.agent.intake import Watch
+from renkei.agent.status import status_of
+from renkei.client.connection import Connection, Timeouts
+from renkei.client.errors import HubError
+from renkei.client.hub import HubClient
+
+SHINJUKU = "131041"
+ROUNDS = 6
+IMPATIENT = Timeouts(connect=2, packet=0.7)
+"""A test can't wait half a minute for each line that fell silent."""
+
+TROUBLES = {
+    "cut": ({Fault.CUT}, 20_000),
+    "silent": ({Fault.SILENCE}, 80_000),
+    "corrupt": ({Fault.CORRUPT}, 20_000),
+    "repeat": ({Fault.REPEAT}, 20_000),
+    "lose": ({Fault.LOSE}, 20_000),
+    "late": ({Fault.WAIT}, 8_000),
+    "all": (set(Fault), 15_000),
+}
+
+
+def attempt(home: Home) -> bool:
+    """One exchange, as the service would make it; whether it came to its end."""
+    settings = home.settings
+    line = Connection.to_gateway(settings.gateway, settings.trust_anchor, home.keys().credentials, IMPATIENT)
+    with closing(line):
+        try:
+            exchange(home, HubClient(line), Watch(0))
+        except (HubError, HubNotGenuine):
+            return False
+    return True
+
+
+def settle(*homes: Home) -> None:
+    """Exchange until nobody has anything left to do."""
+    for _ in range(8):
+        ended = [attempt(home) for home in homes]
+        if all(ended) and not any(home.spool.has_work() or home.spool.outgoing.recipients_waiting() for home in homes):
+            return
+    pytest.fail("it didn't come to rest")
+
+
+@pytest.mark.parametrize("place", ["outside", "behind"])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_a_bad_line_delays_arrives_once_it_is_good(
+    fleet: Any, lines: Lines, residence_csv: Any, trouble: str, place: str
+) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    settle(ministry, shinjuku)
+    line = getattr(lines, place)
+    faults, every = TROUBLES[trouble]
+    line.trouble = Trouble(faults, every)
+    given = 0
+    for count in [1, 250, 1, 1, 1, 3][:ROUNDS]:
+        (shinjuku.settings.outbox / f"{given:04d}.csv").write_bytes(residence_csv(count, first=given + 1))
+        given += count
+        for home in (shinjuku, ministry):
+            attempt(home)
+    assert line.happened.total() > 0
+    line.trouble = CALM
+    settle(shinjuku, ministry)
+    assert_promises(ministry, shinjuku, [f"N-{SHINJUKU}-{n:06d}" for n in range(1, given + 1)])
+
+
+def test_a_slow_line_gets_everything_through(fleet: Any, lines: Lines, residence_csv: Any) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    settle(ministry, shinjuku)
+    lines.outside.trouble = Trouble({Fault.CUT}, every=200_000, bytes_per_second=200_000)
+    (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(900))
+    before, begin = lines.outside.passed, time.monotonic()
+    while not attempt(shinjuku):
+        assert time.monotonic() - begin < 30
+    (message,) = shinjuku.spool.outgoing.unreceipted()
+    size = len(message.sealed or b"")
+    assert size > 300_000
+    assert lines.outside.passed - before < 2 * size, "a cut upload is continued, not begun anew"
+    lines.outside.trouble = CALM
+    settle(ministry, shinjuku)
+    assert status_of(ministry).alarms == ()
