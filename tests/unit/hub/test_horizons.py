@@ -29,7 +29,7 @@ def told(recipient: Any, sender: Any) -> Horizon:
     answer = recipient.get(f"/v1/horizons/{sender.machine.party}/notices")
     assert answer.status_code == 200, answer.text
     assert answer.json()["entry"] == json.loads(sender.machine.entry.to_json())
-    return Horizon.open(json.dumps(answer.json()["envelope"]).encode(), sender.machine.key.public_key())
+    return Horizon.open(answer.json()["envelope"].encode(), sender.machine.key.public_key())
 
 
 def test_a_recipient_gets_its_senders_signed_word(shinjuku: Any, ministry: Any) -> None:

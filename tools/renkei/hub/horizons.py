@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from renkei.exchange.documents import MAX_ENVELOPE
 from renkei.exchange.payloads import Horizon
 from renkei.hub.access import Caller, open_signed
-from renkei.hub.bodies import parse, path_party, path_stream, read_body
+from renkei.hub.bodies import parse, path_party, path_stream, quoted, read_body
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -54,7 +54,7 @@ async def horizon_of(hub: Hub, caller: Caller, request: Request) -> Response:
     if found is None:
         raise Problem(404, "not-found", "no horizon was published for this stream yet")
     return Response(
-        b'{"envelope":%s,"entry":%s}' % (found.envelope, found.entry),
+        b'{"envelope":%s,"entry":%s}' % (quoted(found.envelope), found.entry),
         media_type="application/json",
     )
 
