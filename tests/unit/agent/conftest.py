@@ -468,7 +468,7 @@ def status_notices(count: int, municipality: str = "131041", first: int = 1) -> 
             municipality=municipality,
             notified_on=dt.date(2026, 11, 22),
             cause="変更",
-            changed_items="在留資格",
+            changed_items="氏名",
             changed_on=dt.date(2026, 11, 20),
             category="特別永住者",
             name="TEST PERSON",

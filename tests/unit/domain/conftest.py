@@ -1,47 +1,16 @@
-"""Rows as they stand in a file: a right one of each type."""
+"""Rows as they stand in a file: a right one of each type is in `rows`."""
 
 import pytest
+
+from renkei.domain.notices import ResidenceNotice, StatusNotice
+from unit.domain.rows import ROWS
 
 
 @pytest.fixture
 def residence_row() -> dict[str, str]:
-    return {
-        "通知番号": "131041-20261123-0001",
-        "市区町村コード": "131041",
-        "届出区分": "住基法22条",
-        "届出日": "2026-11-20",
-        "氏名": "NGUYEN VAN AN",
-        "漢字氏名": "",
-        "生年月日": "1995-04-12",
-        "性別": "男",
-        "国籍・地域": "ベトナム",
-        "住居地": "東京都新宿区歌舞伎町一丁目4番1号",
-        "在留カード番号": "AB12345678CD",
-        "住居地を定めた日": "",
-        "移転日": "2026-11-18",
-        "前住居地": "北海道札幌市中央区北1条西2丁目",
-    }
+    return dict(ROWS[ResidenceNotice])
 
 
 @pytest.fixture
 def status_row() -> dict[str, str]:
-    return {
-        "通知番号": "M-20261120-77",
-        "市区町村コード": "131041",
-        "通知日": "2026-11-20",
-        "通知事由": "変更",
-        "変更項目": "在留期間、在留期間の満了の日、在留カード番号",
-        "変更日": "2026-11-19",
-        "外国人住民区分": "中長期在留者",
-        "氏名": "NGUYEN VAN AN",
-        "漢字氏名": "",
-        "生年月日": "1995-04-12",
-        "性別": "男",
-        "国籍・地域": "ベトナム",
-        "在留資格": "留学",
-        "在留期間": "1年",
-        "在留期間の満了の日": "2027-11-19",
-        "在留カード番号": "AB12345678CD",
-        "特別永住者証明書番号": "",
-        "上陸期間等の満了の日": "",
-    }
+    return dict(ROWS[StatusNotice])

@@ -7,7 +7,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renkei.domain.notices import TYPES, ResidenceNotice, StatusNotice
+from renkei.domain.notices import TYPES, Inquiry, ResidenceNotice, StatusNotice
 from renkei.exchange.encoding import MAX_DECODED, EncodingError, decode, encode
 from renkei.exchange.payloads import MAX_NOTICES
 
@@ -52,6 +52,26 @@ def test_none_too_many_or_mixed_notices_are_refused(
     for wrong in ([], [a_residence_notice()] * (MAX_NOTICES + 1), [a_residence_notice(), a_status_notice()]):
         with pytest.raises(EncodingError, match="1 to 10000 notices of one type"):
             encode(wrong)
+
+
+def test_what_this_version_does_not_have_is_refused_not_dropped(
+    a_residence_notice: Callable[..., ResidenceNotice],
+) -> None:
+    inquiry = Inquiry(number="1", municipality="131041", kind="状態照会", target="2")
+    with pytest.raises(EncodingError, match="version 1 of the encoding has no 照会"):
+        encode([inquiry])
+    for changes, item in (
+        ({"corrects": "2"}, "訂正対象通知番号"),
+        ({"kanji_name": "秘", "kanji_original": "秘"}, "原文字"),
+    ):
+        with pytest.raises(EncodingError, match=f"version 1 of the encoding has no item .*{item}") as refused:
+            encode([a_residence_notice(), a_residence_notice(**changes)])
+        assert "秘" not in str(refused.value)
+    number, count, columns = body(a_residence_notice())
+    assert len(columns) == len(ResidenceNotice.items(1))
+    for wrong in ([2, count, columns], [number, count, [*columns, None, None]]):
+        with pytest.raises(EncodingError):
+            decode(content(wrong))
 
 
 @pytest.mark.parametrize("bomb", ["declared", "small-window", "undeclared", "lying", "empty"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from renkei.domain.notices import ImportResult, Inquiry
 from renkei.exchange.documents import Kind, Signer
 from renkei.exchange.encoding import EncodingError
 from renkei.exchange.parcels import (
@@ -14,6 +15,7 @@ from renkei.exchange.parcels import (
     Dispatch,
     Parcel,
     ParcelError,
+    _check_notices,
     build_parcel,
     check_sealed,
     open_parcel,
@@ -198,6 +200,24 @@ def test_a_sender_speaks_for_itself_only(exchange: Exchange, world: Any, ministr
 def test_notices_go_in_their_own_direction_only(exchange: Exchange, a_status_notice: Any) -> None:
     with pytest.raises(ParcelError, match="法務省通知, which doesn't go to ministry"):
         exchange.build([a_status_notice()])
+
+
+def test_each_type_of_notice_travels_in_its_own_stream(exchange: Exchange, a_status_notice: Any) -> None:
+    with pytest.raises(ParcelError, match="of the stream results; 市町村伝達 travels in notices"):
+        exchange.build(stream="results")
+    header = exchange.build().manifest
+    back = header.model_copy(update={"sender": MINISTRY, "recipient": SHINJUKU, "stream": "results"})
+    result = ImportResult(
+        number="1", municipality="131041", target="2", result="取込済", processed_on=exchange.world.now.date()
+    )
+    inquiry = Inquiry(number="1", municipality="131041", target="2", kind="状態照会")
+    for notice in (result, inquiry):
+        for way in (header.model_copy(update={"stream": "results"}), back):
+            _check_notices(way, [notice])
+        with pytest.raises(ParcelError, match="of the stream notices"):
+            _check_notices(header, [notice])
+    with pytest.raises(ParcelError, match="of the stream results; 法務省通知 travels in notices"):
+        _check_notices(back, [a_status_notice()])
 
 
 def test_a_way_that_does_not_exist_is_refused(exchange: Exchange) -> None:

@@ -85,9 +85,12 @@ def write_csv(notices: Sequence[Notice]) -> bytes:
         raise InvalidLayout(f"a file holds notices of one type, these are of {len(types)}")
     (notice_type,) = types
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [TYPE_COLUMN, *(item.name for item in notice_type.ITEMS)], lineterminator="\r\n")
+    if notice_type.SINCE > LAYOUT:
+        raise InvalidLayout(f"layout {LAYOUT} has no {notice_type.TYPE}")
+    items = notice_type.items(LAYOUT)
+    writer = csv.DictWriter(text, [TYPE_COLUMN, *(item.name for item in items)], lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({TYPE_COLUMN: notice_type.TYPE, **notice.to_row()} for notice in notices)
+    writer.writerows({TYPE_COLUMN: notice_type.TYPE, **notice.to_row(LAYOUT)} for notice in notices)
     return text.getvalue().encode()
 
 
@@ -96,7 +99,7 @@ def _read_header(stream: BinaryIO, expected: type[Notice]) -> list[str]:
     fields = _split(line.removeprefix(_BOM)) if len(line) <= MAX_LINE else None
     if not fields:
         raise InvalidLayout("the file has no header: its first line names the items in UTF-8, separated by commas")
-    wanted = [TYPE_COLUMN, *(item.name for item in expected.ITEMS)]
+    wanted = [TYPE_COLUMN, *(item.name for item in expected.items(LAYOUT))]
     missing = [name for name in wanted if name not in fields]
     if missing:
         raise InvalidLayout(f"the header lacks {', '.join(missing)}; {expected.TYPE} has {', '.join(wanted)}")
@@ -112,7 +115,7 @@ def _read_line(number: int, line: bytes, columns: list[str], expected: type[N]) 
     if len(fields) != len(columns):
         return _broken(number, f"項目が{len(fields)}個あります。見出しと同じ{len(columns)}個にしてください。")
     row = dict(zip(columns, fields, strict=True))
-    shown = {item.name: mask(item, row[item.name]) for item in expected.ITEMS}
+    shown = {item.name: mask(item, row[item.name]) for item in expected.items(LAYOUT)}
     if row[TYPE_COLUMN] != expected.TYPE:
         text = f"{TYPE_COLUMN}は「{expected.TYPE}」と記載してください。"
         return Rejection(number, [Finding(TYPE_COLUMN, "choice", _LAYOUT_ARTICLE, text)], shown)

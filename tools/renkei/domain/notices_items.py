@@ -1,6 +1,6 @@
 """Items (項目) of notices: what each is called, what it may hold, when it must be there, and which law says so.
 
-A notice type is a table of items; checking, the CSV layout and the encoding all read the same table.
+A notice type is a table of items; checking, the layouts and the encoding all read the same table.
 """
 
 import re
@@ -16,6 +16,7 @@ from renkei.domain.codes import InvalidCode, MunicipalityCode
 Value = str | date | None
 MASK = "＊＊＊"
 LIST_SEPARATOR = "、"
+UNLIMITED = "無期限"
 
 
 class Form(Enum):
@@ -30,6 +31,7 @@ class Form(Enum):
     ROMAN = auto()  # a name in the letters of a passport
     TEXT = auto()  # Japanese text on one line
     CARD = auto()  # a card's or certificate's number
+    PERIOD = auto()  # a 在留期間: years, months and days (4年3月), or 無期限
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Item:
         needed: True always, False optional, or depending on another item.
         choices: for CHOICE and CHOICES.
         personal: whether a value must never show up in errors or logs.
+        since: the version of the layouts that brought the item; older ones don't have it.
     """
 
     field: str
@@ -64,6 +67,7 @@ class Item:
     needed: bool | When = True
     choices: tuple[str, ...] = ()
     personal: bool = True
+    since: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Finding:
 _NUMBER = re.compile(r"(?=.*[0-9])[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ROMAN = re.compile(r"[A-Z][A-Z '.,-]*", re.ASCII)
+_PERIOD = re.compile(r"(?=.)(?:[1-9][0-9]?年)?(?:[1-9][0-9]?月)?(?:[1-9][0-9]{0,2}日)?", re.ASCII)
 _FORMULA = ("=", "+", "-", "@")  # spreadsheets run such cells
 _YEARS = range(1850, 2151)
 
@@ -211,6 +216,10 @@ def _is_card(_item: Item, value: Value) -> bool:
     return True
 
 
+def _is_period(_item: Item, value: Value) -> bool:
+    return value == UNLIMITED or (isinstance(value, str) and _PERIOD.fullmatch(value) is not None)
+
+
 _FITS: dict[Form, Callable[[Item, Value], bool]] = {
     Form.NUMBER: _is_number,
     Form.CODE: _is_code,
@@ -221,6 +230,7 @@ _FITS: dict[Form, Callable[[Item, Value], bool]] = {
     Form.ROMAN: _is_roman,
     Form.TEXT: _is_text,
     Form.CARD: _is_card,
+    Form.PERIOD: _is_period,
 }
 _RIGHT: dict[Form, str] = {
     Form.NUMBER: "半角の英字、数字(1字以上)、ハイフンで記載してください。カードの番号や日付は使えません。",
@@ -229,6 +239,7 @@ _RIGHT: dict[Form, str] = {
     Form.BIRTH: "西暦の 1990-01-31 の形式で記載してください(月日が不明のときは 00)。",
     Form.ROMAN: "半角のローマ字大文字(空白、ピリオド、コンマ、ハイフン、アポストロフィを含む)で記載してください。",
     Form.TEXT: "制御文字、前後の空白、先頭の = + - @ を含めずに記載してください。",
+    Form.PERIOD: "半角数字で 1年、4年3月、6月 のように、又は無期限と記載してください。",
     Form.CARD: "半角の英大文字2字、数字8字、英大文字2字で記載してください。",
 }
 

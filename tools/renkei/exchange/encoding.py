@@ -3,7 +3,8 @@
     "RNK" | version (one byte) | zstd frame of deterministic CBOR (RFC 8949, 4.2): [type number, count, columns]
 
 There is a column for each item of the notice type's table: null when no notice has it, else a value for each notice:
-days as proleptic ordinals, choices as their place in the table, all else as text.
+days as proleptic ordinals, choices as their place in the table, all else as text. It has the types and items of
+version 1 of the layouts and refuses notices that hold more.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +40,8 @@ def encode(notices: Sequence[Notice]) -> bytes:
         The content, at most `MAX_CONTENT` bytes.
 
     Raises:
-        EncodingError: none, more than `MAX_NOTICES`, of several types, or too large together.
+        EncodingError: none, more than `MAX_NOTICES`, of several types, too large together, or with types or items that
+            this version doesn't have.
     """
     types = {type(notice) for notice in notices}
     if not 1 <= len(notices) <= MAX_NOTICES or len(types) != 1:
@@ -47,7 +49,9 @@ def encode(notices: Sequence[Notice]) -> bytes:
             f"a parcel holds 1 to {MAX_NOTICES} notices of one type; these are {len(notices)} of {len(types)} types"
         )
     (notice_type,) = types
-    columns = [_to_column(item, [getattr(notice, item.field) for notice in notices]) for item in notice_type.ITEMS]
+    _check_carried(notice_type, notices)
+    items = notice_type.items(VERSION)
+    columns = [_to_column(item, [getattr(notice, item.field) for notice in notices]) for item in items]
     body = cbor2.dumps([TYPES.index(notice_type), len(notices), columns], canonical=True)
     content = _MAGIC + zstandard.ZstdCompressor(level=_LEVEL).compress(body)
     if len(body) > MAX_DECODED or len(content) > MAX_CONTENT:
@@ -72,13 +76,24 @@ def decode(content: bytes) -> list[Notice]:
     if not canonical:
         raise EncodingError("the content is not in deterministic form (RFC 8949, 4.2)")
     notice_type, count, columns = _check_shape(value)
-    values = [_from_column(item, column, count) for item, column in zip(notice_type.ITEMS, columns, strict=True)]
-    names = [item.field for item in notice_type.ITEMS]
+    values = [
+        _from_column(item, column, count) for item, column in zip(notice_type.items(VERSION), columns, strict=True)
+    ]
+    names = [item.field for item in notice_type.items(VERSION)]
     try:
         return [notice_type(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
     except InvalidNotice as error:
         items = ", ".join(f"{finding.item} ({finding.rule})" for finding in error.findings)
         raise EncodingError(f"a notice in the content breaks the rules of {notice_type.TYPE}: {items}") from None
+
+
+def _check_carried(notice_type: type[Notice], notices: Sequence[Notice]) -> None:
+    """Refuse what this version would lose: it never drops an item silently."""
+    if notice_type.SINCE > VERSION:
+        raise EncodingError(f"version {VERSION} of the encoding has no {notice_type.TYPE}")
+    for item in notice_type.ITEMS:
+        if item.since > VERSION and any(getattr(notice, item.field) is not None for notice in notices):
+            raise EncodingError(f"version {VERSION} of the encoding has no item {item.name} of {notice_type.TYPE}")
 
 
 def _decompress(frame: bytes) -> bytes:
@@ -97,11 +112,11 @@ def _check_shape(value: object) -> tuple[type[Notice], int, list[Column]]:
     if not isinstance(value, list) or len(value) != _FIELDS:
         raise EncodingError("the content is not [type, count, columns]")
     number, count, columns = value
-    if type(number) is not int or not 0 <= number < len(TYPES):
+    if type(number) is not int or not 0 <= number < len(TYPES) or TYPES[number].SINCE > VERSION:
         raise EncodingError("the content holds a notice type that this version doesn't know")
     if type(count) is not int or not 1 <= count <= MAX_NOTICES:
         raise EncodingError(f"the content holds other than 1 to {MAX_NOTICES} notices")
-    items = TYPES[number].ITEMS
+    items = TYPES[number].items(VERSION)
     if not isinstance(columns, list) or len(columns) != len(items):
         raise EncodingError(f"the content doesn't have the {len(items)} columns of {TYPES[number].TYPE}")
     return TYPES[number], count, columns

@@ -229,13 +229,17 @@ def _check_content(manifest: Header, content: bytes) -> None:
 
 
 def _check_notices(header: Header, notices: Sequence[Notice]) -> None:
-    """Nobody speaks for another: the endpoint of every notice is the one that sends or receives the parcel."""
+    """Nobody speaks for another, and each type has its way and its stream."""
     if len(notices) != header.count:
         raise ParcelError(f"the parcel {header.id} holds {len(notices)} notices, its manifest says {header.count}")
     to_ministry = header.recipient == MINISTRY
     endpoint = header.sender if to_ministry else header.recipient
     for notice in notices:
-        if notice.TO_MINISTRY is not to_ministry:
+        if not (notice.TO_MINISTRY if to_ministry else notice.TO_ENDPOINT):
             raise ParcelError(f"the parcel {header.id} holds {notice.TYPE}, which doesn't go to {header.recipient}")
+        if notice.STREAM != header.stream:  # noqa: SIM300 - STREAM is a class's, no constant
+            raise ParcelError(
+                f"the parcel {header.id} is of the stream {header.stream}; {notice.TYPE} travels in {notice.STREAM}"
+            )
         if notice.municipality != endpoint:
             raise ParcelError(f"the parcel {header.id} of {endpoint} holds a notice of {notice.municipality}")
