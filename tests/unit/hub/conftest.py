@@ -38,7 +38,6 @@ from renkei.hub.context import Hub
 from renkei.hub.identity import Identity, verified_binding
 from renkei.hub.metrics import Metrics
 from renkei.hub.settings import Settings
-from renkei.store.hub import directory
 from renkei.store.hub.contract import Bounds
 from renkei.store.hub.sqlite import SqliteHubStore
 
@@ -265,7 +264,7 @@ class Bench:
         """A party whose binding the hub has, without asking the authority."""
         machine = self.pki.enrol(party, terminal, **options)
         binding, _ = verified_binding(self.hub.anchor, machine.entry, START)
-        assert self.store.database.write(_adding(binding))
+        assert self.run(self.store.add_binding(binding, "authority", int(START.timestamp())))
         return self.speaker(machine)
 
     def parcel(self, sender: Machine, recipient: Machine, sequence: int = 1, /, **options: Any) -> Parcel:
@@ -280,10 +279,6 @@ class Bench:
 
     def acceptance(self, envelope: bytes) -> Acceptance:
         return Acceptance.open(envelope, self.hub_key)
-
-
-def _adding(binding: Any) -> Any:
-    return lambda connection: directory.add_binding(connection, binding, "authority", int(START.timestamp()))
 
 
 @pytest.fixture(scope="session")

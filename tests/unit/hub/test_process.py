@@ -26,7 +26,7 @@ from renkei.exchange.payloads import Acceptance
 from renkei.hub.identity import verified_binding
 from renkei.hub.settings import read_settings
 from renkei.hub.setup import with_store
-from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.hub.store import SqlHubStore
 
 PROGRAM = Path(sys.executable).with_name("renkei-hub")
 SENDERS = ("131041", "011011", "012271")
@@ -188,7 +188,7 @@ def _add_bindings(place: Place, machines: Iterable[Any], now: datetime) -> None:
     """Put bindings where the authority's PUT /v1/bindings would."""
     anchor = TrustAnchor(place.pki.root_pem)
 
-    async def add(store: SqliteHubStore) -> None:
+    async def add(store: SqlHubStore) -> None:
         for machine in machines:
             binding, _ = verified_binding(anchor, machine.entry, now)
             await store.add_binding(binding, "authority", int(now.timestamp()))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from renkei.exchange.journal import verify_consistency, verify_inclusion
+from renkei.store.errors import StoreError
 from renkei.store.hub.contract import Binding, Bounds, Enrolment, Message, Receipt, Void
 from renkei.store.hub.refusals import (
     ConflictRefusal,
@@ -23,7 +24,6 @@ from renkei.store.hub.refusals import (
     UnknownRefusal,
 )
 from renkei.store.hub.sqlite import SqliteHubStore
-from renkei.store.sqlite import StoreError
 
 PLENTY = 10**9
 SENDER, RECIPIENT = "131041", "ministry"

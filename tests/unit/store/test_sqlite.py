@@ -8,7 +8,8 @@ from threading import Event
 import apsw
 import pytest
 
-from renkei.store.sqlite import Database, StoreBusyError, StoreError, open_durable
+from renkei.store.errors import StoreBusyError, StoreError
+from renkei.store.sqlite import Database, open_durable
 
 SCHEMA = ("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;",)
 

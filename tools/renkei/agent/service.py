@@ -19,7 +19,7 @@ from renkei.agent.intake import Watch, candidates
 from renkei.agent.settings import Link
 from renkei.client.errors import HubError
 from renkei.exchange.clock import parse_time
-from renkei.store.sqlite import StoreError
+from renkei.store.errors import StoreError
 
 _PATIENCE = 300.0
 _HOLD = 20

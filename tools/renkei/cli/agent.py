@@ -25,7 +25,7 @@ from renkei.agent.status import Status, status_of
 from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
 from renkei.exchange.codes import CodeError
 from renkei.exchange.parties import MINISTRY, InvalidParty, Party
-from renkei.store.sqlite import StoreError
+from renkei.store.errors import StoreError
 
 NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
 _CODE_LIMIT = 256

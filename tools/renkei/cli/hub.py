@@ -113,9 +113,9 @@ def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
     """Show what each party sent and received, and how far the journal is."""
     from renkei.hub.server import ServeError
     from renkei.hub.setup import with_store
-    from renkei.store.hub.sqlite import SqliteHubStore
+    from renkei.store.hub.store import SqlHubStore
 
-    async def read(store: SqliteHubStore) -> dict[str, Any]:
+    async def read(store: SqlHubStore) -> dict[str, Any]:
         tree, now = await store.tree(), int(datetime.now(UTC).timestamp())
         live, _ = await store.expiring(now, now)
         parties = {
@@ -148,9 +148,9 @@ def check_store(config: Config = _CONFIG) -> None:
     """
     from renkei.hub.server import ServeError
     from renkei.hub.setup import with_store
-    from renkei.store.hub.sqlite import SqliteHubStore
+    from renkei.store.hub.store import SqlHubStore
 
-    async def check(store: SqliteHubStore) -> tuple[list[str], int]:
+    async def check(store: SqlHubStore) -> tuple[list[str], int]:
         return await store.check(), (await store.tree()).size
 
     try:

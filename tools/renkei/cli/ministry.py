@@ -25,7 +25,7 @@ def connector(config: Config = DEFAULT_PATH) -> None:
     """Carry notices between the immigration system's drop and the agent until stopped."""
     from renkei.ministry.connector import AnotherConnectorError, Connector
     from renkei.ministry.service import Stop, log_to_journal
-    from renkei.store.sqlite import StoreError
+    from renkei.store.errors import StoreError
 
     log_to_journal()
     stop = Stop()

@@ -214,7 +214,7 @@ def _office(config: Path) -> "Iterator[Office]":
     from renkei.ministry.issuing import IssuingError
     from renkei.ministry.office import open_office
     from renkei.ministry.service import become_owner
-    from renkei.store.sqlite import StoreError
+    from renkei.store.errors import StoreError
 
     with errors_in_words():
         settings: Settings = load_settings(config)

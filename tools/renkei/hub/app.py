@@ -19,8 +19,8 @@ from renkei.hub import horizons, journal, receiving, registry, sending
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
+from renkei.store.errors import StoreError
 from renkei.store.hub.refusals import StoreRefusal
-from renkei.store.sqlite import StoreError
 
 Handler = Callable[[Hub, Caller, Request], Awaitable[Response]]
 EnrolmentHandler = Callable[[Hub, str, Request], Awaitable[Response]]

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from renkei.store.sqlite import Statistics
+from renkei.store.writer import Statistics
 
 
 class Metrics:

@@ -22,9 +22,10 @@ from renkei.hub.metrics import Metrics
 from renkei.hub.notify import notify
 from renkei.hub.settings import Settings
 from renkei.hub.upkeep import flush_once, keep_flushing, keep_house, look_for_identity, wait_for_identity
+from renkei.store.errors import StoreError
 from renkei.store.hub.contract import Bounds
 from renkei.store.hub.sqlite import SqliteHubStore
-from renkei.store.sqlite import StoreError
+from renkei.store.hub.store import SqlHubStore
 
 _BACKLOG = 1024
 _GRACE_SECONDS = 10
@@ -46,7 +47,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def open_hub(settings: Settings) -> tuple[Hub, SqliteHubStore]:
+def open_hub(settings: Settings) -> tuple[Hub, SqlHubStore]:
     """Open the store and the trust anchor.
 
     Raises:
@@ -82,7 +83,7 @@ async def serve(settings: Settings) -> None:
         store.close()
 
 
-async def _serve(hub: Hub, store: SqliteHubStore) -> None:
+async def _serve(hub: Hub, store: SqlHubStore) -> None:
     run, group = hub.settings.run, hub.settings.socket_group
     listeners = (
         (app.exchange(hub), run / "hub.sock", group),

@@ -16,7 +16,7 @@ from renkei.hub.identity import IdentityError, check_own, make_keys, own_like, r
 from renkei.hub.server import open_hub
 from renkei.hub.settings import Settings
 from renkei.store.hub.refusals import StoreRefusal
-from renkei.store.hub.sqlite import SqliteHubStore
+from renkei.store.hub.store import SqlHubStore
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ def _trusting(file: Path) -> Callable[[Hub], Coroutine[None, None, bool]]:
     return work
 
 
-def with_store(settings: Settings, work: Callable[[SqliteHubStore], Coroutine[None, None, T]]) -> T:
+def with_store(settings: Settings, work: Callable[[SqlHubStore], Coroutine[None, None, T]]) -> T:
     """Run `work` on the store, which may be in use by the serving hub at the same time."""
     _, store = open_hub(settings)
     try:

@@ -7,8 +7,8 @@ from renkei.exchange.errors import ExchangeError
 from renkei.hub.context import Hub
 from renkei.hub.identity import IdentityError, find_identity
 from renkei.hub.notify import notify
-from renkei.store.hub.sqlite import SqliteHubStore
-from renkei.store.sqlite import StoreError
+from renkei.store.errors import StoreError
+from renkei.store.hub.store import SqlHubStore
 
 _DAY = 86_400
 _WAITING_SECONDS = 1
@@ -39,7 +39,7 @@ async def look_for_identity(hub: Hub) -> None:
     hub.metrics.expiry.set(hub.identity.not_after if hub.identity else 0)
 
 
-async def keep_flushing(hub: Hub, store: SqliteHubStore) -> None:
+async def keep_flushing(hub: Hub, store: SqlHubStore) -> None:
     """Write down contacts and renew the counts, every few seconds."""
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
@@ -49,14 +49,14 @@ async def keep_flushing(hub: Hub, store: SqliteHubStore) -> None:
             log.warning("flush failed: %s", error)
 
 
-async def flush_once(hub: Hub, store: SqliteHubStore) -> None:
+async def flush_once(hub: Hub, store: SqlHubStore) -> None:
     """Write down who was heard of, and take over the store's counts into the metrics."""
     contacts, hub.contacts = hub.contacts, {}
     if contacts:
         await store.touch(contacts)
     counts, now = await store.counts(), hub.now()
     live, expiring = await store.expiring(now, now + 30 * _DAY)
-    hub.metrics.note_store(store.database.statistics)
+    hub.metrics.note_store(store.statistics)
     hub.metrics.inbox.set(sum(each.waiting for each in counts))
     hub.metrics.held.set(sum(each.held_bytes for each in counts))
     hub.metrics.live.set(live)

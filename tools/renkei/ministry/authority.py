@@ -22,7 +22,7 @@ from renkei.ministry.office import Office
 from renkei.ministry.own import Identity
 from renkei.ministry.service import ALARM, Backoff, Stop, notify
 from renkei.ministry.settings import HubSettings, SettingsError
-from renkei.store.sqlite import StoreError
+from renkei.store.errors import StoreError
 
 log = logging.getLogger("renkei.authority")
 

@@ -30,7 +30,7 @@ from renkei.ministry.handover import Handover, Input, Output
 from renkei.ministry.reasons import good_lines, reasons_for_file, reasons_for_rows, rejected_rows
 from renkei.ministry.service import ALARM, Backoff, Stop, notify
 from renkei.ministry.settings import ConnectorSettings, SettingsError, load_terminals
-from renkei.store.sqlite import StoreError
+from renkei.store.errors import StoreError
 
 log = logging.getLogger("renkei.connector")
 

@@ -1,27 +1,24 @@
 """SQLite with one writer, group commit, and durability that is checked and not assumed.
 
-The SQLite is apsw's own and not the interpreter's: Debian 12's has the WAL-reset bug. All writes go through one thread.
-It takes whatever is waiting, runs each piece of work in a savepoint of one transaction, commits, and only then gives
-each caller its result: one fsync serves many callers, and no caller hears of anything that a power cut could undo.
-Work that raises is rolled back alone. Reads run in the caller's thread on connections of their own and never wait for
-the writer.
+The SQLite is apsw's own and not the interpreter's: Debian 12's has the WAL-reset bug. All writes go through one thread
+(`store.writer`). Reads run in the caller's thread on connections of their own and never wait for the writer.
 
     database = Database(path, migrations=("CREATE TABLE t (a INTEGER) STRICT;",))
     database.write(lambda connection: connection.execute("INSERT INTO t VALUES (1)"))
     rows = database.read(lambda connection: connection.execute("SELECT a FROM t").fetchall())
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, Full, Queue, SimpleQueue
-from threading import Lock, Thread
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import TypeVar
 
 import apsw
+
+from renkei.store.errors import StoreError
+from renkei.store.writer import Statistics, Writer
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -31,25 +28,8 @@ _MACHINE_ERRORS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnl
 _DURABLE: dict[str, object] = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-class StoreError(Exception):
-    """The store can't be opened or can't commit; the message names the file."""
-
-
-class StoreBusyError(StoreError):
-    """More writes wait than the store takes; try again later."""
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What the writer did since it was opened: commits, pieces of work, and the sizes of the last batches."""
-
-    commits: int = 0
-    works: int = 0
-    batches: deque[int] = field(default_factory=lambda: deque(maxlen=1024))
-
-
 class Database:
-    """One SQLite file: a writer thread and a few reader connections."""
+    """One SQLite file: a writer and a few reader connections."""
 
     def __init__(
         self,
@@ -74,46 +54,34 @@ class Database:
 
         """
         self.path = path
-        self.statistics = Statistics()
-        self._max_batch = max_batch
-        self._queue: Queue[tuple[Work[Any], Future[Any]] | None] = Queue(max_waiting)
         self._readers: SimpleQueue[apsw.Connection] = SimpleQueue()
-        self._closing = Lock()
-        self._closed = False
         self._reader_count = readers
         try:
-            self._writer = open_durable(path)
+            connection = open_durable(path)
             try:
-                _migrate(self._writer, migrations, path)
+                migrate(connection, migrations, path)
                 for _ in range(readers):
                     self._readers.put(_open_reader(path))
             except BaseException:
-                self._writer.close()
+                connection.close()
                 raise
         except apsw.Error as error:
             raise StoreError(f"{path}: {error}") from error
-        self._thread = Thread(target=self._run, name=f"writer of {path.name}", daemon=True)
-        self._thread.start()
+        self._writer = Writer(_Session(connection, path), max_batch=max_batch, max_waiting=max_waiting)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the writer did."""
+        return self._writer.statistics
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for the writer."""
+        return self._writer.waiting
 
     def submit(self, work: Work[T]) -> Future[T]:
-        """Hand `work` to the writer; the future is done after the commit, or holds what `work` raised.
-
-        Where the machine is at fault (a full disk, say) it holds a StoreError.
-
-        Raises:
-            StoreBusyError: too many pieces of work wait already.
-            StoreError: the database is closed.
-
-        """
-        future: Future[T] = Future()
-        with self._closing:
-            if self._closed:
-                raise StoreError(f"{self.path}: is closed")
-            try:
-                self._queue.put_nowait((work, future))
-            except Full:
-                raise StoreBusyError(f"{self.path}: {self._queue.maxsize} writes are waiting") from None
-        return future
+        """Hand `work` to the writer; see `Writer.submit`."""
+        return self._writer.submit(work)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in the writer and wait for the commit."""
@@ -128,84 +96,42 @@ class Database:
         finally:
             self._readers.put(connection)
 
-    @property
-    def waiting(self) -> int:
-        """How many pieces of work wait for the writer."""
-        return self._queue.qsize()
-
     def close(self) -> None:
         """Finish what was submitted, then close all connections; a second call does nothing."""
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-        self._queue.put(None)
-        self._thread.join()
-        for _ in range(self._reader_count):
-            self._readers.get().close()
-        self._writer.close()
+        if self._writer.close():
+            for _ in range(self._reader_count):
+                self._readers.get().close()
 
-    def _run(self) -> None:
-        while True:
-            batch, more = self._next_batch()
-            if batch:
-                self._commit(batch)
-            if not more:
-                return
 
-    def _next_batch(self) -> tuple[list[tuple[Work[Any], Future[Any]]], bool]:
-        item = self._queue.get()
-        batch: list[tuple[Work[Any], Future[Any]]] = []
-        while item is not None:
-            batch.append(item)
-            if len(batch) >= self._max_batch:
-                return batch, True
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                return batch, True
-        return batch, False
+class _Session:
+    """The writer's connection."""
 
-    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        wanted = [(work, future) for work, future in batch if future.set_running_or_notify_cancel()]
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = [(future, *self._attempt(work)) for work, future in wanted]
-            self._writer.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 (whatever it was, every caller of this batch must hear of it)
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            for _, future in wanted:
-                failure = StoreError(f"{self.path}: nothing of {len(wanted)} writes was committed: {error}")
-                failure.__cause__ = error
-                future.set_exception(failure)
-            return
-        self.statistics.commits += 1
-        self.statistics.works += len(wanted)
-        self.statistics.batches.append(len(wanted))
-        for future, result, raised in outcomes:
-            if raised is None:
-                future.set_result(result)
-            else:
-                future.set_exception(raised)
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self.name = str(path)
+        self._connection = connection
 
-    def _attempt(self, work: Work[Any]) -> tuple[Any, Exception | None]:
-        self._writer.execute("SAVEPOINT work")
-        try:
-            result = work(self._writer)
-        except Exception as error:
-            if not self._writer.in_transaction:
-                # A full disk or an I/O error makes SQLite give up the whole transaction, the others' work too.
-                raise
-            self._writer.execute("ROLLBACK TO work")
-            self._writer.execute("RELEASE work")
-            if isinstance(error, _MACHINE_ERRORS):
-                failure = StoreError(f"{self.path}: {error}")
-                failure.__cause__ = error
-                return None, failure
-            return None, error
-        self._writer.execute("RELEASE work")
-        return result, None
+    def begin(self) -> apsw.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def execute(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+    def commit(self) -> None:
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def is_at_fault(self, error: Exception) -> bool:
+        return isinstance(error, _MACHINE_ERRORS)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def open_durable(path: Path) -> apsw.Connection:
@@ -226,14 +152,13 @@ def open_durable(path: Path) -> apsw.Connection:
     return connection
 
 
-def _open_reader(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(_BUSY_MILLISECONDS)
-    connection.pragma("query_only", "on")
-    return connection
+def migrate(connection: apsw.Connection, migrations: Sequence[str], path: Path) -> None:
+    """Bring a file's schema up to this software's, its data with it, in one transaction.
 
+    Raises:
+        StoreError: newer software wrote the file.
 
-def _migrate(connection: apsw.Connection, migrations: Sequence[str], path: Path) -> None:
+    """
     with _transaction(connection, "BEGIN IMMEDIATE"):
         version = int(connection.pragma("user_version"))
         if version > len(migrations):
@@ -245,6 +170,13 @@ def _migrate(connection: apsw.Connection, migrations: Sequence[str], path: Path)
             connection.execute(script)
         if version < len(migrations):
             connection.pragma("user_version", len(migrations))
+
+
+def _open_reader(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(_BUSY_MILLISECONDS)
+    connection.pragma("query_only", "on")
+    return connection
 
 
 @contextmanager

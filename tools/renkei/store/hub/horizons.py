@@ -2,36 +2,34 @@
 
 from collections.abc import Sequence
 
-import apsw
-
 from renkei.store.hub.contract import Horizon, SignedHorizon
 from renkei.store.hub.messages import stream_number
-from renkei.store.hub.rows import count, one
+from renkei.store.hub.transaction import Transaction
 
 
-def put_all(connection: apsw.Connection, horizons: Sequence[Horizon]) -> list[tuple[int, int]]:
+def put_all(transaction: Transaction, horizons: Sequence[Horizon]) -> list[tuple[int, int]]:
     """Keep horizons; return index and expected number of those that run ahead of their streams."""
     ahead = []
     for index, horizon in enumerate(horizons):
-        stream = stream_number(connection, horizon.sender, horizon.recipient, horizon.stream)
-        expected = count(connection, "SELECT next_sequence FROM streams WHERE stream = ?", (stream,))
+        stream = stream_number(transaction, horizon.sender, horizon.recipient, horizon.stream)
+        expected = transaction.count("SELECT next_sequence FROM streams WHERE stream = ?", (stream,))
         if horizon.next_sequence > expected:
             ahead.append((index, expected))
             continue
-        connection.execute(
-            "INSERT INTO horizons VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        transaction.execute(
+            "INSERT INTO horizons VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE SET"
             " next_sequence = excluded.next_sequence, published_up_to = excluded.published_up_to,"
             " envelope = excluded.envelope, signer = excluded.signer"
-            " WHERE (excluded.next_sequence, excluded.published_up_to) >= (next_sequence, published_up_to)",
+            " WHERE (excluded.next_sequence, excluded.published_up_to)"
+            " >= (horizons.next_sequence, horizons.published_up_to)",
             (stream, horizon.next_sequence, horizon.published_up_to, horizon.envelope, horizon.signer),
         )
     return ahead
 
 
-def newest(connection: apsw.Connection, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+def newest(transaction: Transaction, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
     """Return the newest horizon of a stream with its signer's entry."""
-    row = one(
-        connection,
+    row = transaction.one(
         "SELECT envelope, entry FROM horizons JOIN streams USING (stream) JOIN bindings ON fingerprint = signer"
         " WHERE sender = ? AND recipient = ? AND name = ?",
         (sender, recipient, stream),

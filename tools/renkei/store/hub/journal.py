@@ -6,48 +6,46 @@ position) is the root over the leaves position·2^level … (position + 1)·2^le
 O(log n) rows.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-
-import apsw
 
 from renkei.exchange import journal
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import canonical
 from renkei.store.hub.contract import TreeState
 from renkei.store.hub.refusals import UnknownRefusal
-from renkei.store.hub.rows import count, one, some
+from renkei.store.hub.transaction import Transaction
 
 
 class Journal:
-    """The journal on one connection, within the caller's transaction."""
+    """The journal on within the caller's transaction."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
     def next_index(self) -> int:
         """Return the index that the next entry gets."""
-        return count(self._connection, "SELECT max(position) + 1 FROM journal")
+        return self._transaction.count("SELECT max(position) + 1 FROM journal")
 
     def append(self, act: str, party: str, document: bytes, at: int) -> None:
         """Add an entry; the caller's transaction makes it durable along with the act."""
         size = self.next_index()
         entry = journal_entry(size, act, party, document, at)
-        self._connection.execute("INSERT INTO journal VALUES (?, ?)", (size, entry))
+        self._transaction.execute("INSERT INTO journal VALUES (?, ?)", (size, entry))
         _, nodes = self._tree(size).append(entry)
-        self._connection.executemany(
+        self._transaction.execute_many(
             "INSERT INTO tree_nodes VALUES (?, ?, ?)", [(node.level, node.index, node.hash) for node in nodes]
         )
 
     def tree(self) -> TreeState:
         """Return the tree of now."""
         size = self.next_index()
-        return TreeState(count(self._connection, "SELECT epoch FROM hub"), size, self._tree(size).root.hex())
+        return TreeState(self._transaction.count("SELECT epoch FROM hub"), size, self._tree(size).root.hex())
 
     def entries(self, first: int, last: int) -> list[bytes]:
         """Return entries `first` to `last`, both included."""
-        rows = some(
-            self._connection,
+        rows = self._transaction.some(
             "SELECT entry FROM journal WHERE position BETWEEN ? AND ? ORDER BY position",
             (first, last),
         )
@@ -75,14 +73,28 @@ class Journal:
 
     def _tree(self, size: int) -> journal.MerkleTree:
         levels = [level for level in range(size.bit_length() - 1, -1, -1) if size >> level & 1]
-        return journal.MerkleTree(size, tuple(self._node(level, (size >> level) - 1) for level in levels))
+        places = [(level, (size >> level) - 1) for level in levels]
+        return journal.MerkleTree(size, tuple(self._nodes(places)))
 
     def _node(self, level: int, index: int) -> bytes:
-        row = one(self._connection, "SELECT digest FROM tree_nodes WHERE level = ? AND position = ?", (level, index))
-        if row is None:
-            raise UnknownRefusal(f"the journal's tree has no node {level}/{index}; run renkei-hub check-store")
-        digest: bytes = row[0]
-        return digest
+        return self._nodes([(level, index)])[0]
+
+    def _nodes(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the nodes at some (level, position), by one statement: on another machine each takes a round trip."""
+        if not places:
+            return []
+        where = " OR ".join(["level = ? AND position = ?"] * len(places))
+        found = {
+            (level, position): digest
+            for level, position, digest in self._transaction.some(
+                f"SELECT level, position, digest FROM tree_nodes WHERE {where}",  # noqa: S608 (of question marks)
+                tuple(number for place in places for number in place),
+            )
+        }
+        if missing := [place for place in places if place not in found]:
+            level, position = missing[0]
+            raise UnknownRefusal(f"the journal's tree has no node {level}/{position}; run renkei-hub check-store")
+        return [found[place] for place in places]
 
 
 def journal_entry(index: int, act: str, party: str, document: bytes, at: int) -> bytes:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import apsw
-
 from renkei.store.hub.contract import (
     Bounds,
     InboxItem,
@@ -25,22 +23,22 @@ from renkei.store.hub.refusals import (
     SequenceRefusal,
     UnknownRefusal,
 )
-from renkei.store.hub.rows import count, one, some
+from renkei.store.hub.transaction import Transaction
 
 
-def missing_parts(connection: apsw.Connection, sender: str, digests: Sequence[str]) -> list[str]:
+def missing_parts(transaction: Transaction, sender: str, digests: Sequence[str]) -> list[str]:
     """Return those digests that `sender` hasn't stored, each once."""
     wanted = dict.fromkeys(digests)
-    return [digest for digest in wanted if one(connection, _PART_OF, (sender, digest)) is None]
+    return [digest for digest in wanted if transaction.one(_PART_OF, (sender, digest)) is None]
 
 
-def put_part(connection: apsw.Connection, sender: str, digest: str, content: bytes, quota: int, at: int) -> bool:
+def put_part(transaction: Transaction, sender: str, digest: str, content: bytes, quota: int, at: int) -> bool:
     """Store a part; its lifetime begins anew when it was there."""
-    if (found := one(connection, _PART_OF, (sender, digest))) is not None:
-        connection.execute("UPDATE parts SET stored_at = ? WHERE part = ?", (at, found[0]))
+    if (found := transaction.one(_PART_OF, (sender, digest))) is not None:
+        transaction.execute("UPDATE parts SET stored_at = ? WHERE part = ?", (at, found[0]))
         return False
-    _hold(connection, sender, len(content), quota)
-    connection.execute(
+    _hold(transaction, sender, len(content), quota)
+    transaction.execute(
         "INSERT INTO parts (sender, sha256, size, stored_at, content) VALUES (?, ?, ?, ?, ?)",
         (sender, digest, len(content), at, content),
     )
@@ -48,19 +46,18 @@ def put_part(connection: apsw.Connection, sender: str, digest: str, content: byt
 
 
 def accept(
-    connection: apsw.Connection, message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int
+    transaction: Transaction, message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int
 ) -> tuple[bytes, bool]:
     """Accept a message, or answer a duplicate with its acceptance."""
-    stream = stream_number(connection, message.sender, message.recipient, message.stream)
-    known = one(
-        connection,
+    stream = stream_number(transaction, message.sender, message.recipient, message.stream)
+    known = transaction.one(
         "SELECT message, stream, sequence, content_sha256, manifest_sha256, acceptance, receipt, voided"
         " FROM messages WHERE sender = ? AND id = ?",
         (message.sender, message.id),
     )
     if known is None:
         number = None
-        _continue_stream(connection, stream, message, bounds)
+        _continue_stream(transaction, stream, message, bounds)
     else:
         number, *place, manifest_sha256, acceptance, receipt, voided = known
         if manifest_sha256 == message.manifest_sha256:
@@ -69,37 +66,35 @@ def accept(
             raise ConflictRefusal(f"{message.id} is the id of another message of {message.sender}, or of a voided one")
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
-        _drop_content(connection, number)
-    parts = _take_parts(connection, message)
-    _hold(connection, message.sender, len(message.manifest), quota)
-    acceptance = sign(Journal(connection).next_index(), count(connection, "SELECT epoch FROM hub"))
+        _drop_content(transaction, number)
+    parts = _take_parts(transaction, message)
+    _hold(transaction, message.sender, len(message.manifest), quota)
+    acceptance = sign(Journal(transaction).next_index(), transaction.count("SELECT epoch FROM hub"))
     size = sum(size for _, size in message.parts)
     values = (message.manifest, message.manifest_sha256, size, acceptance)
     if number is None:
-        connection.execute(
+        number = transaction.count(
             "INSERT INTO messages (sender, id, stream, sequence, content_sha256, manifest, manifest_sha256, size,"
-            " acceptance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " acceptance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING message",
             (message.sender, message.id, stream, message.sequence, message.content_sha256, *values),
         )
-        number = connection.last_insert_rowid()
-        _add(connection, message.sender, sent=1, sent_bytes=size)
+        _add(transaction, message.sender, sent=1, sent_bytes=size)
     else:
-        connection.execute(
+        transaction.execute(
             "UPDATE messages SET manifest = ?, manifest_sha256 = ?, size = ?, acceptance = ? WHERE message = ?",
             (*values, number),
         )
-    connection.executemany(
+    transaction.execute_many(
         "INSERT INTO message_parts VALUES (?, ?, ?)", [(number, ordinal, part) for ordinal, part in enumerate(parts)]
     )
-    Journal(connection).append("message", message.sender, acceptance, at)
-    _deliver(connection, message.recipient, "manifest", number, message.manifest, message.signer)
+    Journal(transaction).append("message", message.sender, acceptance, at)
+    _deliver(transaction, message.recipient, "manifest", number, message.manifest, message.signer)
     return acceptance, True
 
 
-def take_receipt(connection: apsw.Connection, receipt: Receipt, at: int) -> bool:
+def take_receipt(transaction: Transaction, receipt: Receipt, at: int) -> bool:
     """Take the recipient's word that it has the message: the content goes, the sender finds the receipt."""
-    row = one(
-        connection,
+    row = transaction.one(
         "SELECT message, receipt IS NOT NULL, size, voided FROM messages JOIN streams USING (stream)"
         " WHERE messages.sender = ? AND id = ? AND recipient = ?",
         (receipt.sender, receipt.id, receipt.recipient),
@@ -110,41 +105,40 @@ def take_receipt(connection: apsw.Connection, receipt: Receipt, at: int) -> bool
     if receipted:
         return False
     if not voided:
-        _settle(connection, number)
-    connection.execute("UPDATE messages SET receipt = ? WHERE message = ?", (receipt.envelope, number))
-    _add(connection, receipt.recipient, received=1, received_bytes=size)
-    _add(connection, receipt.sender, receipts=1)
-    Journal(connection).append("receipt", receipt.recipient, receipt.envelope, at)
-    _deliver(connection, receipt.sender, "receipt", number, receipt.envelope, receipt.signer)
+        _settle(transaction, number)
+    transaction.execute("UPDATE messages SET receipt = ? WHERE message = ?", (receipt.envelope, number))
+    _add(transaction, receipt.recipient, received=1, received_bytes=size)
+    _add(transaction, receipt.sender, receipts=1)
+    Journal(transaction).append("receipt", receipt.recipient, receipt.envelope, at)
+    _deliver(transaction, receipt.sender, "receipt", number, receipt.envelope, receipt.signer)
     return True
 
 
-def take_void(connection: apsw.Connection, void: Void, at: int) -> bool:
+def take_void(transaction: Transaction, void: Void, at: int) -> bool:
     """Take the sender's word that a number of its stream will never be delivered."""
-    stream = stream_number(connection, void.sender, void.recipient, void.stream)
+    stream = stream_number(transaction, void.sender, void.recipient, void.stream)
     place = (stream, void.sequence)
-    if one(connection, "SELECT 1 FROM voids WHERE stream = ? AND sequence = ?", place) is not None:
+    if transaction.one("SELECT 1 FROM voids WHERE stream = ? AND sequence = ?", place) is not None:
         return False
-    row = one(connection, "SELECT message, receipt FROM messages WHERE stream = ? AND sequence = ?", place)
+    row = transaction.one("SELECT message, receipt FROM messages WHERE stream = ? AND sequence = ?", place)
     number: int | None = None
     if row is not None:
         number, receipt = row
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
-        _settle(connection, row[0])
-        connection.execute("UPDATE messages SET voided = 1 WHERE message = ?", (number,))
+        _settle(transaction, row[0])
+        transaction.execute("UPDATE messages SET voided = 1 WHERE message = ?", (number,))
     else:
-        _advance(connection, stream, void.sequence)
-    connection.execute("INSERT INTO voids VALUES (?, ?, ?)", (*place, void.envelope))
-    Journal(connection).append("void", void.sender, void.envelope, at)
-    _deliver(connection, void.recipient, "void", number, void.envelope, void.signer)
+        _advance(transaction, stream, void.sequence)
+    transaction.execute("INSERT INTO voids VALUES (?, ?, ?)", (*place, void.envelope))
+    Journal(transaction).append("void", void.sender, void.envelope, at)
+    _deliver(transaction, void.recipient, "void", number, void.envelope, void.signer)
     return True
 
 
-def stored_message(connection: apsw.Connection, sender: str, message_id: str) -> StoredMessage | None:
+def stored_message(transaction: Transaction, sender: str, message_id: str) -> StoredMessage | None:
     """Return what is known of a message."""
-    row = one(
-        connection,
+    row = transaction.one(
         "SELECT id, messages.sender, recipient, name, sequence, content_sha256, manifest_sha256, size, acceptance,"
         " receipt IS NOT NULL, voided FROM messages JOIN streams USING (stream) WHERE messages.sender = ? AND id = ?",
         (sender, message_id),
@@ -156,11 +150,10 @@ def stored_message(connection: apsw.Connection, sender: str, message_id: str) ->
     return StoredMessage(*values)
 
 
-def content(connection: apsw.Connection, sender: str, message_id: str) -> list[tuple[str, int]] | None:
+def content(transaction: Transaction, sender: str, message_id: str) -> list[tuple[str, int]] | None:
     """Return the parts of a message whose content is still there."""
     return (
-        some(
-            connection,
+        transaction.some(
             "SELECT sha256, parts.size FROM messages JOIN message_parts USING (message) JOIN parts USING (part)"
             " WHERE messages.sender = ? AND id = ? ORDER BY ordinal",
             (sender, message_id),
@@ -169,35 +162,34 @@ def content(connection: apsw.Connection, sender: str, message_id: str) -> list[t
     )
 
 
-def part(connection: apsw.Connection, sender: str, digest: str) -> bytes:
+def part(transaction: Transaction, sender: str, digest: str) -> bytes:
     """Return a part's bytes."""
-    row = one(connection, "SELECT content FROM parts WHERE sender = ? AND sha256 = ?", (sender, digest))
+    row = transaction.one("SELECT content FROM parts WHERE sender = ? AND sha256 = ?", (sender, digest))
     if row is None:
         raise UnknownRefusal(f"part {digest} is not there any more")
     found: bytes = row[0]
     return found
 
 
-def stream_state(connection: apsw.Connection, sender: str, recipient: str, stream: str) -> StreamState:
+def stream_state(transaction: Transaction, sender: str, recipient: str, stream: str) -> StreamState:
     """Return how far a stream is."""
-    row = one(connection, _STREAM, (sender, recipient, stream))
+    row = transaction.one(_STREAM, (sender, recipient, stream))
     if row is None:
         return StreamState(1, ())
     number, next_sequence, _ = row
-    unreceipted = some(
-        connection,
+    unreceipted = transaction.some(
         "SELECT sequence, id FROM messages WHERE stream = ? AND receipt IS NULL AND voided = 0 ORDER BY sequence",
         (number,),
     )
     return StreamState(next_sequence, tuple((sequence, id_) for sequence, id_ in unreceipted))
 
 
-def inbox(connection: apsw.Connection, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
+def inbox(transaction: Transaction, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
     """Return what came for `party` after a cursor."""
-    row = one(connection, "SELECT cursor FROM parties WHERE party = ?", (party,))
+    row = transaction.one("SELECT cursor FROM parties WHERE party = ?", (party,))
     items: list[InboxItem] = []
     size = 0
-    for cursor, kind, envelope, entry in connection.execute(
+    for cursor, kind, envelope, entry in transaction.each(
         "SELECT cursor, kind, envelope, entry FROM inbox JOIN bindings ON fingerprint = signer"
         " WHERE inbox.party = ? AND cursor > ? ORDER BY cursor LIMIT ?",
         (party, after, limit),
@@ -209,16 +201,15 @@ def inbox(connection: apsw.Connection, party: str, after: int, limit: int, max_b
     return InboxPage(tuple(items), 0 if row is None else row[0])
 
 
-def expire_parts(connection: apsw.Connection, before: int, limit: int) -> int:
+def expire_parts(transaction: Transaction, before: int, limit: int) -> int:
     """Delete up to `limit` parts that no message took up since `before`."""
-    unused = some(
-        connection,
+    unused = transaction.some(
         "SELECT part, sender, size FROM parts WHERE uses = 0 AND stored_at < ? ORDER BY stored_at LIMIT ?",
         (before, limit),
     )
     for found, sender, size in unused:
-        connection.execute("DELETE FROM parts WHERE part = ?", (found,))
-        _hold(connection, sender, -size)
+        transaction.execute("DELETE FROM parts WHERE part = ?", (found,))
+        _hold(transaction, sender, -size)
     return len(unused)
 
 
@@ -226,33 +217,32 @@ _PART_OF = "SELECT part, size FROM parts WHERE sender = ? AND sha256 = ?"
 _STREAM = "SELECT stream, next_sequence, unreceipted FROM streams WHERE sender = ? AND recipient = ? AND name = ?"
 
 
-def stream_number(connection: apsw.Connection, sender: str, recipient: str, name: str) -> int:
+def stream_number(transaction: Transaction, sender: str, recipient: str, name: str) -> int:
     """Return the number of a stream, which begins here when it is new."""
     place = (sender, recipient, name)
-    row = one(connection, _STREAM, place)
+    row = transaction.one(_STREAM, place)
     if row is not None:
         return int(row[0])
-    connection.execute("INSERT INTO streams (sender, recipient, name) VALUES (?, ?, ?)", place)
-    return connection.last_insert_rowid()
+    return transaction.count("INSERT INTO streams (sender, recipient, name) VALUES (?, ?, ?) RETURNING stream", place)
 
 
-def _continue_stream(connection: apsw.Connection, stream: int, message: Message, bounds: Bounds) -> None:
-    _advance(connection, stream, message.sequence)
-    connection.execute("UPDATE streams SET unreceipted = unreceipted + 1 WHERE stream = ?", (stream,))
-    unreceipted = count(connection, "SELECT unreceipted FROM streams WHERE stream = ?", (stream,))
+def _continue_stream(transaction: Transaction, stream: int, message: Message, bounds: Bounds) -> None:
+    _advance(transaction, stream, message.sequence)
+    transaction.execute("UPDATE streams SET unreceipted = unreceipted + 1 WHERE stream = ?", (stream,))
+    unreceipted = transaction.count("SELECT unreceipted FROM streams WHERE stream = ?", (stream,))
     if unreceipted > bounds.unreceipted_per_stream:
         raise QuotaRefusal(f"{bounds.unreceipted_per_stream} messages of this stream wait for {message.recipient}")
 
 
-def _advance(connection: apsw.Connection, stream: int, sequence: int) -> None:
-    expected = count(connection, "SELECT next_sequence FROM streams WHERE stream = ?", (stream,))
+def _advance(transaction: Transaction, stream: int, sequence: int) -> None:
+    expected = transaction.count("SELECT next_sequence FROM streams WHERE stream = ?", (stream,))
     if sequence != expected:
         raise SequenceRefusal(expected, sequence)
-    connection.execute("UPDATE streams SET next_sequence = next_sequence + 1 WHERE stream = ?", (stream,))
+    transaction.execute("UPDATE streams SET next_sequence = next_sequence + 1 WHERE stream = ?", (stream,))
 
 
-def _take_parts(connection: apsw.Connection, message: Message) -> list[int]:
-    found = {digest: one(connection, _PART_OF, (message.sender, digest)) for digest, _ in message.parts}
+def _take_parts(transaction: Transaction, message: Message) -> list[int]:
+    found = {digest: transaction.one(_PART_OF, (message.sender, digest)) for digest, _ in message.parts}
     if missing := [digest for digest, row in found.items() if row is None]:
         raise MissingPartsRefusal(missing)
     numbers = []
@@ -260,45 +250,44 @@ def _take_parts(connection: apsw.Connection, message: Message) -> list[int]:
         number, stored_size = found[digest] or (0, -1)
         if stored_size != size:
             raise ConflictRefusal(f"the manifest says that part {digest} has {size} bytes, it has {stored_size}")
-        connection.execute("UPDATE parts SET uses = uses + 1 WHERE part = ?", (number,))
+        transaction.execute("UPDATE parts SET uses = uses + 1 WHERE part = ?", (number,))
         numbers.append(number)
     return numbers
 
 
-def _settle(connection: apsw.Connection, number: int) -> None:
+def _settle(transaction: Transaction, number: int) -> None:
     """Let go of a message that its recipient has or will never get."""
-    _drop_content(connection, number)
-    connection.execute(
+    _drop_content(transaction, number)
+    transaction.execute(
         "UPDATE streams SET unreceipted = unreceipted - 1"
         " WHERE stream = (SELECT stream FROM messages WHERE message = ?)",
         (number,),
     )
 
 
-def _drop_content(connection: apsw.Connection, number: int) -> None:
+def _drop_content(transaction: Transaction, number: int) -> None:
     """Take a message out of its recipient's inbox, and out of what its sender holds."""
-    connection.execute("DELETE FROM inbox WHERE message = ? AND kind = 'manifest'", (number,))
-    for sender, held in some(connection, "SELECT sender, length(manifest) FROM messages WHERE message = ?", (number,)):
-        _hold(connection, sender, -held)
-    used = some(
-        connection, "SELECT part, sender, size FROM message_parts JOIN parts USING (part) WHERE message = ?", (number,)
+    transaction.execute("DELETE FROM inbox WHERE message = ? AND kind = 'manifest'", (number,))
+    for sender, held in transaction.some("SELECT sender, length(manifest) FROM messages WHERE message = ?", (number,)):
+        _hold(transaction, sender, -held)
+    used = transaction.some(
+        "SELECT part, sender, size FROM message_parts JOIN parts USING (part) WHERE message = ?", (number,)
     )
-    connection.execute("DELETE FROM message_parts WHERE message = ?", (number,))
+    transaction.execute("DELETE FROM message_parts WHERE message = ?", (number,))
     for found, sender, size in used:
-        connection.execute("UPDATE parts SET uses = uses - 1 WHERE part = ?", (found,))
-        connection.execute("DELETE FROM parts WHERE part = ? AND uses = 0", (found,))
-        if connection.changes():
-            _hold(connection, sender, -size)
+        transaction.execute("UPDATE parts SET uses = uses - 1 WHERE part = ?", (found,))
+        if transaction.execute("DELETE FROM parts WHERE part = ? AND uses = 0", (found,)):
+            _hold(transaction, sender, -size)
 
 
-def _hold(connection: apsw.Connection, party: str, size: int, quota: int | None = None) -> None:
-    _add(connection, party, held_bytes=size)
-    if quota is not None and count(connection, "SELECT held_bytes FROM parties WHERE party = ?", (party,)) > quota:
+def _hold(transaction: Transaction, party: str, size: int, quota: int | None = None) -> None:
+    _add(transaction, party, held_bytes=size)
+    if quota is not None and transaction.count("SELECT held_bytes FROM parties WHERE party = ?", (party,)) > quota:
         raise QuotaRefusal(f"{party} holds its quota of {quota} bytes until recipients give receipts")
 
 
 def _add(  # noqa: PLR0913 (one amount a counter, all but one or two of them zero)
-    connection: apsw.Connection,
+    transaction: Transaction,
     party: str,
     *,
     cursor: int = 0,
@@ -309,8 +298,8 @@ def _add(  # noqa: PLR0913 (one amount a counter, all but one or two of them zer
     receipts: int = 0,
     held_bytes: int = 0,
 ) -> None:
-    connection.execute("INSERT INTO parties (party) VALUES (?) ON CONFLICT DO NOTHING", (party,))
-    connection.execute(
+    transaction.execute("INSERT INTO parties (party) VALUES (?) ON CONFLICT DO NOTHING", (party,))
+    transaction.execute(
         "UPDATE parties SET cursor = cursor + ?, sent = sent + ?, sent_bytes = sent_bytes + ?,"
         " received = received + ?, received_bytes = received_bytes + ?, receipts = receipts + ?,"
         " held_bytes = held_bytes + ? WHERE party = ?",
@@ -319,11 +308,12 @@ def _add(  # noqa: PLR0913 (one amount a counter, all but one or two of them zer
 
 
 def _deliver(
-    connection: apsw.Connection, party: str, kind: ItemKind, number: int | None, envelope: bytes, signer: str
+    transaction: Transaction, party: str, kind: ItemKind, number: int | None, envelope: bytes, signer: str
 ) -> None:
-    _add(connection, party, cursor=1)
-    connection.execute(
+    _add(transaction, party, cursor=1)
+    transaction.execute(
         "INSERT INTO inbox (party, cursor, kind, message, envelope, signer)"
         " SELECT party, cursor, ?, ?, ?, ? FROM parties WHERE party = ?",
         (kind, number, envelope, signer, party),
     )
+    transaction.tell(party)

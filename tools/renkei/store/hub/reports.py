@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 
-import apsw
-
 from renkei.exchange.journal import MerkleTree
 from renkei.store.hub.contract import PartyCounts
-from renkei.store.hub.rows import one, some
+from renkei.store.hub.transaction import Transaction
 
 #: What must have no rows, and what it means if it has.
 _CONTRADICTIONS = {
     "SELECT party FROM parties WHERE held_bytes !="
-    " (SELECT coalesce(sum(size), 0) FROM parts WHERE sender = party)"
+    " (SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM parts WHERE sender = party)"
     " + (SELECT coalesce(sum(length(manifest)), 0) FROM messages"
     "    WHERE sender = party AND receipt IS NULL AND voided = 0)": "held bytes are miscounted",
     "SELECT sender || '/' || recipient || '/' || name FROM streams WHERE unreceipted !="
@@ -29,46 +27,40 @@ _CONTRADICTIONS = {
 }
 
 
-def touch(connection: apsw.Connection, contacts: Mapping[str, int]) -> None:
+def touch(transaction: Transaction, contacts: Mapping[str, int]) -> None:
     """Note when parties were last heard of."""
-    connection.executemany(
+    transaction.execute_many(
         "INSERT INTO parties (party, last_contact) VALUES (?, ?)"
-        " ON CONFLICT DO UPDATE SET last_contact = max(last_contact, excluded.last_contact)",
+        " ON CONFLICT (party) DO UPDATE SET last_contact = excluded.last_contact"
+        " WHERE excluded.last_contact > parties.last_contact",
         list(contacts.items()),
     )
 
 
-def counts(connection: apsw.Connection) -> list[PartyCounts]:
+def counts(transaction: Transaction) -> list[PartyCounts]:
     """Return the counters of every party."""
-    rows = some(
-        connection,
+    rows = transaction.some(
         "SELECT party, sent, sent_bytes, received, received_bytes, receipts, held_bytes,"
-        " coalesce((SELECT sum(unreceipted) FROM streams WHERE recipient = party), 0), last_contact"
+        " (SELECT CAST(coalesce(sum(unreceipted), 0) AS BIGINT) FROM streams WHERE recipient = party), last_contact"
         " FROM parties ORDER BY party",
     )
     return [PartyCounts(*row) for row in rows]
 
 
-def check(connection: apsw.Connection) -> list[str]:
-    """Return everything that doesn't fit, one line each."""
-    found = [f"SQLite: {row[0]}" for row in some(connection, "PRAGMA integrity_check") if row[0] != "ok"]
-    found += [
-        f"SQLite: row {row[1]} of {row[0]} refers to nothing" for row in some(connection, "PRAGMA foreign_key_check")
-    ]
-    for sql, meaning in _CONTRADICTIONS.items():
-        found += [f"{row[0]}: {meaning}" for row in some(connection, sql)]
-    return found + _check_tree(connection)
+def check(transaction: Transaction) -> list[str]:
+    """Return every counter and every part of the journal that doesn't fit, one line each."""
+    found = [f"{row[0]}: {meaning}" for sql, meaning in _CONTRADICTIONS.items() for row in transaction.some(sql)]
+    return found + _check_tree(transaction)
 
 
-def _check_tree(connection: apsw.Connection) -> list[str]:
+def _check_tree(transaction: Transaction) -> list[str]:
     tree = MerkleTree()
-    for position, entry in connection.execute("SELECT position, entry FROM journal ORDER BY position"):
+    for position, entry in transaction.each("SELECT position, entry FROM journal ORDER BY position"):
         if position != tree.size:
             return [f"journal: entry {tree.size} is missing"]
         tree, nodes = tree.append(entry)
         for node in nodes:
-            row = one(
-                connection,
+            row = transaction.one(
                 "SELECT digest FROM tree_nodes WHERE level = ? AND position = ?",
                 (node.level, node.index),
             )
