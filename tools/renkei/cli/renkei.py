@@ -19,6 +19,7 @@ COMMANDS = {
     "shell": ("renkei.cli.kit", "A shell with the kit's programs on its PATH."),
     "inventory": ("renkei.cli.inventory", "Check, list and show the hosts of a fleet."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
+    "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
     "ca": ("renkei.cli.ca", "The offline root."),
     "ministry": ("renkei.cli.ministry", "Registration authority, connector, simulator of the immigration system."),
@@ -39,9 +40,7 @@ def main() -> None:
         loaded = import_module(module)
         if name in getattr(loaded, "VERBS", {}):
             # what `test` doesn't know is pytest's
-            app.command(name, help=text, context_settings={"ignore_unknown_options": name == "test"})(
-                loaded.VERBS[name]
-            )
+            app.command(name, context_settings={"ignore_unknown_options": name == "test"})(loaded.VERBS[name])
         else:
             app.add_typer(loaded.app, name=name, help=text)
 
