@@ -18,6 +18,7 @@ COMMANDS = {
     "bench": ("renkei.cli.kit", "Run the benchmarks."),
     "shell": ("renkei.cli.kit", "A shell with the kit's programs on its PATH."),
     "inventory": ("renkei.cli.inventory", "Check, list and show the hosts of a fleet."),
+    "terminal": ("renkei.cli.terminal", "What a linkage terminal must be, and what has to be bought."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
