@@ -18,15 +18,17 @@ def numbers(folder: Path) -> list[str]:
     return [line.split(",")[1] for path in files for line in path.read_text().splitlines()[1:]]
 
 
-def assert_promises(ministry: Home, sender: Home, expected: list[str]) -> None:
+def assert_promises(ministry: Home, sender: Home, expected: list[str], arrived: list[str] | None = None) -> None:
     """Everything that was given to `sender` was delivered once, in order, with receipt and journal entry.
 
     Args:
         ministry: the recipient.
         sender: of notices to it.
         expected: the notices' numbers as they were given.
+        arrived: the numbers that were taken from the inbox; without them what lies there now.
     """
-    arrived = numbers(ministry.settings.inbox / sender.party)
+    if arrived is None:
+        arrived = numbers(ministry.settings.inbox / sender.party)
     assert arrived == expected, (
         f"lost {set(expected) - set(arrived)}, not asked for {Counter(arrived) - Counter(expected)}"
     )
@@ -46,6 +48,12 @@ def assert_promises(ministry: Home, sender: Home, expected: list[str]) -> None:
         assert said.content_sha256 == Fleet.peek(manifest)["content_sha256"]
         assert Fleet.peek(acceptance)["manifest_sha256"] == payload_sha256(manifest)
     assert sum(act == "receipt" for act, _ in acts) >= len(kept)
+
+
+def differences(expected: list[str], arrived: list[str]) -> tuple[int, int]:
+    """How many notices were lost, and how many came too often or were never given."""
+    given, came = Counter(expected), Counter(arrived)
+    return (given - came).total(), (came - given).total()
 
 
 def journal(reader: Home) -> list[dict[str, str]]:

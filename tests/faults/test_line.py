@@ -1,28 +1,18 @@
 """Whatever the line does between agents, gateway and hub: what was acknowledged arrives, once, in order."""
 
 import time
-from contextlib import closing
 from typing import Any
 
 import pytest
 
-from faults.conftest import Lines
+from faults.place import Lines
 from faults.promises import assert_promises
 from faults.proxy import CALM, Fault, Trouble
-from renkei.agent.contact import HubNotGenuine
-from renkei.agent.exchange import exchange
-from renkei.agent.home import Home
-from renkei.agent.intake import Watch
+from faults.work import attempt, settle
 from renkei.agent.status import status_of
-from renkei.client.connection import Connection, Timeouts
-from renkei.client.errors import HubError
-from renkei.client.hub import HubClient
 
 SHINJUKU = "131041"
 ROUNDS = 6
-IMPATIENT = Timeouts(connect=2, packet=0.7)
-"""A test can't wait half a minute for each line that fell silent."""
-
 TROUBLES = {
     "cut": ({Fault.CUT}, 20_000),
     "silent": ({Fault.SILENCE}, 80_000),
@@ -32,27 +22,6 @@ TROUBLES = {
     "late": ({Fault.WAIT}, 8_000),
     "all": (set(Fault), 15_000),
 }
-
-
-def attempt(home: Home) -> bool:
-    """One exchange, as the service would make it; whether it came to its end."""
-    settings = home.settings
-    line = Connection.to_gateway(settings.gateway, settings.trust_anchor, home.keys().credentials, IMPATIENT)
-    with closing(line):
-        try:
-            exchange(home, HubClient(line), Watch(0))
-        except (HubError, HubNotGenuine):
-            return False
-    return True
-
-
-def settle(*homes: Home) -> None:
-    """Exchange until nobody has anything left to do."""
-    for _ in range(8):
-        ended = [attempt(home) for home in homes]
-        if all(ended) and not any(home.spool.has_work() or home.spool.outgoing.recipients_waiting() for home in homes):
-            return
-    pytest.fail("it didn't come to rest")
 
 
 @pytest.mark.parametrize("place", ["outside", "behind"])

@@ -481,6 +481,10 @@ def status_notices(count: int, municipality: str = "131041", first: int = 1) -> 
     ]
 
 
+def write_residence_csv(count: int, municipality: str = "131041", first: int = 1) -> bytes:
+    return write_csv(residence_notices(count, municipality, first))
+
+
 @pytest.fixture(scope="session")
 def residence_list() -> Callable[..., list[Notice]]:
     """A municipality's notices: (count, municipality, number of the first)."""
@@ -490,11 +494,7 @@ def residence_list() -> Callable[..., list[Notice]]:
 @pytest.fixture(scope="session")
 def residence_csv() -> Callable[..., bytes]:
     """A municipality's file: (count, municipality, number of the first)."""
-
-    def make(count: int, municipality: str = "131041", first: int = 1) -> bytes:
-        return write_csv(residence_notices(count, municipality, first))
-
-    return make
+    return write_residence_csv
 
 
 @pytest.fixture(scope="session")

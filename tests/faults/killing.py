@@ -1,0 +1,130 @@
+"""Who is killed while what goes on; what the kills leave behind must keep the promises."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from faults.kills import EXCHANGE, SERVE, Point, count_calls, kill, running
+from faults.promises import assert_promises, numbers
+from faults.work import attempt, settle
+from renkei.agent.home import Home
+from unit.agent.conftest import Fleet
+
+SHINJUKU = "131041"
+_A_RUN = 60
+
+
+@dataclass
+class Scene:
+    """A municipality that sends to the ministry, whose inbox is emptied as soon as something appears."""
+
+    fleet: Fleet
+    file: Callable[..., bytes]
+    ministry: Home = field(init=False)
+    sender: Home = field(init=False)
+    given: int = 0
+    taken: list[str] = field(default_factory=list)
+    kills: int = 0
+
+    def __post_init__(self) -> None:
+        self.ministry, self.sender = self.fleet.agent("ministry"), self.fleet.agent(SHINJUKU)
+        settle(self.ministry, self.sender)
+
+    def give(self) -> None:
+        """A file with two notices for the outbox."""
+        (self.sender.settings.outbox / f"{self.given:06d}.csv").write_bytes(self.file(2, first=self.given + 1))
+        self.given += 2
+
+    def take(self) -> None:
+        inbox = self.ministry.settings.inbox / SHINJUKU
+        self.taken += numbers(inbox)
+        for path in inbox.iterdir() if inbox.is_dir() else ():
+            path.unlink()
+
+    def check(self) -> None:
+        """Come to rest and check that all that was given was delivered once, in order."""
+        self.come_to_rest()
+        assert_promises(self.ministry, self.sender, self.expected, self.taken)
+
+    def come_to_rest(self) -> None:
+        settle(self.sender, self.ministry)
+        self.take()
+
+    @property
+    def expected(self) -> list[str]:
+        """The numbers of the notices that were given, in order."""
+        return [f"N-{SHINJUKU}-{number:06d}" for number in range(1, self.given + 1)]
+
+    # -- each of these is one run of who is killed, counted where `trace` is given
+
+    def sends(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+        """The sender exchanges: a file of its outbox becomes a parcel at the hub, an earlier one gets its receipt."""
+        attempt(self.ministry)
+        self.take()
+        self.give()
+        self._agent(self.sender, trace, point)
+
+    def receives(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+        """The recipient exchanges: a parcel becomes a file of its inbox, and its receipt goes back."""
+        self.give()
+        attempt(self.sender)
+        self._agent(self.ministry, trace, point)
+        self.take()
+
+    def serves(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+        """The hub starts, takes a parcel, hands it on, takes the receipt."""
+        self.fleet.stop_hub()
+        self.give()
+        socket_file = self.fleet.folder / "run" / "hub.sock"
+        socket_file.unlink(missing_ok=True)
+        with self._run(SERVE, self.fleet.folder / "hub.toml", trace, point) as process:
+            until(lambda: socket_file.exists() or not process.is_alive())
+            for home in (self.sender, self.ministry, self.sender):
+                attempt(home)
+            self.take()
+            self._note(process)
+        self.fleet.start_hub()
+
+    def _agent(self, home: Home, trace: Path | None, point: Point | None) -> None:
+        with self._run(EXCHANGE, self.fleet.write_config(home), trace, point) as process:
+            process.join(_A_RUN)
+            assert process.exitcode in {0, 1, 3, -signal.SIGKILL}, process.exitcode
+            self._note(process)
+
+    def _run(self, program: str, config: Path, trace: Path | None, point: Point | None) -> Any:
+        return running(program, config, trace=trace, inject=[kill(point)] if point else [])
+
+    def _note(self, process: BaseProcess) -> None:
+        self.kills += process.exitcode == -signal.SIGKILL
+
+
+SUBJECTS = {"hub": Scene.serves, "sender": Scene.sends, "recipient": Scene.receives}
+
+
+def reference(scene: Scene, subject: str, trace: Path) -> Counter[str]:
+    """The writing calls of a run in which nobody is killed."""
+    run = SUBJECTS[subject]
+    run(scene)  # the first run makes folders and the like; later ones are alike
+    counts = []
+    for _ in range(2):  # what both runs call is called by others, too
+        run(scene, trace=trace)
+        counts.append(count_calls(trace))
+    return counts[0] & counts[1]
+
+
+def kill_at(scene: Scene, subject: str, points: Iterable[Point]) -> None:
+    """One run a point."""
+    for point in points:
+        SUBJECTS[subject](scene, point=point)
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "it didn't happen in time"
+        sleep(0.01)

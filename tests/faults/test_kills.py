@@ -1,0 +1,26 @@
+"""kill -9 at 60 system calls that write, over all kinds and all of a run; `tests/bench/kills.py` has all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.killing import SUBJECTS, Scene, kill_at, reference
+from faults.kills import stratified
+
+POINTS = 20
+"""For each of the three who are killed."""
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_kill_at_any_write_loses_and_doubles_nothing(
+    fleet: Any, residence_csv: Any, tmp_path: Path, subject: str
+) -> None:
+    scene = Scene(fleet, residence_csv)
+    calls = reference(scene, subject, tmp_path / "calls")
+    scene.kills = 0
+    points = stratified(calls, POINTS)
+    assert len(points) == POINTS
+    kill_at(scene, subject, points)
+    assert scene.kills == POINTS, f"{scene.kills} of {POINTS} died"
+    scene.check()

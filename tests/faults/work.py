@@ -1,0 +1,39 @@
+"""Exchanges as a service would make them, where a failure only means another try."""
+
+from contextlib import closing
+
+import pytest
+
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.exchange import exchange
+from renkei.agent.home import Home
+from renkei.agent.intake import Watch
+from renkei.client.connection import Connection, Timeouts
+from renkei.client.errors import HubError
+from renkei.client.hub import HubClient
+
+IMPATIENT = Timeouts(connect=2, packet=0.7)
+"""A test can't wait half a minute for each line that fell silent."""
+
+_ROUNDS = 8
+
+
+def attempt(home: Home) -> bool:
+    """One exchange; whether it came to its end."""
+    settings = home.settings
+    line = Connection.to_gateway(settings.gateway, settings.trust_anchor, home.keys().credentials, IMPATIENT)
+    with closing(line):
+        try:
+            exchange(home, HubClient(line), Watch(0))
+        except (HubError, HubNotGenuine):
+            return False
+    return True
+
+
+def settle(*homes: Home) -> None:
+    """Exchange until nobody has anything left to do."""
+    for _ in range(_ROUNDS):
+        ended = [attempt(home) for home in homes]
+        if all(ended) and not any(home.spool.has_work() or home.spool.outgoing.recipients_waiting() for home in homes):
+            return
+    pytest.fail(f"it didn't come to rest in {_ROUNDS} rounds")
