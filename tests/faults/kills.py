@@ -34,6 +34,11 @@ SERVE = (
     "from renkei.hub.settings import read_settings; asyncio.run(serve(read_settings(Path(config))))"
 )
 
+_BEGIN = (
+    "import os; gate.recv(); log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND);"
+    "os.dup2(log, 1); os.dup2(log, 2);"
+)
+
 
 @dataclass(frozen=True, order=True)
 class Point:
@@ -85,13 +90,13 @@ def running(
 
     Args:
         program: Python source that uses the name `config`.
-        config: the settings file.
+        config: the settings file; what the process says goes into a file beside it.
         trace: where its writing calls are written down.
         inject: what strace does to which calls, as its option `-e inject` has it.
     """
     gate, opener = PROCESSES.Pipe(duplex=False)
-    names: dict[str, Any] = {"config": str(config), "gate": gate}
-    process = PROCESSES.Process(target=exec, args=(f"gate.recv(); {program}", names), daemon=True)
+    names: dict[str, Any] = {"config": str(config), "gate": gate, "said": str(config.with_suffix(".log"))}
+    process = PROCESSES.Process(target=exec, args=(_BEGIN + program, names), daemon=True)
     process.start()
     calls = {each.split(":")[0] for each in inject} or {",".join(WRITING)}
     injections = [f"--inject={each}" for each in inject]

@@ -103,6 +103,7 @@ class Proxy:
         self._seed = seed
         self._listen = listen
         self._connections = 0
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -126,8 +127,8 @@ class Proxy:
     async def _start(self) -> asyncio.Server:
         if self._listen is not None:
             self._listen.unlink(missing_ok=True)
-            return await asyncio.start_unix_server(self._serve, str(self._listen))
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            return await asyncio.start_unix_server(self._accept, str(self._listen))
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def _stop(self) -> None:
         self._server.close()
@@ -136,6 +137,12 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await asyncio.sleep(0.01)  # aborted connections are closed on the loop's next turns
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task that is held here: once its ends are closed nothing else holds it."""
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
