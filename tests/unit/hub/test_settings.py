@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import renkei.hub.settings as module
 from renkei.cli.hub import app
-from renkei.hub.settings import Limits, Settings, SettingsError, read_settings
+from renkei.hub.settings import Limits, Settings, SettingsError, StoreSettings, read_settings
 
 
 def test_an_empty_file_gives_the_documented_defaults(tmp_path: Path) -> None:
@@ -23,9 +23,11 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
     path = tmp_path / "hub.toml"
     path.write_text(example, "utf-8")
     found = read_settings(path)
-    assert found == Settings(socket_group="www-data")
+    store = StoreSettings(url="postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full")
+    assert found == Settings(socket_group="www-data", store=store)
     assert found.limits == Limits()
-    assert all(f"{name} =" in example for name in (*Settings.model_fields, *Limits.model_fields) if name != "limits")
+    keys = {*Settings.model_fields, *Limits.model_fields, *StoreSettings.model_fields} - {"limits", "store"}
+    assert all(f"{name} =" in example for name in keys)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,8 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
         ("[limits]\nburst = true", "hub.toml: limits.burst: Input should be a valid integer"),
         ("state = ", "hub.toml: is not TOML"),
         ("state = 1\nrun = 2", "hub.toml: run: "),
+        ("[store]\nurl = 'postgresql://hub:secret@db/renkei'", "store.url: Value error, has a password, which doesn't"),
+        ("[store]\nurl = 'postgresql://[/x'", "store.url: Value error, is no URL of PostgreSQL"),
     ],
 )
 def test_a_mistake_is_named_with_its_key(tmp_path: Path, text: str, said: str) -> None:

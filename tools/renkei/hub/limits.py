@@ -81,17 +81,17 @@ class Waiters:
             if not self._waiting[party]:
                 del self._waiting[party]
 
-    def wake(self, party: str) -> None:
-        """Wake those who wait for `party`."""
-        for event in self._waiting.get(party, ()):
-            event.set()
+    def wake(self, party: str | None) -> None:
+        """Wake those who wait for `party`; None: everybody."""
+        woken = self._waiting.values() if party is None else [self._waiting.get(party, set())]
+        for events in woken:
+            for event in events:
+                event.set()
 
     def close(self) -> None:
         """Wake everybody, and let nobody wait from now on: the hub is stopping."""
         self._closed = True
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        self.wake(None)
 
 
 _LATER = {"Retry-After": "5"}

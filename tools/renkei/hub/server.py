@@ -21,11 +21,20 @@ from renkei.hub.context import Hub
 from renkei.hub.metrics import Metrics
 from renkei.hub.notify import notify
 from renkei.hub.settings import Settings
-from renkei.hub.upkeep import flush_once, keep_flushing, keep_house, look_for_identity, wait_for_identity
+from renkei.hub.upkeep import (
+    flush_once,
+    hear_other_hubs,
+    keep_flushing,
+    keep_house,
+    look_for_identity,
+    wait_for_identity,
+)
 from renkei.store.errors import StoreError
 from renkei.store.hub.contract import Bounds
+from renkei.store.hub.postgresql import PostgresHubStore
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
+from renkei.store.postgresql import Server
 
 _BACKLOG = 1024
 _GRACE_SECONDS = 10
@@ -64,10 +73,21 @@ def open_hub(settings: Settings) -> tuple[Hub, SqlHubStore]:
         pending_enrolments_per_address=limits.pending_enrolments_per_address,
     )
     try:
-        store = SqliteHubStore(settings.database, bounds)
+        store = open_store(settings, bounds)
     except StoreError as error:
         raise ServeError(str(error)) from error
     return Hub(store, anchor, settings, lambda: datetime.now(UTC), Metrics()), store
+
+
+def open_store(settings: Settings, bounds: Bounds) -> SqlHubStore:
+    """Open the store that the settings name.
+
+    Raises:
+        StoreError: it can't be opened, or isn't durable.
+    """
+    if settings.store is None:
+        return SqliteHubStore(settings.database, bounds)
+    return PostgresHubStore(Server(settings.store.url, standby=settings.store.synchronous_standby), bounds)
 
 
 async def serve(settings: Settings) -> None:
@@ -98,7 +118,7 @@ async def _serve(hub: Hub, store: SqlHubStore) -> None:
     await look_for_identity(hub)
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(server.serve([sock])) for server, sock in servers]
-        upkeep = (wait_for_identity(hub), keep_flushing(hub, store), keep_house(hub))
+        upkeep = (wait_for_identity(hub), keep_flushing(hub, store), keep_house(hub), hear_other_hubs(hub))
         own = [tasks.create_task(work) for work in upkeep]
         notify("READY=1", "STATUS=serving" if hub.identity else "STATUS=waiting for the hub's directory entry")
         log.info("serving sockets=%s entry=%s", run, "yes" if hub.identity else "no")

@@ -5,6 +5,11 @@ run = "/run/renkei-hub"                # the sockets hub.sock, enrolment.sock, h
 root = "/etc/renkei/pki/root.pem"      # the trust anchor
 socket_group = "www-data"              # who besides the hub's user may open hub.sock and enrolment.sock
 
+[store]                                # without this table: hub.db in the state folder
+url = "postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full"
+                                       # libpq's; never with a password: peer, a client certificate or a passfile
+synchronous_standby = true             # whether a commit must be on a standby too before the hub answers
+
 [limits]
 requests_per_second = 100              # an endpoint's; after `burst` requests at once
 burst = 400
@@ -28,7 +33,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 _MIB = 1024 * 1024
 _Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
@@ -60,6 +67,25 @@ class Limits(BaseModel):
     body_seconds: _Count = 60
 
 
+class StoreSettings(BaseModel):
+    """The PostgreSQL database that several hubs share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    url: str
+    synchronous_standby: bool = True
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        try:
+            found = conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise ValueError(f"is no URL of PostgreSQL: {str(error).strip()}") from None
+        if found.get("password"):
+            raise ValueError("has a password, which doesn't belong here; use a client certificate, peer or a passfile")
+        return url
+
+
 class Settings(BaseModel):
     """Where the hub's things lie, and its limits."""
 
@@ -68,11 +94,12 @@ class Settings(BaseModel):
     run: Path = Path("/run/renkei-hub")
     root: Path = Path("/etc/renkei/pki/root.pem")
     socket_group: str | None = None
+    store: StoreSettings | None = None
     limits: Limits = Limits()
 
     @property
     def database(self) -> Path:
-        """The store's file."""
+        """The store's file, where the store isn't PostgreSQL."""
         return self.state / "hub.db"
 
     @property

@@ -39,6 +39,12 @@ async def look_for_identity(hub: Hub) -> None:
     hub.metrics.expiry.set(hub.identity.not_after if hub.identity else 0)
 
 
+async def hear_other_hubs(hub: Hub) -> None:
+    """Wake those who wait here for what another hub on the same store took."""
+    async for party in hub.store.arrivals():
+        hub.waiters.wake(party)
+
+
 async def keep_flushing(hub: Hub, store: SqlHubStore) -> None:
     """Write down contacts and renew the counts, every few seconds."""
     while True:

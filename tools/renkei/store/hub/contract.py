@@ -6,7 +6,7 @@ that came. The store checks what only it can know (sequence, duplicates, missing
 `refusals` says; signatures and entitlement are the hub's business before it calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -192,6 +192,9 @@ class HubStore(Protocol):
 
     async def epoch(self) -> int:
         """Return the epoch: it rises when the store is restored from a backup."""
+
+    def arrivals(self) -> AsyncIterator[str | None]:
+        """Yield each party for whom another hub on this store took something; None: perhaps for any party."""
 
     async def missing_parts(self, sender: str, digests: Sequence[str]) -> list[str]:
         """Return those digests that the sender hasn't stored, in the given order, each once."""

@@ -75,7 +75,7 @@ class SqlHubStore(ABC):
 
     @abstractmethod
     async def _look(self, work: Work[T]) -> T:
-        """Run work that reads what an index finds at once."""
+        """Run work that reads by one statement what an index finds at once."""
 
     @abstractmethod
     async def _check_database(self) -> list[str]:
@@ -175,7 +175,7 @@ class SqlHubStore(ABC):
 
     async def tree(self) -> TreeState:
         """See `HubStore`."""
-        return await self._look(lambda t: Journal(t).tree())
+        return await self._read(lambda t: Journal(t).tree())
 
     async def journal_entries(self, first: int, last: int) -> list[bytes]:
         """See `HubStore`."""

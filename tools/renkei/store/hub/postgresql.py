@@ -1,0 +1,128 @@
+"""The hub's store on PostgreSQL, for several hubs on one database and a standby that takes over.
+
+    store = PostgresHubStore(Server("postgresql:///renkei", standby=True))
+    acceptance, new = await store.accept(message, sign, quota, at)
+
+What one hub takes for a party it tells the others by NOTIFY, which goes out with the commit.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+import psycopg
+
+from renkei.store.hub.contract import Bounds
+from renkei.store.hub.schema import MIGRATIONS, in_postgresql
+from renkei.store.hub.store import SqlHubStore, Work
+from renkei.store.hub.transaction import Row, Transaction
+from renkei.store.postgresql import Connection, Database, Server
+from renkei.store.writer import Statistics
+
+T = TypeVar("T")
+
+_READING_THREADS = 8
+_CHANNEL = "renkei_inbox"
+_RETRY_SECONDS = 0.5
+_ROWS_AT_ONCE = 500
+
+
+class PostgresTransaction(Transaction):
+    """The transaction that a connection is in."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Row = ()) -> int:
+        """See `Transaction`."""
+        return self._connection.execute(_statement(sql), values).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
+        """See `Transaction`."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_statement(sql), rows)
+
+    def each(self, sql: str, values: Row = ()) -> Iterator[Row]:
+        """See `Transaction`."""
+        with self._connection.cursor("each") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(_statement(sql), values)
+            yield from cursor
+
+    def some(self, sql: str, values: Row = ()) -> list[Row]:
+        """See `Transaction`."""
+        return self._connection.execute(_statement(sql), values).fetchall()
+
+    def tell(self, party: str) -> None:
+        """See `Transaction`."""
+        self._connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, party))
+
+
+class PostgresHubStore(SqlHubStore):
+    """`HubStore` in one PostgreSQL database.
+
+    Args:
+        server: where it is.
+        bounds: what the store itself bounds.
+
+    Raises:
+        StoreError: see `Database`.
+    """
+
+    def __init__(self, server: Server, bounds: Bounds | None = None) -> None:
+        super().__init__(bounds)
+        self._server = server
+        self._database = Database(server, [in_postgresql(script) for script in MIGRATIONS], readers=_READING_THREADS)
+        self._threads = ThreadPoolExecutor(_READING_THREADS, "reader")
+
+    @property
+    def statistics(self) -> Statistics:
+        """See `SqlHubStore`."""
+        return self._database.statistics
+
+    def close(self) -> None:
+        """See `SqlHubStore`."""
+        self._threads.shutdown()
+        self._database.close()
+
+    async def arrivals(self) -> AsyncIterator[str | None]:
+        """See `SqlHubStore`."""
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._server.conninfo, autocommit=True)
+                async with connection:
+                    await connection.execute(f"LISTEN {_CHANNEL}".encode())
+                    yield None  # what came before, or while nobody listened, has told nobody
+                    async for notice in connection.notifies():
+                        yield notice.payload
+            except psycopg.Error:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _write(self, work: Work[T]) -> T:
+        return await asyncio.wrap_future(self._database.submit(lambda c: work(PostgresTransaction(c))))
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._in_thread(work, together=True)
+
+    async def _look(self, work: Work[T]) -> T:
+        return await self._in_thread(work, together=False)
+
+    async def _in_thread(self, work: Work[T], *, together: bool) -> T:
+        def run() -> T:
+            return self._database.read(lambda c: work(PostgresTransaction(c)), together=together)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def _check_database(self) -> list[str]:
+        checksums = await self._look(lambda t: t.one("SELECT current_setting('data_checksums')"))
+        if checksums == ("on",):
+            return []
+        return ["PostgreSQL: no data checksums: a rotten page would go unseen; make the cluster with --data-checksums"]
+
+
+@lru_cache(maxsize=512)
+def _statement(sql: str) -> bytes:
+    """Return a statement with psycopg's mark for values; no rule has a question mark or a percent sign in a text."""
+    return sql.replace("?", "%s").encode()
