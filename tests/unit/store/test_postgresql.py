@@ -254,7 +254,7 @@ def test_a_server_without_a_standby_is_refused_where_one_is_asked_for(cluster: C
 
 def test_a_server_that_is_away_is_named_without_waiting_long() -> None:
     server = Server("host=/nowhere dbname=renkei", standby=False)
-    with pytest.raises(StoreError, match="PostgreSQL renkei at /nowhere: .*No such file or directory"):
+    with pytest.raises(StoreError, match=r"PostgreSQL renkei at /nowhere: .*No such file or directory"):
         server.connect()
 
 
