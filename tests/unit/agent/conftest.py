@@ -402,7 +402,7 @@ class Offline:
             PARTIES[name] = self.pki.anchor.verify_entry(entry, self.now()), receiving
         return PARTIES[name]
 
-    def agent(self, party: str) -> Home:
+    def agent(self, party: str, **more: object) -> Home:
         """An enrolled agent."""
         folder = self.folder / f"home-{len(self.homes)}"
         folder.mkdir()
@@ -415,6 +415,7 @@ class Offline:
                 "home": folder,
                 "gateway": url,
                 "enrolment": url,
+                **more,
             }
         )
         settings.make_folders()

@@ -1,4 +1,7 @@
-"""From the spool into the inbox folder, each stream in order, each parcel once; then its receipt is signed.
+"""From the spool to whoever works with the notices, each stream in order, each parcel once; then its receipt is signed.
+
+At an endpoint with a bridge to its register that is the spool's ledger: one transaction notes the notices, the
+delivery and the signed receipt (`register.arriving`). Elsewhere it is the inbox folder:
 
 1. The parcel is opened and written in full into the staging folder.
 2. The spool notes the file's name (`written`).
@@ -16,7 +19,11 @@ from renkei.agent import files
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.keys import Generation
 from renkei.agent.receiving import verified_sender
+from renkei.agent.register import bridge
+from renkei.agent.register.arriving import Arriving, arriving
+from renkei.agent.settings import Bridge
 from renkei.domain.layouts import write_csv
+from renkei.domain.notices import Notice
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parcels import open_parcel
@@ -35,37 +42,41 @@ class Delivered:
 
 
 def deliver_all(home: Home) -> Delivered:
-    """Finish what a kill interrupted, then deliver whatever is next in its stream."""
+    """Finish what a kill interrupted, then deliver whatever is next in its stream, and tend the bridge."""
     delivered = Delivered()
     for message in home.spool.incoming.in_state(State.WRITTEN):
         _finish(home, message, delivered)
     while ready := home.spool.incoming.deliverable():
         for message in ready:
             _deliver(home, message, delivered)
+    bridge.tend(home)
     return delivered
 
 
 def _deliver(home: Home, message: IncomingMessage, delivered: Delivered) -> None:
     try:
-        content = _open(home, message)
+        notices = _open(home, message)
     except ExchangeError as error:
         _quarantine(home, message, str(error))
         delivered.quarantined += 1
         return
+    if home.settings.bridge.kind is not Bridge.NONE:
+        _note_delivery(home, message, notices, delivered)
+        return
     name = f"{message.stream}-{message.sequence:08d}-{message.id[:8]}.csv"
-    files.stage(home.settings.staging / f"{message.sender}-{name}", content)
+    files.stage(home.settings.staging / f"{message.sender}-{name}", write_csv(notices))
     home.spool.incoming.mark(message, State.WRITTEN, name)
     _finish(home, replace(message, state=State.WRITTEN, file=name), delivered)
 
 
-def _open(home: Home, message: IncomingMessage) -> bytes:
+def _open(home: Home, message: IncomingMessage) -> list[Notice]:
     sender = verified_sender(home, message)
     manifest = Manifest.open(message.manifest, sender.signing_public_key)
     keys = _keys_for(home, manifest)
     if keys is None:
         raise ExchangeError("it is sealed to a key that isn't on this machine; its sender will seal it anew")
     sealed = home.spool.incoming.sealed(message)
-    return write_csv(open_parcel(message.manifest, sealed, sender, home.party, keys.receiving_key).notices)
+    return open_parcel(message.manifest, sealed, sender, home.party, keys.receiving_key).notices
 
 
 def _keys_for(home: Home, manifest: Manifest) -> Generation | None:
@@ -82,6 +93,11 @@ def _finish(home: Home, message: IncomingMessage, delivered: Delivered) -> None:
     folder.mkdir(exist_ok=True)
     if staged.exists():
         files.move(staged, folder / name)
+    # After a kill the notices are read once more: the ledger needs them, and the spool still has their bytes.
+    _note_delivery(home, message, [] if home.settings.is_ministry else _open(home, message), delivered)
+
+
+def _note_delivery(home: Home, message: IncomingMessage, notices: list[Notice], delivered: Delivered) -> None:
     receipt = Receipt(
         sender=Party(message.sender),
         recipient=home.party,
@@ -91,10 +107,14 @@ def _finish(home: Home, message: IncomingMessage, delivered: Delivered) -> None:
         content_sha256=message.content_sha256,
         received_at=now(),
     )
-    home.spool.incoming.deliver(message, receipt.sign(home.keys().signer), stamp())
+    news = arriving(home, notices) if notices else Arriving()
+    home.spool.incoming.deliver(message, receipt.sign(home.keys().signer), stamp(), news.note)
+    for number in news.reused:
+        text = f"{message.sender} used the number {number} for two notices; the second is left alone: ask its sender"
+        home.alarm("number", number, text)
     delivered.parcels += 1
     delivered.notices += message.count
-    log.info("%s: %d notices of %s delivered", name, message.count, message.sender)
+    log.info("%s %d: %d notices of %s delivered", message.stream, message.sequence, message.count, message.sender)
 
 
 def _quarantine(home: Home, message: IncomingMessage, reason: str) -> None:

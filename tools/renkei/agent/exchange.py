@@ -17,6 +17,7 @@ from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.intake import STREAM, Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
+from renkei.agent.register import bridge
 from renkei.agent.sending import reseal_all, send_all
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
@@ -149,6 +150,7 @@ def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None)
             return directory.recall(home, party)
         return directory.current(home, contact.client, party)
 
+    bridge.tend(home)
     taken = take_all(home, watch, recipient_of)
     outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected
     outcome.files_waiting = taken.waiting

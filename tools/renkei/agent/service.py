@@ -14,8 +14,9 @@ from renkei.agent import enrolment, platform, publishing, renewal, schedule
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.enrolment import EnrolmentRefused
 from renkei.agent.exchange import Busy, alone, exchange, take_offline
-from renkei.agent.home import Home, NotEnrolled, log, now
+from renkei.agent.home import Home, NotEnrolled, log, now, stamp
 from renkei.agent.intake import Watch, candidates
+from renkei.agent.register import bridge
 from renkei.agent.settings import Link
 from renkei.client.errors import HubError
 from renkei.exchange.clock import parse_time
@@ -49,6 +50,7 @@ class Service:
         self._outbox: frozenset[Path] = frozenset()
         self._outbox_again = 0.0
         self._work_again = 0.0
+        self._bridge_again = 0.0
         self._answer_after = 0.0
 
     def stop(self) -> None:
@@ -75,6 +77,8 @@ class Service:
     def _turn(self) -> None:
         if time.monotonic() < self._not_before and not self._home.settings.request_file.exists():
             return
+        if self._home.keyring.current() is not None and self._bridge_calls():
+            self._guarded(self._tend_bridge)
         if self._home.keyring.current() is None:
             if time.monotonic() >= self._answer_after:
                 self._answer_after = time.monotonic() + _ANSWER_AGAIN
@@ -109,7 +113,7 @@ class Service:
 
     def _spool_calls(self) -> bool:
         """Whether a kill left something that an exchange would carry on."""
-        calls = time.monotonic() >= self._work_again and self._home.spool.has_work()
+        calls = time.monotonic() >= self._work_again and self._home.spool.has_work(stamp())
         if calls:
             self._work_again = time.monotonic() + self._home.settings.exchange.retry_seconds
         return calls
@@ -134,6 +138,15 @@ class Service:
         if calls:
             self._outbox_again = time.monotonic() + self._home.settings.exchange.retry_seconds
         return calls
+
+    def _bridge_calls(self) -> bool:
+        return time.monotonic() >= self._bridge_again and bridge.calls(self._home)
+
+    def _tend_bridge(self) -> None:
+        with alone(self._home, _PATIENCE):
+            tended = bridge.tend(self._home)
+        if tended.away or not (tended.handed or tended.fetched):
+            self._bridge_again = time.monotonic() + self._home.settings.exchange.retry_seconds
 
     def _offline(self) -> None:
         with alone(self._home, _PATIENCE):

@@ -15,6 +15,10 @@ jitter_seconds = 300
 stable_seconds = 3
 horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
 
+[bridge]                             # to the resident register
+kind = "folder"                      # folder | media | none
+folder = "/srv/renkei-register"      # a share that the register system reads and writes, or a medium's mount point
+
 [publish]                            # the ministry only
 connector = true                     # horizons follow the connector's mark; without one the outbox is the source
 seconds = 300
@@ -90,6 +94,29 @@ class ExchangeSettings(_Settings):
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
 
 
+class Bridge(StrEnum):
+    """How notices get from the terminal into the resident register and back."""
+
+    FOLDER = "folder"
+    MEDIA = "media"
+    NONE = "none"
+
+
+class BridgeSettings(_Settings):
+    """The way to the resident register; without a bridge the inbox and the outbox are that way."""
+
+    kind: Bridge = Bridge.NONE
+    folder: Path | None = None
+
+    @model_validator(mode="after")
+    def _has_a_folder(self) -> Self:
+        if (self.kind is Bridge.NONE) != (self.folder is None):
+            raise ValueError('folder: name it with the bridges "folder" and "media", leave it out with "none"')
+        if self.folder is not None and not self.folder.is_absolute():
+            raise ValueError("folder: write the whole path, beginning with /")
+        return self
+
+
 class PublishSettings(_Settings):
     """At the ministry: up to which moment its outbox is complete, and how often that is published."""
 
@@ -110,6 +137,7 @@ class Settings(_Settings):
     enrolment: GatewayUrl
     exchange: ExchangeSettings = ExchangeSettings()
     publish: PublishSettings = PublishSettings()
+    bridge: BridgeSettings = BridgeSettings()
 
     @model_validator(mode="after")
     def _is_sender(self) -> Self:
@@ -148,6 +176,11 @@ class Settings(_Settings):
         return self.home / "staging"
 
     @property
+    def sheets(self) -> Path:
+        """Sheets of the notices that wait for a person's word, an HTML file each."""
+        return self.home / "confirm"
+
+    @property
     def keys(self) -> Path:
         """The machine's keys, a folder a generation."""
         return self.home / "keys"
@@ -169,7 +202,7 @@ class Settings(_Settings):
             SettingsError: they can't be made.
         """
         try:
-            for folder in (self.outbox, self.inbox, self.done, self.rejected, self.staging):
+            for folder in (self.outbox, self.inbox, self.done, self.rejected, self.staging, self.sheets):
                 folder.mkdir(parents=True, exist_ok=True)
             self.keys.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:

@@ -1,33 +1,37 @@
 """renkei-agent: the exchange software of a terminal, and of the ministry's linkage endpoint."""
 
-import json
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from renkei.agent import enrolment, media, platform
-from renkei.agent.contact import HubNotGenuine
-from renkei.agent.enrolment import EnrolmentRefused, NeedsCode, Standing
-from renkei.agent.exchange import Busy, alone, exchange, take_offline
-from renkei.agent.home import Home, NotEnrolled, open_home
+from renkei.agent.enrolment import Standing
+from renkei.agent.exchange import alone, exchange, take_offline
+from renkei.agent.home import Home, open_home
 from renkei.agent.intake import Watch
 from renkei.agent.service import Service
-from renkei.agent.settings import Link, Settings, SettingsError, load
+from renkei.agent.settings import Link, Settings, SettingsError
 from renkei.agent.status import Status, status_of
-from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
-from renkei.exchange.codes import CodeError
-from renkei.exchange.parties import MINISTRY, InvalidParty, Party
-from renkei.store.errors import StoreError
+from renkei.cli import agent_register
+from renkei.cli.agent_shared import (
+    DEFAULT_CONFIG,
+    NEEDS_PERSON,
+    AsJson,
+    Config,
+    print_json,
+    reported,
+    settings_of,
+)
+from renkei.exchange.parties import MINISTRY, Party
 
-NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
 _CODE_LIMIT = 256
 
 app = typer.Typer(
@@ -40,10 +44,6 @@ app = typer.Typer(
 )
 media_app = typer.Typer(no_args_is_help=True, help="Carry parcels and receipts on a removable medium.")
 app.add_typer(media_app, name="media")
-
-Config = Annotated[Path, typer.Option("--config", help="The agent's settings.", envvar="RENKEI_AGENT_CONFIG")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
 
 
 @app.command()
@@ -61,12 +61,12 @@ def enrol(
     Without a code it looks for the answer to a request that was sent before. The code is never an argument: the
     process list would show it.
     """
-    with _reported(), _settings_of(config) as settings:
+    with reported(), settings_of(config) as settings:
         code = _read_code(code_file)
         with open_home(settings) as home, alone(home, 30):
             outcome = enrolment.enrol(home, code, wait)
     if as_json:
-        _print_json({"state": outcome.standing.value, "generation": outcome.generation})
+        print_json({"state": outcome.standing.value, "generation": outcome.generation})
     elif outcome.standing is Standing.ENROLLED:
         print(f"enrolled, generation {outcome.generation}")
     else:
@@ -79,7 +79,7 @@ def enrol(
 def serve(config: Config = DEFAULT_CONFIG) -> None:
     """Run as a service: exchange at the set times, when the outbox fills, when asked, and on news while online."""
     platform.log_to_service_manager()
-    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+    with reported(), settings_of(config) as settings, open_home(settings) as home:
         service = Service(home)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: service.stop())
@@ -97,7 +97,7 @@ def exchange_now(
 ) -> None:
     """Exchange once, now. On a link by medium this only prepares the outbox."""
     platform.log_to_service_manager()
-    with _reported(), _settings_of(config) as settings, open_home(settings) as home, alone(home, patience):
+    with reported(), settings_of(config) as settings, open_home(settings) as home, alone(home, patience):
         watch = Watch(settings.exchange.stable_seconds)
         if settings.link is Link.MEDIA:
             home.keys()
@@ -106,7 +106,7 @@ def exchange_now(
             with home.connect() as client:
                 outcome = exchange(home, client, watch)
     if as_json:
-        _print_json(outcome.to_json())
+        print_json(outcome.to_json())
     else:
         print(outcome)
     if outcome.needs_person:
@@ -116,10 +116,10 @@ def exchange_now(
 @app.command()
 def status(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Show what was exchanged with whom, what waits, and until when the certificate is good."""
-    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+    with reported(), settings_of(config) as settings, open_home(settings) as home:
         found = status_of(home)
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
     else:
         _show(found)
     if found.needs_person:
@@ -129,7 +129,7 @@ def status(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
 @app.command()
 def acknowledge(config: Config = DEFAULT_CONFIG) -> None:
     """End the alarms that the status shows, once somebody has looked at them; what isn't mended comes again."""
-    with _reported(), _settings_of(config) as settings, open_home(settings) as home:
+    with reported(), settings_of(config) as settings, open_home(settings) as home:
         print(f"{home.spool.acknowledge()} alarms ended")
 
 
@@ -145,12 +145,12 @@ def media_export(
     as_json: AsJson = False,
 ) -> None:
     """Write what waits to be sent, and receipts for what came, onto a medium."""
-    with _reported(), _settings_of(config) as settings, _media_home(settings, medium) as home:
+    with reported(), settings_of(config) as settings, _media_home(settings, medium) as home:
         recipient = _recipient(settings, to)
         take_offline(home, Watch(settings.exchange.stable_seconds))
         written = media.export(home, medium, recipient)
     if as_json:
-        _print_json(asdict(written))
+        print_json(asdict(written))
     else:
         print(f"{written.folder}: {written.parcels} parcels ({written.bytes} bytes), {written.receipts} receipts")
 
@@ -158,11 +158,11 @@ def media_export(
 @media_app.command(name="import")
 def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Take what a medium holds for this party. Importing the same again is harmless."""
-    with _reported(), _settings_of(config) as settings, _media_home(settings, medium) as home:
+    with reported(), settings_of(config) as settings, _media_home(settings, medium) as home:
         home.keys()
         brought = media.import_all(home, medium)
     if as_json:
-        _print_json(asdict(brought))
+        print_json(asdict(brought))
     else:
         print(
             f"{brought.exports} exports: {brought.delivered} parcels delivered with {brought.notices} notices, "
@@ -172,37 +172,15 @@ def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, *, as_json: As
         raise typer.Exit(NEEDS_PERSON)
 
 
+agent_register.add_to(app)
+
+
 def main() -> None:
     """Run the program; names and codes must survive a console that isn't UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     app()
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turn what can go wrong into a message and an exit code."""
-    try:
-        yield
-    except (SettingsError, NeedsCode, CodeError, InvalidParty, media.MediaError, StoreError) as error:
-        _fail(error, USAGE)
-    except (EnrolmentRefused, NotEnrolled, HubNotGenuine, GatewayNotTrusted, Busy) as error:
-        _fail(error, NEEDS_PERSON)
-    except HubUnreachable as error:
-        _fail(error, UNREACHABLE)
-    except HubError as error:
-        _fail(error, NEEDS_PERSON)
-
-
-def _fail(error: Exception, code: int) -> NoReturn:
-    print(f"renkei-agent: {error}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-@contextmanager
-def _settings_of(config: Path) -> Iterator[Settings]:
-    yield load(config)
 
 
 @contextmanager
@@ -231,10 +209,6 @@ def _read_code(code_file: Path | None) -> str | None:
             return file.read(_CODE_LIMIT).strip() or None
     except OSError as error:
         raise SettingsError(f"--code-file: {code_file} can't be read ({error.strerror})") from error
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def _show(found: Status) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from renkei.store.queries import fetch, row, rows
-from renkei.store.sqlite import Database
+from renkei.store.sqlite import Database, Work
 
 INCOMING_SCHEMA = """
 CREATE TABLE incoming (
@@ -289,8 +289,8 @@ class IncomingMessages:
             )
         ]
 
-    def deliver(self, message: IncomingMessage, receipt: bytes, at: str) -> None:
-        """Note the delivery and its receipt together, and let the sealed bytes go."""
+    def deliver(self, message: IncomingMessage, receipt: bytes, at: str, also: Work[None] | None = None) -> None:
+        """Note the delivery, its receipt and what `also` notes together, and let the sealed bytes go."""
 
         def work(connection: apsw.Connection) -> None:
             key = (message.sender, message.id)
@@ -304,6 +304,8 @@ class IncomingMessages:
                 " SET delivered_up_to = max(delivered_up_to, ?3)",
                 (message.sender, message.stream, message.sequence),
             )
+            if also is not None:
+                also(connection)
 
         self._database.write(work)
 

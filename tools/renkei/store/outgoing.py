@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from renkei.store.queries import fetch, row, rows
-from renkei.store.sqlite import Database
+from renkei.store.sqlite import Database, Work
 
 OUTGOING_SCHEMA = """
 CREATE TABLE sources (
@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message just built, for the number that was asked for."""
+    """A message just built, for the number that was asked for; `numbers` are those of its notices, of one `type`."""
 
     id: str
     manifest: bytes
@@ -88,6 +88,8 @@ class Draft:
     content_sha256: str
     recipient_certificate_sha256: str
     count: int
+    type: str = ""
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,12 @@ class OutgoingMessages:
         self._database.write(lambda c: c.execute(sql, (source.sha256, source.folder)))
 
     def take(
-        self, source: Source, recipient: str, stream: str, builders: Sequence[Callable[[int], Draft]]
+        self,
+        source: Source,
+        recipient: str,
+        stream: str,
+        builders: Sequence[Callable[[int], Draft]],
+        also: Work[None] | None = None,
     ) -> list[int]:
         """Number, build and keep the messages of a file, together with the file's own record.
 
@@ -157,6 +164,7 @@ class OutgoingMessages:
             recipient: of all its messages.
             stream: of all its messages.
             builders: one for each message; called with its sequence number inside the transaction.
+            also: what else is to be noted in the same transaction.
 
         Returns:
             the sequence numbers; empty when this file had been taken before.
@@ -169,15 +177,31 @@ class OutgoingMessages:
             )
             if connection.changes() == 0:
                 return []
-            first = _next_sequence(connection, recipient, stream)
-            numbers = list(range(first, first + len(builders)))
-            for number, build in zip(numbers, builders, strict=True):
-                _insert(connection, build(number), (recipient, stream, number), source)
-            connection.execute(
-                "UPDATE streams SET next_sequence = ? WHERE recipient = ? AND stream = ?",
-                (first + len(builders), recipient, stream),
-            )
-            return numbers
+            if also is not None:
+                also(connection)
+            return _append(connection, recipient, stream, builders, (source.sha256, source.taken_at))
+
+        return self._database.write(work)
+
+    def release(
+        self, recipient: str, stream: str, builders: Sequence[Callable[[int], Draft]], places: Sequence[int], at: str
+    ) -> list[int]:
+        """Number, build and keep the messages of notices that waited; in one transaction they wait no longer.
+
+        Args:
+            recipient: of all the messages.
+            stream: of all the messages.
+            builders: as of `take`.
+            places: of the notices, as `Dispatches.due` gave them.
+            at: now.
+
+        Returns:
+            the sequence numbers.
+        """
+
+        def work(connection: apsw.Connection) -> list[int]:
+            connection.executemany("DELETE FROM waiting WHERE place = ?", [(place,) for place in places])
+            return _append(connection, recipient, stream, builders, ("", at))
 
         return self._database.write(work)
 
@@ -308,13 +332,36 @@ def _next_sequence(connection: apsw.Connection, recipient: str, stream: str) -> 
     return int(fetch(connection, sql, (recipient, stream))[0][0])
 
 
-def _insert(connection: apsw.Connection, draft: Draft, place: tuple[str, str, int], source: Source) -> None:
+def _append(
+    connection: apsw.Connection,
+    recipient: str,
+    stream: str,
+    builders: Sequence[Callable[[int], Draft]],
+    origin: tuple[str, str],
+) -> list[int]:
+    first = _next_sequence(connection, recipient, stream)
+    numbers = list(range(first, first + len(builders)))
+    for number, build in zip(numbers, builders, strict=True):
+        _insert(connection, build(number), (recipient, stream, number), origin)
+    connection.execute(
+        "UPDATE streams SET next_sequence = ? WHERE recipient = ? AND stream = ?",
+        (first + len(builders), recipient, stream),
+    )
+    return numbers
+
+
+def _insert(connection: apsw.Connection, draft: Draft, place: tuple[str, str, int], origin: tuple[str, str]) -> None:
+    source_sha256, taken_at = origin
     connection.execute(
         "INSERT INTO outgoing (id, recipient, stream, sequence, count, manifest, content_sha256,"
         " recipient_certificate_sha256, sealed, content, size, created_at, source_sha256)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             draft.id, *place, draft.count, draft.manifest, draft.content_sha256, draft.recipient_certificate_sha256,
-            draft.sealed, draft.content, len(draft.sealed), source.taken_at, source.sha256,
+            draft.sealed, draft.content, len(draft.sealed), taken_at, source_sha256,
         ),
     )  # fmt: skip
+    connection.executemany(
+        "INSERT OR IGNORE INTO sent VALUES (?, ?, ?, ?, ?)",
+        [(number, draft.id, position, draft.type, taken_at) for position, number in enumerate(draft.numbers)],
+    )

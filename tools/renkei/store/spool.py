@@ -3,6 +3,8 @@
     spool = Spool(Path("/var/lib/renkei-agent/state.db"))
     spool.outgoing   messages to send, kept until and beyond the recipient's receipt (`store.outgoing`)
     spool.incoming   messages received, from their manifest to their receipt (`store.incoming`)
+    spool.imports    received notices on their way into the register (`store.imports`, its files: `store.batches`)
+    spool.dispatches notices to send that wait, and what became of those sent (`store.dispatches`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
 the last tree head, alarms, and the last contact with each party. Times are RFC 3339 text, given by the caller.
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import apsw
 
+from renkei.store.batches import Batches
+from renkei.store.dispatches import DISPATCHES_SCHEMA, Dispatches
+from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.queries import row, rows
@@ -46,6 +51,9 @@ CREATE TABLE alarms (
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
 """
+
+MIGRATIONS = (_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA, IMPORTS_SCHEMA + DISPATCHES_SCHEMA)
+"""A released one never changes; what is new is appended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +98,12 @@ class Spool:
             StoreError: it can't be opened durably, or newer software wrote it.
         """
         path.touch(mode=0o600, exist_ok=True)
-        self._database = Database(path, [_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA], readers=2)
+        self._database = Database(path, MIGRATIONS, readers=2)
         self.outgoing = OutgoingMessages(self._database)
         self.incoming = IncomingMessages(self._database)
+        self.imports = Imports(self._database)
+        self.batches = Batches(self._database)
+        self.dispatches = Dispatches(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""
@@ -133,14 +144,15 @@ class Spool:
 
         self._database.write(work)
 
-    def has_work(self) -> bool:
-        """Whether something lies here that an exchange would carry on: to offer, to fetch, or to receipt."""
+    def has_work(self, at: str) -> bool:
+        """Whether something lies here that an exchange at this time carries on: to offer, fetch, receipt or release."""
         sql = (
             "SELECT EXISTS (SELECT 1 FROM outgoing WHERE accepted_epoch IS NULL AND receipted_at IS NULL)"
             " OR EXISTS (SELECT 1 FROM incoming WHERE state IN ('announced', 'fetched', 'written'))"
             " OR EXISTS (SELECT 1 FROM incoming WHERE state = 'delivered' AND receipt_sent_at IS NULL)"
+            " OR EXISTS (SELECT 1 FROM waiting WHERE release_at <= ?)"
         )
-        found = row(self._database, sql)
+        found = row(self._database, sql, (at,))
         return found is not None and bool(found[0])
 
     # -- who the others are

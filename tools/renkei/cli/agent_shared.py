@@ -1,0 +1,69 @@
+"""What the commands of `renkei-agent` share: options, exit codes, and how errors are told."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.cells import cell_len, set_cell_size
+
+from renkei.agent import media
+from renkei.agent.contact import HubNotGenuine
+from renkei.agent.enrolment import EnrolmentRefused, NeedsCode
+from renkei.agent.exchange import Busy
+from renkei.agent.home import NotEnrolled
+from renkei.agent.register.confirmation import BadReason
+from renkei.agent.register.share import ShareAway
+from renkei.agent.settings import Settings, SettingsError, load
+from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
+from renkei.exchange.codes import CodeError
+from renkei.exchange.parties import InvalidParty
+from renkei.store.errors import StoreError
+from renkei.store.imports import NotWaiting
+
+NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
+
+Config = Annotated[Path, typer.Option("--config", help="The agent's settings.", envvar="RENKEI_AGENT_CONFIG")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what can go wrong into a message and an exit code."""
+    try:
+        yield
+    except (SettingsError, NeedsCode, CodeError, InvalidParty, BadReason, media.MediaError, StoreError) as error:
+        fail(error, USAGE)
+    except (EnrolmentRefused, NotEnrolled, HubNotGenuine, GatewayNotTrusted, Busy, NotWaiting, ShareAway) as error:
+        fail(error, NEEDS_PERSON)
+    except HubUnreachable as error:
+        fail(error, UNREACHABLE)
+    except HubError as error:
+        fail(error, NEEDS_PERSON)
+
+
+def fail(error: Exception, code: int) -> NoReturn:
+    """End with a message and a code."""
+    print(f"renkei-agent: {error}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def settings_of(config: Path) -> Iterator[Settings]:
+    """The agent's settings."""
+    yield load(config)
+
+
+def print_json(document: object) -> None:
+    """Print data for programs."""
+    print(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lay out rows in columns as wide as their cells need; a full-width character takes two places, nothing is cut."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]
