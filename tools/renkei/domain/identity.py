@@ -35,9 +35,9 @@ def identify(notice: Notice) -> Identity:
     value = {field: getattr(notice, field, None) for field in _FIELDS}
     born = (value["birth_date"], value["sex"])
     certain = {card_feature(str(number)) for number in (value["card_number"], value["certificate_number"]) if number}
-    certain.add(_feature("notice", notice.number))
+    certain.add(_feature("notice", notice.municipality, notice.number))  # a number is unique for its sender
     if value["corrects"]:
-        certain.add(_feature("notice", value["corrects"]))
+        certain.add(_feature("notice", notice.municipality, value["corrects"]))
     loose = set()
     names = [(kind, value[kind]) for kind in ("name", "kanji_name") if value[kind]]
     if value["birth_date"]:
