@@ -54,9 +54,9 @@ class Place:
         path.write_bytes(entry.to_json())
         return str(path)
 
-    def issue(self, begin: Any, endpoint: str = "hub") -> DirectoryEntry:
+    def issue(self, begin: Any, endpoint: str = "hub", terminal: str = "asp-hub") -> DirectoryEntry:
         """What the authority answers to `renkei-hub init`."""
-        asked = EnrolmentFields.model_validate_json(self.run("init", "--terminal", "asp-hub").output)
+        asked = EnrolmentFields.model_validate_json(self.run("init", "--terminal", terminal).output)
         assert asked.endpoint == endpoint
         certificate = issue_client(asked.csr, asked.endpoint, asked.terminal, self.pki.issuing, begin)
         return bind(certificate, asked.receiving_key, 1, self.pki.issuing, begin, begin + timedelta(days=398))
@@ -154,7 +154,7 @@ def test_what_was_accepted_survives_any_kill(place: Place, now: datetime, new_pa
     place.run("install-entry", place.file("own.json", own))
     ministry = place.pki.enrol("ministry")
     machines = {code: place.pki.enrol(code) for code in SENDERS}
-    _add_bindings(place, [ministry, *machines.values()], now)
+    add_bindings(place, [ministry, *machines.values()], now)
     accepted: Accepted = {code: [] for code in SENDERS}
     for kills in range(KILLS + 1):
         with place.serving() as process:
@@ -184,7 +184,7 @@ def _check_all_there(place: Place, code: str, machine: Any, ministry: Any, messa
             assert line.get(f"/v1/messages/{code}/{parcel.id}/content").content == parcel.sealed
 
 
-def _add_bindings(place: Place, machines: Iterable[Any], now: datetime) -> None:
+def add_bindings(place: Place, machines: Iterable[Any], now: datetime) -> None:
     """Put bindings where the authority's PUT /v1/bindings would."""
     anchor = TrustAnchor(place.pki.root_pem)
 
@@ -196,7 +196,7 @@ def _add_bindings(place: Place, machines: Iterable[Any], now: datetime) -> None:
     with_store(read_settings(place.config), add)
 
 
-def _content_digest(digest: str) -> dict[str, str]:
+def content_digest(digest: str) -> dict[str, str]:
     return {"Content-Digest": f"sha-256=:{b64encode(bytes.fromhex(digest)).decode()}:"}
 
 
@@ -239,7 +239,7 @@ class Load:
                     parcel = self._new_parcel(machine, self._ministry, sequence)
                     path = f"/v1/messages/{code}/{parcel.id}"
                     digest = line.put(path, content=parcel.manifest).json()["missing"][0]
-                    line.put(f"/v1/parts/{digest}", content=parcel.parts[0], headers=_content_digest(digest))
+                    line.put(f"/v1/parts/{digest}", content=parcel.parts[0], headers=content_digest(digest))
                     answer = line.put(path, content=parcel.manifest)
                     assert answer.status_code == 201, answer.text
                     self._accepted[code].append((parcel, answer.content))

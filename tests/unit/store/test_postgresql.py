@@ -248,7 +248,7 @@ def test_a_server_that_is_not_durable_is_refused(
 
 
 def test_a_server_without_a_standby_is_refused_where_one_is_asked_for(cluster: Cluster, schema: str) -> None:
-    with pytest.raises(StoreError, match=r"synchronous_standby_names is empty.*set synchronous_standby = false"):
+    with pytest.raises(StoreError, match=r"standby_names is empty.*set synchronous_standby = false"):
         Server(cluster.url(schema), standby=True).connect()
 
 

@@ -3,6 +3,7 @@
 `exchange` and `enrolment` stand behind the gateway, each on its own Unix socket; `health` never does.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ EnrolmentHandler = Callable[[Hub, str, Request], Awaitable[Response]]
 Entitled = Callable[[Party], bool]
 
 ADDRESS_HEADER = "x-forwarded-for"
+_COMMIT_SECONDS = 5
 _MAX_HEADERS = 32 * 1024
 _MAX_TARGET = 4096
 
@@ -99,9 +101,13 @@ def health(hub: Hub) -> ASGIApp:
     async def healthz(request: Request) -> Response:
         del request
         try:
-            await hub.store.prove_writable(hub.now())
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                await hub.store.prove_writable(hub.now())
         except StoreError as error:
             return PlainTextResponse(f"cannot commit: {error}\n", 503)
+        except TimeoutError:
+            text = f"a commit takes longer than {_COMMIT_SECONDS} s: where the store has a standby, is it there?\n"
+            return PlainTextResponse(text, 503)
         if hub.identity is None:
             return PlainTextResponse("waiting: the hub has no directory entry yet (renkei-hub install-entry)\n", 503)
         return PlainTextResponse("ok\n")

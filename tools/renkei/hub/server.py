@@ -56,8 +56,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def open_hub(settings: Settings) -> tuple[Hub, SqlHubStore]:
-    """Open the store and the trust anchor.
+def open_hub(settings: Settings, *, serving: bool = False) -> tuple[Hub, SqlHubStore]:
+    """Open the store and the trust anchor; a hub that will be `serving` demands all that the settings say.
 
     Raises:
         ServeError: either can't be opened.
@@ -73,13 +73,13 @@ def open_hub(settings: Settings) -> tuple[Hub, SqlHubStore]:
         pending_enrolments_per_address=limits.pending_enrolments_per_address,
     )
     try:
-        store = open_store(settings, bounds)
+        store = open_store(settings, bounds, serving=serving)
     except StoreError as error:
         raise ServeError(str(error)) from error
     return Hub(store, anchor, settings, lambda: datetime.now(UTC), Metrics()), store
 
 
-def open_store(settings: Settings, bounds: Bounds) -> SqlHubStore:
+def open_store(settings: Settings, bounds: Bounds, *, serving: bool) -> SqlHubStore:
     """Open the store that the settings name.
 
     Raises:
@@ -87,7 +87,7 @@ def open_store(settings: Settings, bounds: Bounds) -> SqlHubStore:
     """
     if settings.store is None:
         return SqliteHubStore(settings.database, bounds)
-    return PostgresHubStore(Server(settings.store.url, standby=settings.store.synchronous_standby), bounds)
+    return PostgresHubStore(Server(settings.store.url, standby=serving and settings.store.synchronous_standby), bounds)
 
 
 async def serve(settings: Settings) -> None:
@@ -96,7 +96,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         ServeError: the hub can't start.
     """
-    hub, store = open_hub(settings)
+    hub, store = open_hub(settings, serving=True)
     try:
         await _serve(hub, store)
     finally:

@@ -14,6 +14,7 @@ A connection is trusted after `Server.connect` has looked at it:
 A connection that breaks is replaced at the next use. libpq finds the primary among the hosts of the URL.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -32,6 +33,8 @@ from renkei.store.writer import Statistics, Writer
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[object, ...]]
 Work = Callable[[Connection], T]
+
+log = logging.getLogger("renkei.store")
 
 MACHINE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
@@ -66,7 +69,8 @@ class Server:
 
     Args:
         url: a libpq URL or connection string without a password; several hosts when there is a standby.
-        standby: whether a commit must have reached a synchronous standby.
+        standby: whether the first connection must be to a server whose commits wait for a synchronous standby. Later
+            ones only warn: whoever promoted the standby has none for a while, and the hub goes on.
     """
 
     def __init__(self, url: str, *, standby: bool) -> None:
@@ -75,7 +79,7 @@ class Server:
         self.name = f"PostgreSQL {found.get('dbname', '')} at {found.get('host', 'localhost')}"
         self.generation = 0
         self._standby = standby
-        self._timeline = 0
+        self._timeline = 0  # of the primary, as far as seen
         self._lock = Lock()
         self._failed = (0.0, "")
 
@@ -120,10 +124,10 @@ class Server:
             if (found := _shown(connection, name)) not in allowed:
                 raise StoreError(f"{self.name}: {name} is {found}, must be {' or '.join(sorted(allowed))}")
         if self._standby and not _shown(connection, "synchronous_standby_names"):
-            raise StoreError(
-                f"{self.name}: synchronous_standby_names is empty, so a commit would wait for no standby; "
-                "name the standby there, or set synchronous_standby = false in [store] and live without one"
-            )
+            text = f"{self.name}: synchronous_standby_names is empty, so a commit would wait for no standby"
+            if not self._timeline:
+                raise StoreError(f"{text}; name it there, or set synchronous_standby = false in [store]")
+            log.warning("%s; set up a new one", text)
         timeline = int(_one(connection, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"), 16)
         with self._lock:
             if timeline < self._timeline:
