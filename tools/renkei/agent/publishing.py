@@ -18,7 +18,7 @@ from renkei.agent.intake import STREAM, candidates
 from renkei.client.hub import HORIZONS_AT_ONCE
 from renkei.exchange.clock import parse_time, whole_seconds
 from renkei.exchange.errors import ExchangeError
-from renkei.exchange.parties import Party
+from renkei.exchange.parties import InvalidParty, Party
 from renkei.exchange.payloads import Horizon
 
 MARK = ".published.json"
@@ -41,7 +41,7 @@ def handed(home: Home) -> Handed | None:
     Without a connector the outbox itself is where notices are handed over, so it is complete at any moment.
     """
     if not home.settings.publish.connector:
-        return Handed(now(), frozenset())
+        return Handed(now(), frozenset(_folders(home)))
     path = home.settings.outbox / MARK
     try:
         mark = _read_mark(path)
@@ -105,6 +105,17 @@ def _behind(home: Home, moment: datetime) -> Iterator[Party]:
             continue
         if arrived <= moment.timestamp() + 1:  # horizons have whole seconds
             yield candidate.recipient
+
+
+def _folders(home: Home) -> Iterator[Party]:
+    """Endpoints that have a folder in the outbox, whatever lies in it."""
+    for place in home.settings.outbox.iterdir():
+        try:
+            party = Party(place.name)
+        except InvalidParty:
+            continue
+        if party.is_endpoint and place.is_dir():
+            yield party
 
 
 def _read_mark(path: Path) -> Handed:

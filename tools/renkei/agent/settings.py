@@ -186,6 +186,11 @@ class Settings(_Settings):
         return self.home / "keys"
 
     @property
+    def marks_key(self) -> Path:
+        """The key of this machine's marks (`renkei.store.marks`)."""
+        return self.keys / "marks.key"
+
+    @property
     def database(self) -> Path:
         """The spool."""
         return self.home / "state.db"

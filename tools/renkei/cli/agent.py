@@ -20,7 +20,7 @@ from renkei.agent.intake import Watch
 from renkei.agent.service import Service
 from renkei.agent.settings import Link, Settings, SettingsError
 from renkei.agent.status import Status, status_of
-from renkei.cli import agent_register
+from renkei.cli import agent_counter, agent_register
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
     NEEDS_PERSON,
@@ -172,6 +172,7 @@ def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, *, as_json: As
         raise typer.Exit(NEEDS_PERSON)
 
 
+agent_counter.add_to(app)
 agent_register.add_to(app)
 
 

@@ -248,6 +248,11 @@ class IncomingMessages:
         )
         self._database.write(lambda c: c.execute(sql, (sender, stream, sequence)))
 
+    def undelivered(self, sender: str, stream: str) -> int:
+        """How many messages of a stream are known and not delivered: on their way, behind a gap, or quarantined."""
+        sql = "SELECT count(*) FROM incoming WHERE sender = ? AND stream = ? AND state NOT IN ('delivered', 'voided')"
+        return int(rows(self._database, sql, (sender, stream))[0][0])
+
     def missing(self, sender: str, stream: str, below: int, limit: int = 100) -> list[int]:
         """Up to `limit` numbers below one of which nothing came: neither a manifest nor a void nor a delivery."""
 

@@ -71,9 +71,22 @@ def result(
     )
 
 
-def inquiry(home: Home, target: str, *, resend: bool) -> Inquiry:
-    """Make an inquiry."""
-    return Inquiry(number=_number("Q"), municipality=home.party, kind=RESEND if resend else STATE, target=target)
+def ask(home: Home, target: str, *, resend: bool) -> Inquiry:
+    """Ask the ministry about a notice at the next exchange.
+
+    Args:
+        home: of an endpoint's agent.
+        target: the notice's number.
+        resend: ask for a notice of the ministry once more; otherwise what became of one sent from here.
+
+    Raises:
+        InvalidNotice: the target is no notice's number.
+    """
+    made = Inquiry(number=_number("Q"), municipality=home.party, kind=RESEND if resend else STATE, target=target)
+    if resend:
+        home.spool.imports.ask_again(target)
+    home.spool.dispatches.let_wait(waiting(made), stamp())
+    return made
 
 
 def waiting(notice: Notice) -> Waiting:

@@ -11,7 +11,6 @@ import apsw
 
 from renkei.agent.home import Home, stamp
 from renkei.agent.register.answers import answer_to
-from renkei.agent.register.marks import Marks
 from renkei.agent.register.rows import row_of
 from renkei.agent.settings import Bridge
 from renkei.domain.identity import identify
@@ -19,6 +18,7 @@ from renkei.domain.notices import SPECIAL_PERMANENT, ImportResult, Inquiry, Noti
 from renkei.domain.notices_items import LIST_SEPARATOR
 from renkei.store.dispatches import Dispatches, Waiting
 from renkei.store.imports import Arrival, Imports, Standing
+from renkei.store.marks import Marks
 
 NAME, KANJI_NAME = "氏名", "漢字氏名"
 _ECHOING = {"生年月日": "birth_date", "性別": "sex", "国籍・地域": "nationality"}
@@ -47,7 +47,7 @@ class Arriving:
 
 def arriving(home: Home, notices: Sequence[Notice]) -> Arriving:
     """Prepare what a parcel of the ministry brings to an endpoint."""
-    found, marks = Arriving(), Marks(home)
+    found, marks = Arriving(), Marks(home.settings.marks_key)
     for notice in notices:
         if isinstance(notice, Inquiry):
             found.answers.append(answer_to(home, notice))

@@ -11,12 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from renkei.agent import files
 from renkei.agent.home import Home
-from renkei.agent.register.marks import Marks
 from renkei.agent.register.rows import notice_of
+from renkei.agent.settings import JST
 from renkei.domain.identity import identify
 from renkei.domain.notices import Notice
 from renkei.domain.notices_items import LIST_SEPARATOR
+from renkei.exchange.clock import parse_time
 from renkei.store.imports import Import, Standing
+from renkei.store.marks import Marks
 
 SUFFIX = ".html"
 _ABOUT_THE_NOTICE = frozenset(
@@ -70,7 +72,7 @@ def sheet(home: Home, found: Import) -> bytes:
         about=[(item.name, row[item.name]) for item in notice.ITEMS if item.field in _ABOUT_THE_NOTICE],
         lines=lines(notice, notice_of(previous.type, previous.row or "") if previous else None),
         previous=previous,
-        received_at=found.received_at,
+        received_at=f"{parse_time(found.received_at).astimezone(JST):%Y-%m-%d %H:%M}",
     )
     return text.encode()
 
@@ -89,7 +91,7 @@ def lines(notice: Notice, previous: Notice | None) -> list[Line]:
 
 def _previous(home: Home, found: Import, notice: Notice) -> Import | None:
     """The last notice about the same person that went into the register before this one and is still kept."""
-    marks = Marks(home).all(identify(notice).certain)
+    marks = Marks(home.settings.marks_key).all(identify(notice).certain)
     earlier = [
         each
         for each in home.spool.imports.about(marks)
