@@ -79,13 +79,23 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class OpenedParcel:
-    """A parcel at its recipient: everything about it holds."""
+    """A parcel at its recipient: everything about it holds.
+
+    `ignored` counts columns of optional items that a newer sender has and this side doesn't know.
+    """
 
     manifest: Manifest
     notices: list[Notice]
+    ignored: int = 0
 
 
-def build_parcel(notices: Sequence[Notice], dispatch: Dispatch, signer: Signer, recipient: VerifiedParty) -> Parcel:
+def build_parcel(
+    notices: Sequence[Notice],
+    dispatch: Dispatch,
+    signer: Signer,
+    recipient: VerifiedParty,
+    version: int = encoding.FIRST,
+) -> Parcel:
     """Make a parcel.
 
     Args:
@@ -93,12 +103,13 @@ def build_parcel(notices: Sequence[Notice], dispatch: Dispatch, signer: Signer, 
         dispatch: what the sender decides.
         signer: the sender's.
         recipient: from the directory, verified.
+        version: of the encoding, one that the recipient reads: every recipient reads the first.
 
     Raises:
-        EncodingError: no, too many or too large notices, or of several types.
+        EncodingError: no, too many or too large notices, of several types, or with what the version can't carry.
         ParcelError: notices that the sender may not send to this recipient, or a way that doesn't exist.
     """
-    content = token_bytes(SALT) + encoding.encode(notices)
+    content = token_bytes(SALT) + encoding.encode(notices, version)
     try:
         header = Header(
             id=dispatch.id,
@@ -109,7 +120,7 @@ def build_parcel(notices: Sequence[Notice], dispatch: Dispatch, signer: Signer, 
             mode=dispatch.mode,
             created_at=dispatch.created_at,
             count=len(notices),
-            layout=encoding.VERSION,
+            layout=version,
             content_sha256=sha256(content).hexdigest(),
             recipient_certificate_sha256=recipient.fingerprint,
         )
@@ -179,13 +190,14 @@ def open_parcel(
     check_sealed(manifest, sealed)
     content = unseal(manifest.encapsulated_key, sealed, receiving_key, manifest.sealing_info())
     _check_content(manifest, content)
-    if manifest.layout != encoding.VERSION:
+    encoded = content[SALT:]
+    if manifest.layout != encoding.version_of(encoded):
         raise ParcelError(
-            f"the parcel {manifest.id} is in layout {manifest.layout}; this side reads {encoding.VERSION}"
+            f"the manifest of the parcel {manifest.id} says layout {manifest.layout}, its content is in another"
         )
-    notices = encoding.decode(content[SALT:])
-    _check_notices(manifest, notices)
-    return OpenedParcel(manifest, notices)
+    decoded = encoding.decode(encoded)
+    _check_notices(manifest, decoded.notices)
+    return OpenedParcel(manifest, decoded.notices, decoded.ignored)
 
 
 def split(sealed: bytes) -> list[bytes]:

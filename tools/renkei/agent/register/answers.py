@@ -109,7 +109,7 @@ def held_notice(home: Home, number: str) -> Notice | None:
     message = home.spool.outgoing.message(message_id) if message_id else None
     if message is None or message.content is None:
         return None
-    return next((each for each in encoding.decode(message.content[SALT:]) if each.number == number), None)
+    return next((each for each in encoding.decode(message.content[SALT:]).notices if each.number == number), None)
 
 
 def _number(kind: str) -> str:

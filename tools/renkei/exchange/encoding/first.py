@@ -1,4 +1,4 @@
-"""The canonical encoding of notices, version 1: what is digested, sealed and carried, by line and on media alike.
+"""Version 1 of the canonical encoding: a column for each item, all compressed together.
 
     "RNK" | version (one byte) | zstd frame of deterministic CBOR (RFC 8949, 4.2): [type number, count, columns]
 
@@ -13,24 +13,26 @@ from datetime import date
 import cbor2
 import zstandard
 
-from renkei.domain.notices import TYPES, InvalidNotice, Notice
+from renkei.domain.notices import TYPES, Notice
 from renkei.domain.notices_items import Form, Item, Value
-from renkei.exchange.errors import ExchangeError
-from renkei.exchange.payloads import MAX_NOTICES, MAX_SEALED
+from renkei.exchange.encoding.bounds import (
+    CBOR_FAULTS,
+    MAGIC,
+    EncodingError,
+    check_size,
+    make,
+    only_type,
+    unpack,
+)
+from renkei.exchange.payloads import MAX_NOTICES
 
 VERSION = 1
-MAX_CONTENT = MAX_SEALED - 64  # leaves room for salt and tag
-MAX_DECODED = 32 * 1024 * 1024
-_MAGIC = b"RNK" + bytes([VERSION])
+_MAGIC = MAGIC + bytes([VERSION])
 _LEVEL = 10
 _DEPTH = 4
 _FIELDS = 3
 
 Column = list[object] | None
-
-
-class EncodingError(ExchangeError):
-    """Content that isn't notices in this encoding, or is beyond a bound; the text holds no part of a notice."""
 
 
 def encode(notices: Sequence[Notice]) -> bytes:
@@ -43,19 +45,13 @@ def encode(notices: Sequence[Notice]) -> bytes:
         EncodingError: none, more than `MAX_NOTICES`, of several types, too large together, or with types or items that
             this version doesn't have.
     """
-    types = {type(notice) for notice in notices}
-    if not 1 <= len(notices) <= MAX_NOTICES or len(types) != 1:
-        raise EncodingError(
-            f"a parcel holds 1 to {MAX_NOTICES} notices of one type; these are {len(notices)} of {len(types)} types"
-        )
-    (notice_type,) = types
+    notice_type = only_type(notices)
     _check_carried(notice_type, notices)
     items = notice_type.items(VERSION)
     columns = [_to_column(item, [getattr(notice, item.field) for notice in notices]) for item in items]
     body = cbor2.dumps([TYPES.index(notice_type), len(notices), columns], canonical=True)
     content = _MAGIC + zstandard.ZstdCompressor(level=_LEVEL).compress(body)
-    if len(body) > MAX_DECODED or len(content) > MAX_CONTENT:
-        raise EncodingError(f"the {len(notices)} notices are too large for one parcel; split them")
+    check_size(body, content, len(notices))
     return content
 
 
@@ -67,45 +63,36 @@ def decode(content: bytes) -> list[Notice]:
     """
     if not content.startswith(_MAGIC):
         raise EncodingError(f"the content is not in version {VERSION} of the encoding")
-    body = _decompress(content[len(_MAGIC) :])
+    body = unpack(content[len(_MAGIC) :])
     try:
         value = cbor2.loads(body, max_depth=_DEPTH, allow_indefinite=False, allow_duplicate_keys=False)
         canonical = cbor2.dumps(value, canonical=True) == body
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, MemoryError, RecursionError):
+    except CBOR_FAULTS:
         raise EncodingError("the content is not well-formed CBOR") from None
     if not canonical:
         raise EncodingError("the content is not in deterministic form (RFC 8949, 4.2)")
     notice_type, count, columns = _check_shape(value)
-    values = [
-        _from_column(item, column, count) for item, column in zip(notice_type.items(VERSION), columns, strict=True)
-    ]
-    names = [item.field for item in notice_type.items(VERSION)]
-    try:
-        return [notice_type(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
-    except InvalidNotice as error:
-        items = ", ".join(f"{finding.item} ({finding.rule})" for finding in error.findings)
-        raise EncodingError(f"a notice in the content breaks the rules of {notice_type.TYPE}: {items}") from None
+    items = notice_type.items(VERSION)
+    fields = {item.field: _from_column(item, column, count) for item, column in zip(items, columns, strict=True)}
+    return make(notice_type, fields, count)
+
+
+def carries(notice: Notice) -> bool:
+    """Tell whether this version has the type and every item that a notice holds."""
+    return notice.SINCE <= VERSION and not _beyond(notice)
 
 
 def _check_carried(notice_type: type[Notice], notices: Sequence[Notice]) -> None:
     """Refuse what this version would lose: it never drops an item silently."""
     if notice_type.SINCE > VERSION:
         raise EncodingError(f"version {VERSION} of the encoding has no {notice_type.TYPE}")
-    for item in notice_type.ITEMS:
-        if item.since > VERSION and any(getattr(notice, item.field) is not None for notice in notices):
+    for notice in notices:
+        for item in _beyond(notice):
             raise EncodingError(f"version {VERSION} of the encoding has no item {item.name} of {notice_type.TYPE}")
 
 
-def _decompress(frame: bytes) -> bytes:
-    """Decompress one frame that says its size beforehand: a bomb is refused before anything is unpacked."""
-    try:
-        size = zstandard.get_frame_parameters(frame).content_size
-        if not 0 < size <= MAX_DECODED:
-            raise EncodingError(f"the content would unpack to other than 1 to {MAX_DECODED} bytes")
-        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_DECODED)
-        return decompressor.decompress(frame, max_output_size=MAX_DECODED, allow_extra_data=False)
-    except zstandard.ZstdError:
-        raise EncodingError("the content is not one whole zstd frame") from None
+def _beyond(notice: Notice) -> list[Item]:
+    return [item for item in notice.ITEMS if item.since > VERSION and getattr(notice, item.field) is not None]
 
 
 def _check_shape(value: object) -> tuple[type[Notice], int, list[Column]]:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renkei.domain.notices import TYPES, Inquiry, ResidenceNotice, StatusNotice
-from renkei.exchange.encoding import MAX_DECODED, EncodingError, decode, encode
+from renkei.exchange.encoding import MAX_DECODED, EncodingError
+from renkei.exchange.encoding.first import decode, encode
 from renkei.exchange.payloads import MAX_NOTICES
 
 MAGIC = b"RNK\x01"
