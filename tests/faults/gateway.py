@@ -55,6 +55,11 @@ class Gateway:
         self._process = subprocess.Popen([NGINX, "-p", folder, "-e", folder / "nginx.log", "-c", config])
         self._wait()
 
+    @property
+    def pid(self) -> int:
+        """The master process; its children are the workers."""
+        return self._process.pid
+
     def _wait(self) -> None:
         deadline = time.monotonic() + 10
         while self._process.poll() is None and time.monotonic() < deadline:

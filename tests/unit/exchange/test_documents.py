@@ -3,6 +3,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
@@ -52,6 +53,18 @@ def test_canonical_json_says_the_same_in_one_form(value: dict[str, Any]) -> None
     once = canonical(value)
     assert json.loads(once) == value
     assert canonical(dict(reversed(value.items()))) == once
+
+
+@given(st.dictionaries(st.text("ab\x7f/é", max_size=4), JSON, max_size=4))
+def test_canonical_json_is_that_of_the_reference(value: dict[str, Any]) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_canonical_json_of_every_character_is_that_of_the_reference() -> None:
+    text = "".join(chr(point) for point in range(0x11000) if not 0xD800 <= point < 0xE000)
+    assert canonical({"a": text}) == rfc8785.dumps({"a": text})
+    keys = {chr(point): point for point in (0x20, 0x7F, 0x80, 0xE000, 0xFFFD, 0x10000)}
+    assert canonical(keys) == rfc8785.dumps(keys)
 
 
 def test_a_document_of_another_kind_is_refused() -> None:

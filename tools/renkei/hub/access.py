@@ -17,11 +17,12 @@ from starlette.requests import Request
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
-from renkei.exchange.documents import DocumentError, key_id, peek
+from renkei.exchange.documents import DocumentError, Outline, key_id, outline
 from renkei.exchange.parties import AUTHORITY, MINISTRY, Party
 from renkei.exchange.payloads import Payload
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
+from renkei.store.hub.contract import Binding
 
 CERTIFICATE_HEADER = "x-client-certificate"
 SKEW = 300
@@ -34,10 +35,15 @@ Document = TypeVar("Document", bound=Payload)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The party that makes a request, by a certificate that was live a moment ago."""
+    """The party that makes a request, by a binding that was live a moment ago."""
 
     party: Party
-    fingerprint: str
+    binding: Binding
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its certificate."""
+        return self.binding.fingerprint
 
 
 async def identify(hub: Hub, request: Request) -> Caller:
@@ -54,7 +60,7 @@ async def identify(hub: Hub, request: Request) -> Caller:
     binding = await hub.store.binding(fingerprint)
     if binding is None or not binding.live(now + SKEW if now < binding.not_before else now):
         raise Problem(403, "certificate", f"the certificate {fingerprint[:16]}… is not enrolled, expired or revoked")
-    caller = Caller(Party(binding.party), fingerprint)
+    caller = Caller(Party(binding.party), binding)
     buckets = hub.ministry_rate if caller.party in {MINISTRY, AUTHORITY} else hub.endpoint_rate
     if wait := buckets.take(caller.party, time.monotonic()):
         raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
@@ -62,23 +68,35 @@ async def identify(hub: Hub, request: Request) -> Caller:
     return caller
 
 
-async def open_signed(hub: Hub, model: type[Document], envelope: bytes, party: Party) -> tuple[Document, str]:
-    """Return a document once a live certificate of `party` signed it, and that certificate's fingerprint.
+async def open_signed(
+    hub: Hub, model: type[Document], envelope: bytes, caller: Caller, claimed: Outline | None = None
+) -> tuple[Document, str]:
+    """Return a document once a live certificate of the caller's party signed it, and that certificate's fingerprint.
 
-    A document may be older than the certificate of the connection it comes over, so each live one will do.
+    A document may be older than the certificate of the connection it comes over, so each live one will do. `claimed`
+    is the envelope's outline where it is known already.
 
     Raises:
         Problem: 400, malformed or not signed so.
     """
     try:
-        claimed = peek(envelope).key_id
-        for binding in await hub.store.bindings(party, hub.now() + SKEW):
+        claimed = claimed or outline(envelope)
+        for binding in await _signers(hub, caller, claimed):
             key, name = _signing_key(binding.entry)
-            if name == claimed:
+            if name == claimed.key_id:
                 return model.open(envelope, key), binding.fingerprint
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
-    raise Problem(400, "document", f"the {model.KIND} is not signed by a live key of {party}")
+    raise Problem(400, "document", f"the {model.KIND} is not signed by a live key of {caller.party}")
+
+
+async def _signers(hub: Hub, caller: Caller, claimed: Outline) -> list[Binding]:
+    """Return the live bindings of which one may have signed: nearly always the connection's alone, as it is by now."""
+    at = hub.now() + SKEW
+    if _signing_key(caller.binding.entry)[1] != claimed.key_id:
+        return await hub.store.bindings(caller.party, at)
+    binding = await hub.store.binding(caller.fingerprint)
+    return [binding] if binding is not None and binding.live(at) else []
 
 
 @lru_cache(maxsize=8192)

@@ -60,7 +60,7 @@ async def horizon_of(hub: Hub, caller: Caller, request: Request) -> Response:
 
 
 async def _verified(hub: Hub, caller: Caller, envelope: bytes) -> contract.Horizon:
-    horizon, signer = await open_signed(hub, Horizon, envelope, caller.party)
+    horizon, signer = await open_signed(hub, Horizon, envelope, caller)
     if horizon.sender != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't publish a horizon in another's name")
     return contract.Horizon(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, payload_sha256
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Outline, outline
 from renkei.exchange.parties import MINISTRY, may_send
 from renkei.exchange.payloads import MAX_PARTS, PART_SIZE, Acceptance, Manifest, Void
 from renkei.hub.access import SKEW, Caller, open_signed
@@ -61,23 +61,24 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
     speaker = hub.speaker()
     envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
     try:
-        digest = payload_sha256(envelope)
+        claimed = outline(envelope)
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
-    known = await hub.store.message(caller.party, message_id)
-    if known is not None and known.manifest_sha256 == digest:
+    try:
+        manifest, signer = await _open_manifest(hub, caller, message_id, envelope, claimed)
+    except Problem:
+        # What was accepted once stays accepted, whatever became of the keys since.
+        known = await hub.store.message(caller.party, message_id)
+        if known is None or known.manifest_sha256 != claimed.payload_sha256:
+            raise
         return _document(known.acceptance, 200)
-    manifest, signer = await open_signed(hub, Manifest, envelope, caller.party)
-    if (manifest.sender, str(manifest.id)) != (caller.party, message_id):
-        raise Problem(400, "mismatch", "the path names another message than the manifest")
-    await _check_recipient(hub, manifest)
     at = hub.now()
 
     def accept(index: int, epoch: int) -> bytes:
         return Acceptance(
             id=manifest.id,
             sender=manifest.sender,
-            manifest_sha256=digest,
+            manifest_sha256=claimed.payload_sha256,
             accepted_at=datetime.fromtimestamp(at, UTC),
             journal_index=index,
             epoch=epoch,
@@ -91,7 +92,7 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
         sequence=manifest.sequence,
         content_sha256=manifest.content_sha256,
         manifest=envelope,
-        manifest_sha256=digest,
+        manifest_sha256=claimed.payload_sha256,
         parts=tuple((part.sha256, part.size) for part in manifest.parts),
         signer=signer,
     )
@@ -108,7 +109,7 @@ async def put_void(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/voids/{recipient}/{stream}/{sequence}`."""
     recipient, stream = path_party(request, "recipient"), path_stream(request)
     envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
-    void, signer = await open_signed(hub, Void, envelope, caller.party)
+    void, signer = await open_signed(hub, Void, envelope, caller)
     named = (caller.party, recipient, stream, request.path_params["sequence"])
     if (void.sender, void.recipient, void.stream, void.sequence) != named:
         raise Problem(400, "mismatch", "the path or the certificate names another stream or number than the void")
@@ -136,13 +137,22 @@ async def stream_state(hub: Hub, caller: Caller, request: Request) -> Response:
     return JSONResponse({"next_sequence": state.next_sequence, "unreceipted": unreceipted})
 
 
-async def _check_recipient(hub: Hub, manifest: Manifest) -> None:
-    """Refuse what the recipient couldn't open: its sender seals it anew, sooner than by the recipient's silence."""
-    bindings = await hub.store.bindings(manifest.recipient, hub.now() + SKEW)
-    if manifest.recipient_certificate_sha256 not in {binding.fingerprint for binding in bindings}:
+async def _open_manifest(
+    hub: Hub, caller: Caller, message_id: str, envelope: bytes, claimed: Outline
+) -> tuple[Manifest, str]:
+    """Return the manifest and its signer's fingerprint; refuse what the recipient couldn't open.
+
+    Its sender seals it anew then, sooner than by the recipient's silence.
+    """
+    manifest, signer = await open_signed(hub, Manifest, envelope, caller, claimed)
+    if (manifest.sender, str(manifest.id)) != (caller.party, message_id):
+        raise Problem(400, "mismatch", "the path names another message than the manifest")
+    binding = await hub.store.binding(manifest.recipient_certificate_sha256)
+    if binding is None or binding.party != manifest.recipient or not binding.live(hub.now() + SKEW):
         raise Problem(
             409, "recipient", f"sealed for no live certificate of {manifest.recipient}: seal to the directory's newest"
         )
+    return manifest, signer
 
 
 def _quota(hub: Hub, caller: Caller) -> int:

@@ -87,10 +87,17 @@ class Database:
         """Run `work` in the writer and wait for the commit."""
         return self.submit(work).result()
 
-    def read(self, work: Work[T]) -> T:
-        """Run `work` in one read transaction of the calling thread: all that it reads is of one moment."""
+    def read(self, work: Work[T], *, together: bool = True) -> T:
+        """Run `work` in the calling thread, in one read transaction: all that it reads is of one moment.
+
+        Args:
+            work: reads only, and leaves no statement unfinished.
+            together: false for work of one statement, which needs no transaction around it.
+        """
         connection = self._readers.get()
         try:
+            if not together:
+                return work(connection)
             with _transaction(connection, "BEGIN"):
                 return work(connection)
         finally:

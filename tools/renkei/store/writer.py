@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -72,7 +72,8 @@ class Writer(Generic[Handle]):
         self.statistics = Statistics()
         self._session = session
         self._max_batch = max_batch
-        self._queue: Queue[_Waiting | None] = Queue(max_waiting)
+        self._max_waiting = max_waiting
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._closing = Lock()
         self._closed = False
         self._thread = Thread(target=self._run, name=f"writer of {session.name}", daemon=True)
@@ -91,10 +92,9 @@ class Writer(Generic[Handle]):
         with self._closing:
             if self._closed:
                 raise StoreError(f"{self._session.name}: is closed")
-            try:
-                self._queue.put_nowait((work, future))
-            except Full:
-                raise StoreBusyError(f"{self._session.name}: {self._queue.maxsize} writes are waiting") from None
+            if self._queue.qsize() >= self._max_waiting:
+                raise StoreBusyError(f"{self._session.name}: {self._max_waiting} writes are waiting")
+            self._queue.put((work, future))
         return future
 
     @property

@@ -28,9 +28,14 @@ class Journal:
         """Return the index that the next entry gets."""
         return self._transaction.count("SELECT max(position) + 1 FROM journal")
 
-    def append(self, act: str, party: str, document: bytes, at: int) -> None:
-        """Add an entry; the caller's transaction makes it durable along with the act."""
-        size = self.next_index()
+    def next_place(self) -> tuple[int, int]:
+        """Return (index, epoch) that the next entry gets."""
+        row = self._transaction.some("SELECT (SELECT max(position) + 1 FROM journal), epoch FROM hub")[0]
+        return row[0] or 0, row[1]
+
+    def append(self, act: str, party: str, document: bytes, at: int, index: int | None = None) -> None:
+        """Add an entry, at the next index if none is given; the caller's transaction makes it durable with the act."""
+        size = self.next_index() if index is None else index
         entry = journal_entry(size, act, party, document, at)
         self._transaction.execute("INSERT INTO journal VALUES (?, ?)", (size, entry))
         _, nodes = self._tree(size).append(entry)

@@ -1,6 +1,7 @@
 """Parts, messages, receipts, voids and inboxes: each function is the body of one transaction."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from renkei.store.hub.contract import (
     Bounds,
@@ -23,7 +24,7 @@ from renkei.store.hub.refusals import (
     SequenceRefusal,
     UnknownRefusal,
 )
-from renkei.store.hub.transaction import Transaction
+from renkei.store.hub.transaction import Row, Transaction
 
 
 def missing_parts(transaction: Transaction, sender: str, digests: Sequence[str]) -> list[str]:
@@ -37,7 +38,7 @@ def put_part(transaction: Transaction, sender: str, digest: str, content: bytes,
     if (found := transaction.one(_PART_OF, (sender, digest))) is not None:
         transaction.execute("UPDATE parts SET stored_at = ? WHERE part = ?", (at, found[0]))
         return False
-    _hold(transaction, sender, len(content), quota)
+    _count(transaction, sender, quota, held_bytes=len(content))
     transaction.execute(
         "INSERT INTO parts (sender, sha256, size, stored_at, content) VALUES (?, ?, ?, ?, ?)",
         (sender, digest, len(content), at, content),
@@ -49,7 +50,7 @@ def accept(
     transaction: Transaction, message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int
 ) -> tuple[bytes, bool]:
     """Accept a message, or answer a duplicate with its acceptance."""
-    stream = stream_number(transaction, message.sender, message.recipient, message.stream)
+    stream, next_sequence, unreceipted = _stream(transaction, message.sender, message.recipient, message.stream)
     known = transaction.one(
         "SELECT message, stream, sequence, content_sha256, manifest_sha256, acceptance, receipt, voided"
         " FROM messages WHERE sender = ? AND id = ?",
@@ -57,7 +58,10 @@ def accept(
     )
     if known is None:
         number = None
-        _continue_stream(transaction, stream, message, bounds)
+        if message.sequence != next_sequence:
+            raise SequenceRefusal(next_sequence, message.sequence)
+        if unreceipted >= bounds.unreceipted_per_stream:
+            raise QuotaRefusal(f"{bounds.unreceipted_per_stream} messages of this stream wait for {message.recipient}")
     else:
         number, *place, manifest_sha256, acceptance, receipt, voided = known
         if manifest_sha256 == message.manifest_sha256:
@@ -66,11 +70,14 @@ def accept(
             raise ConflictRefusal(f"{message.id} is the id of another message of {message.sender}, or of a voided one")
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
-        _drop_content(transaction, number)
+        _count(transaction, message.sender, held_bytes=-_drop_content(transaction, number))
     parts = _take_parts(transaction, message)
-    _hold(transaction, message.sender, len(message.manifest), quota)
-    acceptance = sign(Journal(transaction).next_index(), transaction.count("SELECT epoch FROM hub"))
     size = sum(size for _, size in message.parts)
+    sent = {"sent": 1, "sent_bytes": size} if known is None else {}
+    _count(transaction, message.sender, quota, held_bytes=len(message.manifest), **sent)
+    journal = Journal(transaction)
+    index, epoch = journal.next_place()
+    acceptance = sign(index, epoch)
     values = (message.manifest, message.manifest_sha256, size, acceptance)
     if number is None:
         number = transaction.count(
@@ -78,7 +85,10 @@ def accept(
             " acceptance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING message",
             (message.sender, message.id, stream, message.sequence, message.content_sha256, *values),
         )
-        _add(transaction, message.sender, sent=1, sent_bytes=size)
+        transaction.execute(
+            "UPDATE streams SET next_sequence = next_sequence + 1, unreceipted = unreceipted + 1 WHERE stream = ?",
+            (stream,),
+        )
     else:
         transaction.execute(
             "UPDATE messages SET manifest = ?, manifest_sha256 = ?, size = ?, acceptance = ? WHERE message = ?",
@@ -87,7 +97,7 @@ def accept(
     transaction.execute_many(
         "INSERT INTO message_parts VALUES (?, ?, ?)", [(number, ordinal, part) for ordinal, part in enumerate(parts)]
     )
-    Journal(transaction).append("message", message.sender, acceptance, at)
+    journal.append("message", message.sender, acceptance, at, index)
     _deliver(transaction, message.recipient, "manifest", number, message.manifest, message.signer)
     return acceptance, True
 
@@ -104,19 +114,18 @@ def take_receipt(transaction: Transaction, receipt: Receipt, at: int) -> bool:
     number, receipted, size, voided = row
     if receipted:
         return False
-    if not voided:
-        _settle(transaction, number)
+    freed = 0 if voided else _settle(transaction, number)
     transaction.execute("UPDATE messages SET receipt = ? WHERE message = ?", (receipt.envelope, number))
-    _add(transaction, receipt.recipient, received=1, received_bytes=size)
-    _add(transaction, receipt.sender, receipts=1)
+    _count(transaction, receipt.recipient, received=1, received_bytes=size)
     Journal(transaction).append("receipt", receipt.recipient, receipt.envelope, at)
-    _deliver(transaction, receipt.sender, "receipt", number, receipt.envelope, receipt.signer)
+    counts = {"receipts": 1, "held_bytes": -freed}
+    _deliver(transaction, receipt.sender, "receipt", number, receipt.envelope, receipt.signer, **counts)
     return True
 
 
 def take_void(transaction: Transaction, void: Void, at: int) -> bool:
     """Take the sender's word that a number of its stream will never be delivered."""
-    stream = stream_number(transaction, void.sender, void.recipient, void.stream)
+    stream, next_sequence, _ = _stream(transaction, void.sender, void.recipient, void.stream)
     place = (stream, void.sequence)
     if transaction.one("SELECT 1 FROM voids WHERE stream = ? AND sequence = ?", place) is not None:
         return False
@@ -126,10 +135,12 @@ def take_void(transaction: Transaction, void: Void, at: int) -> bool:
         number, receipt = row
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
-        _settle(transaction, row[0])
+        _count(transaction, void.sender, held_bytes=-_settle(transaction, row[0]))
         transaction.execute("UPDATE messages SET voided = 1 WHERE message = ?", (number,))
     else:
-        _advance(transaction, stream, void.sequence)
+        if void.sequence != next_sequence:
+            raise SequenceRefusal(next_sequence, void.sequence)
+        transaction.execute("UPDATE streams SET next_sequence = next_sequence + 1 WHERE stream = ?", (stream,))
     transaction.execute("INSERT INTO voids VALUES (?, ?, ?)", (*place, void.envelope))
     Journal(transaction).append("void", void.sender, void.envelope, at)
     _deliver(transaction, void.recipient, "void", number, void.envelope, void.signer)
@@ -209,7 +220,7 @@ def expire_parts(transaction: Transaction, before: int, limit: int) -> int:
     )
     for found, sender, size in unused:
         transaction.execute("DELETE FROM parts WHERE part = ?", (found,))
-        _hold(transaction, sender, -size)
+        _count(transaction, sender, held_bytes=-size)
     return len(unused)
 
 
@@ -219,101 +230,103 @@ _STREAM = "SELECT stream, next_sequence, unreceipted FROM streams WHERE sender =
 
 def stream_number(transaction: Transaction, sender: str, recipient: str, name: str) -> int:
     """Return the number of a stream, which begins here when it is new."""
+    return _stream(transaction, sender, recipient, name)[0]
+
+
+def _stream(transaction: Transaction, sender: str, recipient: str, name: str) -> tuple[int, int, int]:
+    """Return (number, next sequence, unreceipted messages) of a stream, which begins here when it is new."""
     place = (sender, recipient, name)
     row = transaction.one(_STREAM, place)
     if row is not None:
-        return int(row[0])
-    return transaction.count("INSERT INTO streams (sender, recipient, name) VALUES (?, ?, ?) RETURNING stream", place)
-
-
-def _continue_stream(transaction: Transaction, stream: int, message: Message, bounds: Bounds) -> None:
-    _advance(transaction, stream, message.sequence)
-    transaction.execute("UPDATE streams SET unreceipted = unreceipted + 1 WHERE stream = ?", (stream,))
-    unreceipted = transaction.count("SELECT unreceipted FROM streams WHERE stream = ?", (stream,))
-    if unreceipted > bounds.unreceipted_per_stream:
-        raise QuotaRefusal(f"{bounds.unreceipted_per_stream} messages of this stream wait for {message.recipient}")
-
-
-def _advance(transaction: Transaction, stream: int, sequence: int) -> None:
-    expected = transaction.count("SELECT next_sequence FROM streams WHERE stream = ?", (stream,))
-    if sequence != expected:
-        raise SequenceRefusal(expected, sequence)
-    transaction.execute("UPDATE streams SET next_sequence = next_sequence + 1 WHERE stream = ?", (stream,))
+        number, next_sequence, unreceipted = row
+        return number, next_sequence, unreceipted
+    sql = "INSERT INTO streams (sender, recipient, name) VALUES (?, ?, ?) RETURNING stream"
+    return transaction.count(sql, place), 1, 0
 
 
 def _take_parts(transaction: Transaction, message: Message) -> list[int]:
-    found = {digest: transaction.one(_PART_OF, (message.sender, digest)) for digest, _ in message.parts}
-    if missing := [digest for digest, row in found.items() if row is None]:
-        raise MissingPartsRefusal(missing)
-    numbers = []
+    numbers, missing = [], []
     for digest, size in message.parts:
-        number, stored_size = found[digest] or (0, -1)
-        if stored_size != size:
-            raise ConflictRefusal(f"the manifest says that part {digest} has {size} bytes, it has {stored_size}")
-        transaction.execute("UPDATE parts SET uses = uses + 1 WHERE part = ?", (number,))
-        numbers.append(number)
+        row = transaction.one(
+            "UPDATE parts SET uses = uses + 1 WHERE sender = ? AND sha256 = ? RETURNING part, size",
+            (message.sender, digest),
+        )
+        if row is None:
+            missing.append(digest)
+        elif row[1] != size:
+            raise ConflictRefusal(f"the manifest says that part {digest} has {size} bytes, it has {row[1]}")
+        else:
+            numbers.append(row[0])
+    if missing:
+        raise MissingPartsRefusal(list(dict.fromkeys(missing)))
     return numbers
 
 
-def _settle(transaction: Transaction, number: int) -> None:
-    """Let go of a message that its recipient has or will never get."""
-    _drop_content(transaction, number)
+def _settle(transaction: Transaction, number: int) -> int:
+    """Let go of a message that its recipient has or will never get; return how many bytes its sender held by it."""
     transaction.execute(
         "UPDATE streams SET unreceipted = unreceipted - 1"
         " WHERE stream = (SELECT stream FROM messages WHERE message = ?)",
         (number,),
     )
+    return _drop_content(transaction, number)
 
 
-def _drop_content(transaction: Transaction, number: int) -> None:
-    """Take a message out of its recipient's inbox, and out of what its sender holds."""
+def _drop_content(transaction: Transaction, number: int) -> int:
+    """Take a message out of its recipient's inbox; return how many bytes its sender doesn't hold any more."""
     transaction.execute("DELETE FROM inbox WHERE message = ? AND kind = 'manifest'", (number,))
-    for sender, held in transaction.some("SELECT sender, length(manifest) FROM messages WHERE message = ?", (number,)):
-        _hold(transaction, sender, -held)
+    freed = transaction.count("SELECT length(manifest) FROM messages WHERE message = ?", (number,))
     used = transaction.some(
-        "SELECT part, sender, size FROM message_parts JOIN parts USING (part) WHERE message = ?", (number,)
+        "SELECT part, size, uses, count(*) FROM message_parts JOIN parts USING (part) WHERE message = ?"
+        " GROUP BY part, size, uses",
+        (number,),
     )
     transaction.execute("DELETE FROM message_parts WHERE message = ?", (number,))
-    for found, sender, size in used:
-        transaction.execute("UPDATE parts SET uses = uses - 1 WHERE part = ?", (found,))
-        if transaction.execute("DELETE FROM parts WHERE part = ? AND uses = 0", (found,)):
-            _hold(transaction, sender, -size)
+    for found, size, uses, times in used:
+        if uses > times:
+            transaction.execute("UPDATE parts SET uses = uses - ? WHERE part = ?", (times, found))
+        else:
+            transaction.execute("DELETE FROM parts WHERE part = ?", (found,))
+            freed += size
+    return freed
 
 
-def _hold(transaction: Transaction, party: str, size: int, quota: int | None = None) -> None:
-    _add(transaction, party, held_bytes=size)
-    if quota is not None and transaction.count("SELECT held_bytes FROM parties WHERE party = ?", (party,)) > quota:
+def _count(transaction: Transaction, party: str, quota: int | None = None, **amounts: int) -> Row:
+    """Add to a party's counters, which begin at zero; return its (held bytes, cursor).
+
+    Raises:
+        QuotaRefusal: it would hold more than `quota` bytes.
+    """
+    names = tuple(amounts)
+    values = (*amounts.values(), party)
+    row = transaction.one(_counting(names), values)
+    if row is None:
+        transaction.execute("INSERT INTO parties (party) VALUES (?) ON CONFLICT (party) DO NOTHING", (party,))
+        row = transaction.some(_counting(names), values)[0]
+    if quota is not None and row[0] > quota:
         raise QuotaRefusal(f"{party} holds its quota of {quota} bytes until recipients give receipts")
+    return row
 
 
-def _add(  # noqa: PLR0913 (one amount a counter, all but one or two of them zero)
-    transaction: Transaction,
-    party: str,
-    *,
-    cursor: int = 0,
-    sent: int = 0,
-    sent_bytes: int = 0,
-    received: int = 0,
-    received_bytes: int = 0,
-    receipts: int = 0,
-    held_bytes: int = 0,
-) -> None:
-    transaction.execute("INSERT INTO parties (party) VALUES (?) ON CONFLICT DO NOTHING", (party,))
-    transaction.execute(
-        "UPDATE parties SET cursor = cursor + ?, sent = sent + ?, sent_bytes = sent_bytes + ?,"
-        " received = received + ?, received_bytes = received_bytes + ?, receipts = receipts + ?,"
-        " held_bytes = held_bytes + ? WHERE party = ?",
-        (cursor, sent, sent_bytes, received, received_bytes, receipts, held_bytes, party),
-    )
+@cache
+def _counting(names: tuple[str, ...]) -> str:
+    """Return the statement that adds to these counters; the names are those of this module."""
+    added = ", ".join(f"{name} = {name} + ?" for name in names)
+    return f"UPDATE parties SET {added} WHERE party = ? RETURNING held_bytes, cursor"  # noqa: S608 (see above)
 
 
 def _deliver(
-    transaction: Transaction, party: str, kind: ItemKind, number: int | None, envelope: bytes, signer: str
+    transaction: Transaction,
+    party: str,
+    kind: ItemKind,
+    number: int | None,
+    envelope: bytes,
+    signer: str,
+    **amounts: int,
 ) -> None:
-    _add(transaction, party, cursor=1)
+    _, cursor = _count(transaction, party, cursor=1, **amounts)
     transaction.execute(
-        "INSERT INTO inbox (party, cursor, kind, message, envelope, signer)"
-        " SELECT party, cursor, ?, ?, ?, ? FROM parties WHERE party = ?",
-        (kind, number, envelope, signer, party),
+        "INSERT INTO inbox (party, cursor, kind, message, envelope, signer) VALUES (?, ?, ?, ?, ?, ?)",
+        (party, cursor, kind, number, envelope, signer),
     )
     transaction.tell(party)

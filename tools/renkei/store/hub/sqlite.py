@@ -92,7 +92,7 @@ class SqliteHubStore(SqlHubStore):
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._now, work)
 
     async def _look(self, work: Work[T]) -> T:
-        return self._now(work)
+        return self.database.read(lambda connection: work(SqliteTransaction(connection)), together=False)
 
     def _now(self, work: Work[T]) -> T:
         return self.database.read(lambda connection: work(SqliteTransaction(connection)))
