@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from renkei.agent import directory, horizons, platform, publishing
+from renkei.agent import directory, gaps, horizons, platform, publishing
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -37,7 +37,8 @@ class Busy(Exception):
 class Outcome:
     """What one exchange came to; counts of notices, parcels (messages), receipts and sealed bytes.
 
-    `withheld` counts parcels that the ministry promised by its horizon and the hub doesn't show.
+    `withheld` counts parcels that the ministry promised by its horizon and the hub doesn't show, `gaps` the streams of
+    which parcels wait for one that is missing.
     """
 
     notices_taken: int = 0
@@ -53,12 +54,13 @@ class Outcome:
     receipts_received: int = 0
     receipts_sent: int = 0
     withheld: int = 0
+    gaps: int = 0
     seconds: float = 0.0
 
     @property
     def needs_person(self) -> bool:
         """Whether something waits for a person because of this exchange."""
-        return self.rows_rejected > 0 or self.quarantined > 0 or self.withheld > 0
+        return self.rows_rejected > 0 or self.quarantined > 0 or self.withheld > 0 or self.gaps > 0
 
     def to_json(self) -> dict[str, int | float]:
         """The counts by name."""
@@ -124,6 +126,9 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
     horizon = None if home.settings.is_ministry else horizons.fetch(home, contact)
     handed = publishing.handed(home) if publishing.is_due(home) else None
     received = read_inbox(home, contact)
+    if gaps.to_ask(home):
+        home.spool.note(cursor="0")
+        read_inbox(home, contact)
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     _intake(home, watch, outcome, contact)
@@ -134,6 +139,7 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
         publishing.publish(home, contact, handed)
     outcome.bytes_received = fetch_all(home, contact)
     _deliver(home, outcome)
+    outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
     home.spool.outgoing.forget(format_time(now() - KEPT_AFTER_RECEIPT))
     outcome.seconds = time.monotonic() - begin

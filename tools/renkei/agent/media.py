@@ -2,7 +2,7 @@
 
     DIR/renkei-012271-ministry-20261123T034500Z-5f1c/
         entries/2.json                  the exporter's directory entries
-        documents/00001-receipt.json    envelopes: receipts first, then manifests in the order of their streams
+        documents/00001-receipt.json    envelopes: receipts, then voids, then manifests in the order of their streams
         sealed/DIGEST                   the sealed bytes of a manifest
 
 An export appears under its name only when it is complete. Importing one twice, or an old one, changes nothing: every
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renkei.agent import platform
+from renkei.agent import gaps, platform
 from renkei.agent.delivery import Delivered, deliver_all
 from renkei.agent.files import read_bounded, stage
 from renkei.agent.home import Home, now
@@ -82,6 +82,7 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
     since = format_time(now() - RECEIPTS_REPEATED)
     receipts = [m.receipt for m in home.spool.incoming.receipts_since(recipient, since) if m.receipt is not None]
     documents = [("receipt", receipt) for receipt in receipts]
+    documents += [("void", void.envelope) for void in home.spool.voids.to(recipient)]
     documents += [("manifest", message.manifest) for message in messages]
     try:
         with platform.files_for_everybody():
@@ -116,6 +117,7 @@ def import_all(home: Home, medium: Path) -> Import:
     if home.keyring.took_over:
         home.spool.incoming.begin()
     delivered: Delivered = deliver_all(home)
+    gaps.watch(home)
     outcome.parcels, outcome.receipts, outcome.repeated = received.parcels, received.receipts, received.repeated
     outcome.delivered, outcome.notices = delivered.parcels, delivered.notices
     outcome.refused += delivered.quarantined

@@ -23,6 +23,7 @@ from renkei.exchange.parcels import reseal
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Acceptance, Manifest
 from renkei.store.outgoing import OutgoingMessage
+from renkei.store.voids import SentVoid
 
 
 @dataclass(slots=True)
@@ -81,32 +82,65 @@ def _reseal(home: Home, message: OutgoingMessage, recipient: VerifiedParty) -> b
 
 def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent: Sent) -> None:
     asked_back = False
-    while message := home.spool.outgoing.to_offer(recipient, stream, contact.epoch):
+    while (next_ := _next(home, contact, recipient, stream)) is not None:
         try:
-            acceptance = _offer(home, contact, message)
-        except Receipted:
-            # The recipient has it. Its receipt, which alone counts, comes by the inbox with its signer's entry.
-            acceptance = b""
-        except RecipientReplaced:
-            # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
-            newest = directory.refresh(home, contact.client, Party(recipient))
-            stale = newest is not None and newest.fingerprint != message.recipient_certificate_sha256
-            if newest is None or not stale or not _reseal(home, message, newest):
-                raise
-            continue
+            if isinstance(next_, SentVoid):
+                _offer_void(home, contact, next_)
+            else:
+                _send(home, contact, next_, sent)
         except WrongSequence as error:
             # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.
             missing = error.expected
-            held = 0 < missing < message.sequence and home.spool.outgoing.held(recipient, stream, missing)
-            if asked_back or not held:
+            if asked_back or not (0 < missing < next_.sequence and _is_here(home, recipient, stream, missing)):
                 raise
             asked_back = True
             home.spool.outgoing.offer_from(recipient, stream, missing)
-            continue
-        home.spool.outgoing.accept(message.id, contact.epoch, acceptance)
-        sent.parcels += 1
-        sent.notices += message.count
-        sent.bytes += len(message.sealed or b"")
+
+
+def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) -> None:
+    try:
+        acceptance = _offer(home, contact, message)
+    except Receipted:
+        # The recipient has it. Its receipt, which alone counts, comes by the inbox with its signer's entry.
+        acceptance = b""
+    except RecipientReplaced:
+        # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
+        newest = directory.refresh(home, contact.client, Party(message.recipient))
+        stale = newest is not None and newest.fingerprint != message.recipient_certificate_sha256
+        if newest is None or not stale or not _reseal(home, message, newest):
+            raise
+        return
+    home.spool.outgoing.accept(message.id, contact.epoch, acceptance)
+    sent.parcels += 1
+    sent.notices += message.count
+    sent.bytes += len(message.sealed or b"")
+
+
+def _next(home: Home, contact: Contact, recipient: str, stream: str) -> OutgoingMessage | SentVoid | None:
+    """The lowest number of a stream that the hub has to hear of, a message or a void."""
+    message = home.spool.outgoing.to_offer(recipient, stream, contact.epoch)
+    void = home.spool.voids.to_offer(recipient, stream, contact.epoch)
+    if message is None or void is None:
+        return message or void
+    return void if void.sequence < message.sequence else message
+
+
+def _is_here(home: Home, recipient: str, stream: str, sequence: int) -> bool:
+    """Whether a number can be offered again, as a message or as a void."""
+    if home.spool.outgoing.held(recipient, stream, sequence) is not None:
+        return True
+    return any((each.stream, each.sequence) == (stream, sequence) for each in home.spool.voids.to(recipient))
+
+
+def _offer_void(home: Home, contact: Contact, void: SentVoid) -> None:
+    try:
+        contact.client.put_void(void.recipient, void.stream, void.sequence, void.envelope)
+    except Receipted:
+        home.spool.voids.withdraw(void)
+        what = f"{void.stream} {void.sequence} to {void.recipient}"
+        home.alarm("void", f"{void.recipient}/{void.stream}", f"{what} was delivered before its void; it stands")
+        return
+    home.spool.voids.accept(void, contact.epoch)
 
 
 def _offer(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:

@@ -1,9 +1,12 @@
 """What an operator, the lab's page and monitoring want to know of an agent; no personal data is in it."""
 
+from dataclasses import asdict
+
 from pydantic import BaseModel, ConfigDict
 
 from renkei.agent.home import Home
 from renkei.agent.intake import candidates
+from renkei.agent.voiding import voided
 from renkei.exchange.certificates import certificate_from_pem
 from renkei.exchange.clock import format_time
 from renkei.store.incoming import IncomingCount
@@ -45,6 +48,17 @@ class AlarmStatus(_Model):
     times: int
 
 
+class VoidStatus(_Model):
+    """A number under which nothing comes: of our stream to a party (`out`), or of a party's to us (`in`)."""
+
+    direction: str
+    party: str
+    stream: str
+    sequence: int
+    reason: str
+    voided_at: str
+
+
 class Status(_Model):
     """One agent; times are RFC 3339, `certificate_days` may be negative."""
 
@@ -62,6 +76,7 @@ class Status(_Model):
     rejected_files: int
     alarms: tuple[AlarmStatus, ...]
     peers: tuple[PeerStatus, ...]
+    voids: tuple[VoidStatus, ...] = ()
 
     @property
     def needs_person(self) -> bool:
@@ -92,6 +107,7 @@ def status_of(home: Home) -> Status:
             AlarmStatus(kind=a.kind, subject=a.subject, text=a.text, first_at=a.first_at, times=a.times)
             for a in home.spool.alarms()
         ),
+        voids=tuple(VoidStatus(**asdict(each)) for each in voided(home)),
         peers=_peers(home.spool.outgoing.counts(), home.spool.incoming.counts()),
     )
 

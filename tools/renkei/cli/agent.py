@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from renkei.agent import enrolment, media, platform
+from renkei.agent import enrolment, media, platform, voiding
 from renkei.agent.enrolment import Standing
 from renkei.agent.exchange import alone, exchange, take_offline
 from renkei.agent.home import Home, open_home
@@ -31,6 +31,7 @@ from renkei.cli.agent_shared import (
     settings_of,
 )
 from renkei.exchange.parties import MINISTRY, Party
+from renkei.exchange.payloads import Stream
 
 _CODE_LIMIT = 256
 
@@ -133,6 +134,29 @@ def acknowledge(config: Config = DEFAULT_CONFIG) -> None:
         print(f"{home.spool.acknowledge()} alarms ended")
 
 
+@app.command()
+def void(
+    recipient: Annotated[str, typer.Argument(help="ministry, or an endpoint's six-digit code.")],
+    stream: Annotated[Stream, typer.Argument(help="notices or results.")],
+    sequence: Annotated[int, typer.Argument(min=1, help="The number, as status or an alarm names it.")],
+    reason: Annotated[str, typer.Option(help="Why; the recipient reads it. No personal data.")],
+    config: Config = DEFAULT_CONFIG,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Give up a message that can't be delivered: signed, so that the recipient's stream goes on past it.
+
+    Its notices are not sent by this; put those that are still needed into the outbox again.
+    """
+    with reported(), settings_of(config) as settings, open_home(settings) as home, alone(home, 300):
+        numbers = voiding.void(home, Party(recipient), stream, sequence, reason)
+    if as_json:
+        print_json({"recipient": recipient, "stream": stream, "sequence": sequence, "notices": list(numbers)})
+    else:
+        print(f"{stream} {sequence} to {recipient} is void; it goes with the next exchange or medium")
+        print(f"notices that it held and that are not sent now: {', '.join(numbers) or 'none known'}")
+
+
 Medium = Annotated[Path, typer.Argument(help="The medium's folder.", metavar="DIR")]
 
 
@@ -230,6 +254,11 @@ def _show(found: Status) -> None:
         console.print(table)
     if found.rejected_files:
         console.print(f"rejected/ has {found.rejected_files} reason files: correct the rows and put them into outbox/")
+    for each in found.voids:
+        way = f"to {each.party}" if each.direction == "out" else f"of {each.party}"
+        console.print(
+            f"void since {each.voided_at}: {each.stream} {each.sequence} {way}: {each.reason}", soft_wrap=True
+        )
     for alarm in found.alarms:
         console.print(f"alarm since {alarm.first_at}: {alarm.kind} {alarm.subject}: {alarm.text}", soft_wrap=True)
 

@@ -20,9 +20,11 @@ from renkei.agent.register.share import ShareAway
 from renkei.agent.settings import Settings, SettingsError, load
 from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
 from renkei.exchange.codes import CodeError
+from renkei.exchange.documents import DocumentError
 from renkei.exchange.parties import InvalidParty
 from renkei.store.errors import StoreError
 from renkei.store.imports import NotWaiting
+from renkei.store.voids import NotVoidable
 
 NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
 
@@ -36,9 +38,27 @@ def reported() -> Iterator[None]:
     """Turn what can go wrong into a message and an exit code."""
     try:
         yield
-    except (SettingsError, NeedsCode, CodeError, InvalidParty, BadReason, media.MediaError, StoreError) as error:
+    except (
+        SettingsError,
+        NeedsCode,
+        CodeError,
+        InvalidParty,
+        BadReason,
+        DocumentError,
+        media.MediaError,
+        StoreError,
+    ) as error:
         fail(error, USAGE)
-    except (EnrolmentRefused, NotEnrolled, HubNotGenuine, GatewayNotTrusted, Busy, NotWaiting, ShareAway) as error:
+    except (
+        EnrolmentRefused,
+        NotEnrolled,
+        HubNotGenuine,
+        GatewayNotTrusted,
+        Busy,
+        NotWaiting,
+        NotVoidable,
+        ShareAway,
+    ) as error:
         fail(error, NEEDS_PERSON)
     except HubUnreachable as error:
         fail(error, UNREACHABLE)

@@ -284,7 +284,7 @@ class IncomingMessages:
                 "SELECT DISTINCT sender, stream, coalesce(delivered_up_to, 0) FROM incoming"
                 " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'",
             )
-            return [(sender, stream, _next(connection, sender, stream, done)) for sender, stream, done in streams]
+            return [(sender, stream, next_number(connection, sender, stream, done)) for sender, stream, done in streams]
 
         return [
             message
@@ -364,7 +364,7 @@ def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
     )  # fmt: skip
 
 
-def _next(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
+def next_number(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
     """The number after the delivered ones and the voids that follow them."""
     number = delivered_up_to + 1
     while _is_void(connection, sender, stream, number):

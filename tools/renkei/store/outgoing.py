@@ -217,7 +217,8 @@ class OutgoingMessages:
         sql = (
             "SELECT recipient, next_sequence FROM streams WHERE stream = ?1 AND NOT EXISTS (SELECT 1 FROM outgoing"
             " WHERE outgoing.recipient = streams.recipient AND outgoing.stream = ?1 AND receipted_at IS NULL"
-            " AND accepted_epoch IS NOT ?2)"
+            " AND voided_at IS NULL AND accepted_epoch IS NOT ?2) AND NOT EXISTS (SELECT 1 FROM sent_voids WHERE"
+            " sent_voids.recipient = streams.recipient AND sent_voids.stream = ?1 AND accepted_epoch IS NOT ?2)"
         )
         return {str(recipient): int(number) for recipient, number in rows(self._database, sql, (stream, epoch))}
 
@@ -229,8 +230,9 @@ class OutgoingMessages:
     def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
         """The lowest message that the hub hasn't accepted in this epoch and must: without a receipt, or asked for."""
         found = self._messages(
-            "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND accepted_epoch IS NOT ?"
-            " AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?) ORDER BY sequence LIMIT 1",
+            "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND voided_at IS NULL"
+            " AND accepted_epoch IS NOT ? AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?)"
+            " ORDER BY sequence LIMIT 1",
             (recipient, stream, epoch, _ASKED_AGAIN),
         )
         return found[0] if found else None
@@ -238,7 +240,8 @@ class OutgoingMessages:
     def held(self, recipient: str, stream: str, sequence: int) -> OutgoingMessage | None:
         """The message of a number, if its bytes are still here."""
         found = self._messages(
-            "WHERE recipient = ? AND stream = ? AND sequence = ? AND sealed IS NOT NULL", (recipient, stream, sequence)
+            "WHERE recipient = ? AND stream = ? AND sequence = ? AND sealed IS NOT NULL AND voided_at IS NULL",
+            (recipient, stream, sequence),
         )
         return found[0] if found else None
 
@@ -248,7 +251,13 @@ class OutgoingMessages:
             "UPDATE outgoing SET accepted_epoch = ? WHERE recipient = ? AND stream = ? AND sequence >= ?"
             " AND accepted_epoch IS NOT NULL"
         )
-        self._database.write(lambda c: c.execute(sql, (_ASKED_AGAIN, recipient, stream, sequence)))
+        voids = sql.replace("outgoing", "sent_voids")
+
+        def work(connection: apsw.Connection) -> None:
+            for each in (sql, voids):
+                connection.execute(each, (_ASKED_AGAIN, recipient, stream, sequence))
+
+        self._database.write(work)
 
     def accept(self, message_id: str, epoch: int, acceptance: bytes) -> None:
         """Keep the hub's verified acceptance."""
@@ -274,16 +283,19 @@ class OutgoingMessages:
     def unreceipted(self, recipient: str | None = None) -> list[OutgoingMessage]:
         """Messages without their recipient's receipt, in order; of all recipients or of one."""
         if recipient is None:
-            return self._messages("WHERE receipted_at IS NULL ORDER BY recipient, stream, sequence", ())
+            return self._messages(
+                "WHERE receipted_at IS NULL AND voided_at IS NULL ORDER BY recipient, stream, sequence", ()
+            )
         return self._messages(
-            "WHERE receipted_at IS NULL AND recipient = ? ORDER BY recipient, stream, sequence", (recipient,)
+            "WHERE receipted_at IS NULL AND voided_at IS NULL AND recipient = ? ORDER BY recipient, stream, sequence",
+            (recipient,),
         )
 
     def recipients_waiting(self) -> dict[str, frozenset[str]]:
         """Recipients with messages without a receipt, and the certificates that these are sealed to."""
         sql = (
             "SELECT recipient, group_concat(DISTINCT recipient_certificate_sha256) FROM outgoing"
-            " WHERE receipted_at IS NULL GROUP BY recipient ORDER BY recipient"
+            " WHERE receipted_at IS NULL AND voided_at IS NULL GROUP BY recipient ORDER BY recipient"
         )
         found = rows(self._database, sql)
         return {str(recipient): frozenset(str(digests).split(",")) for recipient, digests in found}
@@ -317,7 +329,7 @@ class OutgoingMessages:
         """What went out, by recipient."""
         sql = (
             "SELECT recipient, sum(count), count(*), sum(size), count(accepted_epoch), count(receipted_at),"
-            " max(receipted_at) FROM outgoing GROUP BY recipient ORDER BY recipient"
+            " max(receipted_at) FROM outgoing WHERE voided_at IS NULL GROUP BY recipient ORDER BY recipient"
         )
         return [OutgoingCount(*each) for each in rows(self._database, sql)]
 

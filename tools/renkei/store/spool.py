@@ -5,6 +5,7 @@
     spool.incoming   messages received, from their manifest to their receipt (`store.incoming`)
     spool.imports    received notices on their way into the register (`store.imports`, its files: `store.batches`)
     spool.dispatches notices to send that wait, and what became of those sent (`store.dispatches`)
+    spool.voids      numbers of own streams under which nothing comes (`store.voids`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
 the last tree head, alarms, and the last contact with each party. Times are RFC 3339 text, given by the caller.
@@ -17,11 +18,13 @@ import apsw
 
 from renkei.store.batches import Batches
 from renkei.store.dispatches import DISPATCHES_SCHEMA, Dispatches
+from renkei.store.gaps import Gap, gaps, received_voids
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.queries import row, rows
 from renkei.store.sqlite import Database
+from renkei.store.voids import VOIDS_SCHEMA, SentVoids
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -52,7 +55,7 @@ CREATE TABLE alarms (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA, IMPORTS_SCHEMA + DISPATCHES_SCHEMA)
+MIGRATIONS = (_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA, IMPORTS_SCHEMA + DISPATCHES_SCHEMA, VOIDS_SCHEMA)
 """A released one never changes; what is new is appended."""
 
 
@@ -104,6 +107,7 @@ class Spool:
         self.imports = Imports(self._database)
         self.batches = Batches(self._database)
         self.dispatches = Dispatches(self._database)
+        self.voids = SentVoids(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""
@@ -147,13 +151,24 @@ class Spool:
     def has_work(self, at: str) -> bool:
         """Whether something lies here that an exchange at this time carries on: to offer, fetch, receipt or release."""
         sql = (
-            "SELECT EXISTS (SELECT 1 FROM outgoing WHERE accepted_epoch IS NULL AND receipted_at IS NULL)"
+            "SELECT EXISTS (SELECT 1 FROM outgoing WHERE accepted_epoch IS NULL AND receipted_at IS NULL"
+            " AND voided_at IS NULL) OR EXISTS (SELECT 1 FROM sent_voids WHERE accepted_epoch IS NULL)"
             " OR EXISTS (SELECT 1 FROM incoming WHERE state IN ('announced', 'fetched', 'written'))"
             " OR EXISTS (SELECT 1 FROM incoming WHERE state = 'delivered' AND receipt_sent_at IS NULL)"
             " OR EXISTS (SELECT 1 FROM waiting WHERE release_at <= ?)"
         )
         found = row(self._database, sql, (at,))
         return found is not None and bool(found[0])
+
+    # -- what is missing, what is void
+
+    def gaps(self) -> list[Gap]:
+        """The first gap of each received stream that has one."""
+        return gaps(self._database)
+
+    def received_voids(self) -> list[bytes]:
+        """The envelopes of the voids that came, verified then."""
+        return received_voids(self._database)
 
     # -- who the others are
 
