@@ -11,7 +11,7 @@ there again later is turned away: it has been sent.
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -19,12 +19,13 @@ from uuid import uuid4
 
 from renkei.agent import files
 from renkei.agent.home import Home, log, now, stamp
-from renkei.agent.rejection import Refused, good_lines, reason_text, rejected_rows
+from renkei.agent.rejection import Refused, reason_text
 from renkei.agent.settings import Link
-from renkei.domain.layouts import InvalidLayout, Rejection, read_csv
-from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
+from renkei.domain.layouts import Contents, Format, InvalidLayout, Rejection, read, rejected_part
+from renkei.domain.notices import TYPES, Notice
 from renkei.domain.notices_items import Finding
 from renkei.exchange.bindings import VerifiedParty
+from renkei.exchange.encoding import EncodingError
 from renkei.exchange.parcels import Dispatch, build_parcel
 from renkei.exchange.parties import MINISTRY, InvalidParty, Party
 from renkei.exchange.payloads import MAX_NOTICES, Mode, Stream
@@ -34,6 +35,7 @@ FILE_LIMIT = 32 * 1024 * 1024
 """Bytes of an outbox file at most."""
 
 STREAM: Stream = "notices"
+_SUFFIXES = frozenset(f".{each.value}" for each in Format)
 _UNFINISHED = (".tmp", ".part", ".crdownload")
 
 
@@ -138,8 +140,8 @@ def settle_moved(home: Home) -> None:
 
 
 def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, outcome: Intake) -> None:
-    if candidate.path.suffix.lower() != ".csv":
-        _refuse(home, candidate, Refused("CSVファイルではありません。UTF-8のCSV(様式1)で保存してください。"))
+    if candidate.path.suffix.lower() not in _SUFFIXES:
+        _refuse(home, candidate, Refused("CSVでもXMLでもありません。名前を.csv又は.xmlで終わらせてください。"))
         outcome.rejected += 1
         return
     content = files.read_bounded(candidate.path, FILE_LIMIT)
@@ -156,53 +158,62 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
         outcome.rejected += 1
         return
     try:
-        notices, rejections = _read(home, candidate, content)
+        contents = _read(home, candidate, content)
     except Refused as refused:
         _refuse(home, candidate, refused)
         outcome.rejected += 1
         return
+    notices, rejections = contents.notices, contents.rejections
     if known is None:
         if recipient is None and notices:
             outcome.waiting += 1
             return
         source = Source(sha256, candidate.folder, candidate.path.name, stamp(), len(notices), len(rejections))
-        home.spool.outgoing.take(source, candidate.recipient, STREAM, list(_builders(home, notices, recipient)))
+        builders = list(_builders(home, notices, recipient))
+        try:
+            home.spool.outgoing.take(source, candidate.recipient, contents.notice_type.STREAM, builders)
+        except EncodingError as error:  # what its recipient can read comes with its software: the file waits for that
+            outcome.waiting += 1
+            home.alarm("outbox", candidate.path.name, f"{candidate.path.name} waits: {error}")
+            return
         outcome.files += 1
         outcome.notices += len(notices)
         outcome.rejected += len(rejections)
         log.info("%s: %d notices taken, %d rows rejected", source.name, len(notices), len(rejections))
     else:
         source = known[0]
-    _move(home, candidate, source, content, rejections)
+    _move(home, candidate, source, content, contents)
 
 
-def _read(home: Home, candidate: Candidate, content: bytes) -> tuple[list[Notice], list[Rejection]]:
-    """The good notices and the bad rows; a row about another endpoint than the folder's is bad.
+def _read(home: Home, candidate: Candidate, content: bytes) -> Contents:
+    """What a file holds; a notice about another endpoint than the folder's is rejected.
 
     Raises:
         Refused: the file as a whole can't be used.
     """
-    kind: type[Notice] = StatusNotice if home.settings.is_ministry else ResidenceNotice
-    endpoint = candidate.recipient if home.settings.is_ministry else home.party
+    ministry = home.settings.is_ministry
+    endpoint = candidate.recipient if ministry else home.party
+    expected = [each for each in TYPES if (each.TO_ENDPOINT if ministry else each.TO_MINISTRY)]
     try:
-        read, rejections = read_csv(BytesIO(content), kind)
+        contents = read(BytesIO(content), expected)
     except InvalidLayout as error:
         raise Refused(f"ファイルを読み取れません。{error}") from error
-    if not read and not rejections:
+    if not contents.records and not contents.rejections:
         raise Refused("通知が1件もありません。")
     finding = Finding(
         "市区町村コード",
         "endpoint",
-        "様式1",
+        "様式",
         f"市区町村コードは{endpoint}だけです。ほかの市区町村の通知は送信できません。",
     )
-    notices: list[Notice] = []
-    for line, notice in zip(good_lines(content, rejections), read, strict=True):
-        if notice.municipality == endpoint:
-            notices.append(notice)
-        else:
-            rejections.append(Rejection(line, [finding], {}))
-    return notices, sorted(rejections, key=lambda rejection: rejection.line)
+    own = [record for record in contents.records if record.notice.municipality == endpoint]
+    foreign = [
+        Rejection(record.position, record.line, (finding,), {})
+        for record in contents.records
+        if record.notice.municipality != endpoint
+    ]
+    rejections = sorted((*contents.rejections, *foreign), key=lambda rejection: rejection.position)
+    return replace(contents, records=own, rejections=rejections)
 
 
 def _builders(home: Home, notices: list[Notice], recipient: VerifiedParty | None) -> Iterator[Callable[[int], Draft]]:
@@ -214,7 +225,7 @@ def _builders(home: Home, notices: list[Notice], recipient: VerifiedParty | None
 
 def _build(home: Home, notices: list[Notice], recipient: VerifiedParty, sequence: int) -> Draft:
     mode: Mode = "immediate" if home.settings.link is Link.ONLINE else "daily"
-    dispatch = Dispatch(uuid4(), home.party, STREAM, sequence, mode, now())
+    dispatch = Dispatch(uuid4(), home.party, notices[0].STREAM, sequence, mode, now())
     parcel = build_parcel(notices, dispatch, home.keys().signer, recipient)
     return Draft(
         id=str(parcel.manifest.id),
@@ -227,13 +238,13 @@ def _build(home: Home, notices: list[Notice], recipient: VerifiedParty, sequence
     )
 
 
-def _move(home: Home, candidate: Candidate, source: Source, content: bytes, rejections: list[Rejection]) -> None:
+def _move(home: Home, candidate: Candidate, source: Source, content: bytes, contents: Contents) -> None:
     settings = home.settings
-    if rejections:
+    if contents.rejections:
         folder = _folder(settings.rejected, candidate.folder)
         target = _free_name(folder, candidate.path.name, source.sha256)
-        files.put(target, rejected_rows(content, rejections), settings.staging)
-        reason = reason_text(candidate.path.name, source.taken_at, source.good, rejections)
+        files.put(target, rejected_part(content, contents.layout, contents.rejections), settings.staging)
+        reason = reason_text(candidate.path.name, source.taken_at, source.good, contents.rejections)
         files.put(target.with_name(f"{target.name}.reason.txt"), reason, settings.staging)
     done = _folder(settings.done, candidate.folder)
     files.move(candidate.path, _free_name(done, candidate.path.name, source.sha256))

@@ -26,28 +26,12 @@ def reason_text(name: str, at: str, good: int, why: Refused | Sequence[Rejection
         lines += ["結果: ファイル全体を受け付けませんでした。", "", str(why)]
     else:
         lines += [f"結果: {good}件を送信対象とし、{len(why)}件を受け付けませんでした。", ""]
-        lines += ["受け付けなかった行だけを同じ場所のCSVに残しました。訂正してoutboxに置き直してください。", ""]
+        lines += ["受け付けなかった通知だけを同じ場所のファイルに残しました。訂正してoutboxに置き直してください。", ""]
         for rejection in why[:_SHOWN]:
             lines += _describe(rejection)
         if len(why) > _SHOWN:
             lines.append(f"ほか{len(why) - _SHOWN}件")
     return ("\r\n".join(lines) + "\r\n").encode()
-
-
-def good_lines(content: bytes, rejections: Sequence[Rejection]) -> list[int]:
-    """The numbers of a file's lines that became notices, in order; the header is line 1."""
-    bad = {rejection.line for rejection in rejections}
-    return [
-        number
-        for number, line in enumerate(content.split(b"\n")[1:], start=2)
-        if line.strip(b"\r") and number not in bad
-    ]
-
-
-def rejected_rows(content: bytes, rejections: Sequence[Rejection]) -> bytes:
-    """A file of the header and the rejected lines as they came, ready to be corrected."""
-    lines = content.split(b"\n")
-    return b"".join(lines[number - 1].rstrip(b"\r") + b"\r\n" for number in [1, *(r.line for r in rejections)])
 
 
 def _describe(rejection: Rejection) -> list[str]:

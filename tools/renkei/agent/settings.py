@@ -15,6 +15,11 @@ jitter_seconds = 300
 stable_seconds = 3
 horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
 
+[layout]                             # of the files in the inbox; those of the outbox are recognised by themselves
+format = "csv"                       # csv | xml
+version = 2
+charset = "utf-8"                    # utf-8 | windows-31j (CSV only)
+
 [bridge]                             # to the resident register
 kind = "folder"                      # folder | media | none
 folder = "/srv/renkei-register"      # a share that the register system reads and writes, or a medium's mount point
@@ -33,6 +38,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from renkei.domain.layouts import Layout
 from renkei.exchange.parties import Party
 
 JST = dt.timezone(dt.timedelta(hours=9), "JST")
@@ -136,6 +142,7 @@ class Settings(_Settings):
     gateway: GatewayUrl
     enrolment: GatewayUrl
     exchange: ExchangeSettings = ExchangeSettings()
+    layout: Layout = Layout()
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()
 

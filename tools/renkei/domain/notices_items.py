@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
+from functools import cache
 
 from renkei.domain.cards import InvalidCardNumber, ResidenceCardNumber
 from renkei.domain.codes import InvalidCode, MunicipalityCode
@@ -91,7 +92,7 @@ _NUMBER = re.compile(r"(?=.*[0-9])[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?", re.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ROMAN = re.compile(r"[A-Z][A-Z '.,-]*", re.ASCII)
 _PERIOD = re.compile(r"(?=.)(?:[1-9][0-9]?年)?(?:[1-9][0-9]?月)?(?:[1-9][0-9]{0,2}日)?", re.ASCII)
-_FORMULA = ("=", "+", "-", "@")  # spreadsheets run such cells
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # spreadsheets run such cells, Japanese ones the wide ones too
 _YEARS = range(1850, 2151)
 
 
@@ -104,6 +105,8 @@ def from_text(item: Item, text: str) -> Value:
     """Read a value from a file; what can't be read stays text, and `check` says why."""
     if text == "":
         return None
+    if text in item.choices:
+        return item.choices[item.choices.index(text)]  # the table's own text: a file's many copies are let go
     if item.form is Form.DATE and _DAY.fullmatch(text):
         try:
             return date.fromisoformat(text)
@@ -121,19 +124,16 @@ def check(item: Item, value: Value, values: Mapping[str, Value]) -> Finding | No
         values: all of the notice by field, for what depends on another item.
     """
     if value is None or value == "":
-        return _missing(item, values)
+        return _told(item, "required") if _is_required(item, values) else None
     if isinstance(item.needed, When):
         other = values.get(item.needed.field)
         if other not in item.needed.required | item.needed.permitted:
-            return Finding(
-                item.name, "unexpected", item.article, f"{item.name}はこの区分では記載しません。空欄にしてください。"
-            )
+            return _told(item, "unexpected")
     if len(to_text(value)) > item.length:
-        return Finding(item.name, "length", item.article, f"{item.name}は{item.length}文字以内で記載してください。")
+        return _told(item, "length")
     if _FITS[item.form](item, value):
         return None
-    rule = "choice" if item.form in {Form.CHOICE, Form.CHOICES} else "form"
-    return Finding(item.name, rule, item.article, f"{item.name}は{_describe(item)}")
+    return _told(item, "choice" if item.form in {Form.CHOICE, Form.CHOICES} else "form")
 
 
 def mask(item: Item, value: Value) -> str:
@@ -149,13 +149,26 @@ def mask(item: Item, value: Value) -> str:
     return text
 
 
-def _missing(item: Item, values: Mapping[str, Value]) -> Finding | None:
+def _is_required(item: Item, values: Mapping[str, Value]) -> bool:
     if isinstance(item.needed, When):
-        required = values.get(item.needed.field) in item.needed.required
-        text = f"{item.name}はこの区分では必須です。記載してください。"
-    else:
-        required, text = item.needed, f"{item.name}は必須です。記載してください。"
-    return Finding(item.name, "required", item.article, text) if required else None
+        return values.get(item.needed.field) in item.needed.required
+    return item.needed
+
+
+@cache
+def _told(item: Item, rule: str) -> Finding:
+    """Make a finding; it holds no value, so one for an item and a rule is enough, however large a file is."""
+    match rule:
+        case "required":
+            where = "この区分では" if isinstance(item.needed, When) else ""
+            text = f"{item.name}は{where}必須です。記載してください。"
+        case "unexpected":
+            text = f"{item.name}はこの区分では記載しません。空欄にしてください。"
+        case "length":
+            text = f"{item.name}は{item.length}文字以内で記載してください。"
+        case _:
+            text = f"{item.name}は{describe(item)}"
+    return Finding(item.name, rule, item.article, text)
 
 
 def _is_number(item: Item, value: Value) -> bool:
@@ -244,7 +257,8 @@ _RIGHT: dict[Form, str] = {
 }
 
 
-def _describe(item: Item) -> str:
+def describe(item: Item) -> str:
+    """Return what a right value of an item looks like, in Japanese."""
     if item.form in {Form.CHOICE, Form.CHOICES}:
         return f"次のいずれかで記載してください: {LIST_SEPARATOR.join(item.choices)}"
     return _RIGHT[item.form]

@@ -3,9 +3,10 @@
     drop/to-municipalities/*.csv    → agent/outbox/CODE/   one file a municipality, by 市区町村コード
     agent/inbox/CODE/*.csv          → drop/from-municipalities/   one file for all
 
-Both sides write the CSV layout of `renkei.domain.layouts`. A file is taken once its name ends in .csv and it has been
-still for a while. Rows that are no notices lie in `drop/to-municipalities/rejected/` with their reasons beside them; a
-row from a municipality that speaks for another one stays in the connector's own `rejected/`, and is an alarm.
+Both sides write a layout of `renkei.domain.layouts`, which is recognised by itself; what the immigration system gets is
+in the layout of the settings, a file a type of notice. A file is taken once its name ends in .csv or .xml and it has
+been still for a while. Rows that are no notices lie in `drop/to-municipalities/rejected/` with their reasons beside
+them; a row from a municipality that speaks for another one stays in the connector's own `rejected/`, and is an alarm.
 """
 
 import fcntl
@@ -19,15 +20,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
 
-from renkei.domain.layouts import MAX_ROWS, InvalidLayout, Rejection, read_csv, write_csv
-from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
+from renkei.domain.layouts import (
+    MAX_ROWS,
+    Contents,
+    Format,
+    InvalidLayout,
+    Layout,
+    Record,
+    Rejection,
+    read,
+    rejected_part,
+    write,
+    write_anyway,
+)
+from renkei.domain.notices import TYPES, Notice
 from renkei.domain.notices_items import Finding
 from renkei.exchange.clock import format_time
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, sync_directories
 from renkei.ministry.handover import Handover, Input, Output
-from renkei.ministry.reasons import good_lines, reasons_for_file, reasons_for_rows, rejected_rows
+from renkei.ministry.reasons import reasons_for_file, reasons_for_rows
 from renkei.ministry.service import ALARM, Backoff, Stop, notify
 from renkei.ministry.settings import ConnectorSettings, SettingsError, load_terminals
 from renkei.store.errors import StoreError
@@ -45,7 +57,9 @@ _MARK_SECONDS = 15.0
 _MERGED_FILES = 500
 _SHOWN = 0o644  # the folder says who may look into it
 _LONGEST_WAIT = 300.0
-N = TypeVar("N", bound=Notice)
+_SUFFIXES = frozenset(f".{each.value}" for each in Format)
+_OWN = Layout()
+"""What goes to the agent on the same machine: it holds everything."""
 
 
 class AnotherConnectorError(Exception):
@@ -57,7 +71,7 @@ class _Merge:
     """What one merged file is made of."""
 
     inputs: list[Input] = field(default_factory=list)
-    notices: list[ResidenceNotice] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     size: int = 0
 
@@ -159,7 +173,7 @@ class Connector:
         if time.monotonic() < self._mark_after:
             return
         self._mark_after = time.monotonic() + _MARK_SECONDS
-        waiting = (path.stat().st_ctime for path in self._drop.iterdir() if _is_csv(path))
+        waiting = (path.stat().st_ctime for path in self._drop.iterdir() if _is_notices(path))
         moment = datetime.fromtimestamp(int(min([begin, *waiting])) - 1, UTC)
         mark = {"published_up_to": format_time(moment), "endpoints": sorted(known)}
         replace(self._outbox / MARK, json.dumps(mark).encode(), _MARK_MODE)
@@ -167,7 +181,7 @@ class Connector:
     def _distribute(self, path: Path, known: set[str]) -> int:
         try:
             content = read_bounded(path, FILE_LIMIT)
-            notices, rejections = _read(content, StatusNotice)
+            contents = read(BytesIO(content), [each for each in TYPES if each.TO_ENDPOINT])
         except (FileRefusedError, InvalidLayout) as error:
             self._refuse(path, str(error))
             return 1
@@ -178,15 +192,17 @@ class Connector:
             sync_directories([path.parent])
             return 1
         parts: dict[str, list[Notice]] = {}
-        for line, notice in notices:
-            if notice.municipality in known:
-                parts.setdefault(notice.municipality, []).append(notice)
+        rejections = contents.rejections
+        for record in contents.records:
+            code = record.notice.municipality
+            if code in known:
+                parts.setdefault(code, []).append(record.notice)
             else:
-                rejections.append(_foreign(line, notice, f"{notice.municipality}は連携先の市区町村ではありません。"))
-        name = _safe_name(path.name)
-        outputs = [Output(self._endpoint_folder(code), name, write_csv(part)) for code, part in parts.items()]
+                rejections.append(_foreign(record, f"{code}は連携先の市区町村ではありません。"))
+        name = _safe_name(path.name, _OWN.suffix)
+        outputs = [Output(self._endpoint_folder(code), name, write(part, _OWN)) for code, part in parts.items()]
         accepted = sum(len(part) for part in parts.values())
-        outputs += _rejected(self._rejected, path.name, content, accepted, rejections)
+        outputs += _rejected(self._rejected, path.name, content, accepted, contents)
         self._handover.hand_over([item], outputs)
         log.info("%s: %d notices to %d municipalities, %d rejected", path.name, accepted, len(parts), len(rejections))
         return 1
@@ -221,7 +237,7 @@ class Connector:
     def _arrived(self) -> Iterator[Path]:
         for folder in sorted(self._inbox.iterdir()):
             if folder.is_dir() and not folder.name.startswith("."):
-                yield from (path for path in sorted(folder.iterdir()) if _is_csv(path))
+                yield from (path for path in sorted(folder.iterdir()) if _is_notices(path))
 
     def _add(self, merge: _Merge, path: Path) -> None:
         sender = path.parent.name
@@ -232,41 +248,56 @@ class Connector:
             return
         label = f"{sender}-{_safe_name(path.name)}"
         try:
-            notices, rejections = _read(content, ResidenceNotice)
+            contents = read(BytesIO(content), [each for each in TYPES if each.TO_MINISTRY])
         except InvalidLayout as error:
             log.log(ALARM, "%s: what municipality %s sent can't be read: %s", path.name, sender, error)
             merge.outputs += [
                 Output(self._suspicious, label, content),
                 Output(self._suspicious, f"{label}.reason.txt", reasons_for_file(path.name, str(error))),
             ]
-            notices, rejections = [], []
-        own = [notice for _, notice in notices if notice.municipality == sender]
-        rejections += [
-            _foreign(line, notice, f"{sender}から{notice.municipality}の通知は受け付けません。")
-            for line, notice in notices
-            if notice.municipality != sender
-        ]
-        if rejections:
-            log.log(ALARM, "%s: %d rows of municipality %s were rejected", path.name, len(rejections), sender)
-        merge.outputs += _rejected(self._suspicious, label, content, len(own), rejections)
-        merge.notices += own
+        else:
+            own = self._own(contents, sender)
+            if contents.rejections:
+                count = len(contents.rejections)
+                log.log(ALARM, "%s: %d rows of municipality %s were rejected", path.name, count, sender)
+            merge.outputs += _rejected(self._suspicious, label, content, len(own), contents)
+            merge.notices += own
         merge.inputs.append(Input.of(path, f"{sender}/{path.name}", content))
         merge.size += len(content)
+
+    def _own(self, contents: Contents, sender: str) -> list[Notice]:
+        """Return what a municipality says of itself; what it says of another is rejected."""
+        own: list[Notice] = []
+        for record in contents.records:
+            code = record.notice.municipality
+            if code == sender:
+                own.append(record.notice)
+            else:
+                contents.rejections.append(_foreign(record, f"{sender}から{code}の通知は受け付けません。"))
+        return own
 
     def _hand_over(self, merge: _Merge) -> int:
         if not merge.inputs:
             return 0
-        outputs = [Output(self._collected, "notices.csv", write_csv(merge.notices))] if merge.notices else []
+        outputs = []
+        for kind in TYPES:
+            notices = [notice for notice in merge.notices if isinstance(notice, kind)]
+            if notices:
+                content, why = write_anyway(notices, self._settings.layout)
+                if why is not None:
+                    log.log(ALARM, "notices of municipalities are handed over in UTF-8: %s", why)
+                name = f"{kind.NAME}{self._settings.layout.suffix}"
+                outputs.append(Output(self._collected, name, content))
         self._handover.hand_over(merge.inputs, [*outputs, *merge.outputs])
         log.info("%d notices of municipalities in %d files", len(merge.notices), len(merge.inputs))
         return len(merge.inputs)
 
     def _still(self, folder: Path) -> list[Path]:
-        """Return the CSV files that nobody has written to for a while, in the order in which they came."""
+        """Return the files of notices that nobody has written to for a while, in the order in which they came."""
         latest = time.time() - self._settings.settle_seconds
         found = []
         for path in folder.iterdir():
-            if _is_csv(path) and (status := path.stat()).st_mtime <= latest:
+            if _is_notices(path) and (status := path.stat()).st_mtime <= latest:
                 if os.access(path, os.R_OK):
                     found.append((status.st_mtime_ns, path))
                 else:
@@ -279,35 +310,32 @@ class Connector:
             log.log(ALARM, "%s", text)
 
 
-def _read(content: bytes, kind: type[N]) -> tuple[list[tuple[int, N]], list[Rejection]]:
-    """Return the notices with their lines, and the rows that are none."""
-    notices, rejections = read_csv(BytesIO(content), kind)
-    return list(zip(good_lines(content, rejections), notices, strict=True)), rejections
+def _foreign(record: Record, message: str) -> Rejection:
+    finding = Finding("市区町村コード", "endpoint", "様式", message)
+    return Rejection(record.position, record.line, (finding,), {"通知番号": record.notice.number})
 
 
-def _foreign(line: int, notice: Notice, message: str) -> Rejection:
-    finding = Finding("市区町村コード", "endpoint", "様式1", message)
-    return Rejection(line, [finding], {"通知番号": notice.number})
-
-
-def _rejected(folder: Path, name: str, content: bytes, accepted: int, rejections: list[Rejection]) -> list[Output]:
-    if not rejections:
+def _rejected(folder: Path, name: str, content: bytes, accepted: int, contents: Contents) -> list[Output]:
+    if not contents.rejections:
         return []
-    in_order = sorted(rejections, key=lambda each: each.line)
+    in_order = sorted(contents.rejections, key=lambda each: each.position)
     safe = _safe_name(name)
     return [
-        Output(folder, safe, rejected_rows(content, in_order), _SHOWN),
+        Output(folder, safe, rejected_part(content, contents.layout, in_order), _SHOWN),
         Output(folder, f"{safe}.reason.txt", reasons_for_rows(name, accepted, in_order), _SHOWN),
     ]
 
 
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+def _is_notices(path: Path) -> bool:
+    named = path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    return named and path.is_file() and not path.is_symlink()
 
 
-def _safe_name(name: str) -> str:
-    stem = re.sub(r"[^0-9A-Za-z._-]", "_", Path(name).stem)[:60]
-    return f"{stem or 'file'}.csv"
+def _safe_name(name: str, suffix: str = "") -> str:
+    """Return a name that no shell and no file system stumbles over, by default with the suffix that it has."""
+    path = Path(name)
+    stem = re.sub(r"[^0-9A-Za-z._-]", "_", path.stem)[:60]
+    return f"{stem or 'file'}{suffix or path.suffix.lower()}"
 
 
 def _lock(path: Path) -> int:

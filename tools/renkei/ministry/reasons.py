@@ -8,19 +8,6 @@ _DESCRIBED = 1000
 """Rows that are described in one file at most; the rows themselves are all there."""
 
 
-def good_lines(content: bytes, rejections: Sequence[Rejection]) -> list[int]:
-    """Return the numbers of the lines that became notices, in order; the header is line 1."""
-    bad = {each.line for each in rejections}
-    numbered = enumerate(content.split(b"\n")[1:], start=2)
-    return [number for number, line in numbered if line.strip(b"\r") and number not in bad]
-
-
-def rejected_rows(content: bytes, rejections: Sequence[Rejection]) -> bytes:
-    """Return the header and the rejected lines of a file as they came, to be corrected and sent again."""
-    lines = content.split(b"\n")
-    return b"".join(lines[number - 1].rstrip(b"\r") + b"\r\n" for number in (1, *(each.line for each in rejections)))
-
-
 def reasons_for_rows(name: str, accepted: int, rejections: Sequence[Rejection]) -> bytes:
     """Return the text beside rejected rows (UTF-8, Japanese): line, item, reason and article, values masked."""
     lines = [f"ファイル: {name}", f"引渡し: {accepted}件", f"不受理: {len(rejections)}件", ""]

@@ -10,6 +10,9 @@ A table for each program; every value has the production default, so the file na
 
     [connector]
     settle_seconds = 2
+
+    [connector.layout]
+    format = "xml"
 """
 
 import json
@@ -19,6 +22,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from renkei.domain.layouts import Layout
 from renkei.ministry.files import FileRefusedError, read_bounded
 
 DEFAULT_PATH = Path("/etc/renkei/ministry.toml")
@@ -63,6 +67,7 @@ class ConnectorSettings(_Table):
     terminals: Path = Path("/etc/renkei/terminals.json")
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 2
+    layout: Layout = Layout()
 
 
 class Settings(_Table):

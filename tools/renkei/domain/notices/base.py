@@ -66,7 +66,8 @@ class Notice:
     """What every notice has.
 
     Attributes:
-        TYPE: what the type is called (通知種別).
+        NAME: what the type is called in XML, in file names and on command lines.
+        TYPE: what the law's readers call it (通知種別).
         ARTICLE: the law behind the type.
         TO_MINISTRY: whether it may go from a municipality to the ministry.
         TO_ENDPOINT: whether it may go from the ministry to a municipality; results and inquiries go both ways.
@@ -81,6 +82,7 @@ class Notice:
         InvalidNotice: on construction, when an item breaks a rule.
     """
 
+    NAME: ClassVar[str]
     TYPE: ClassVar[str]
     ARTICLE: ClassVar[str]
     TO_MINISTRY: ClassVar[bool]

@@ -24,6 +24,7 @@ class CardIssueNotice(Notice):
         corrects: the number of an earlier notice that this one takes the place of.
     """
 
+    NAME: ClassVar[str] = "card_issue_notice"
     TYPE: ClassVar[str] = "特定在留カード交付通知"
     ARTICLE: ClassVar[str] = _DECREE
     TO_MINISTRY: ClassVar[bool] = True

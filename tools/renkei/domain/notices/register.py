@@ -156,6 +156,7 @@ class RegisterNotice(Notice):
         corrects: the number of an earlier notice that this one takes the place of.
     """
 
+    NAME: ClassVar[str] = "register_notice"
     TYPE: ClassVar[str] = "市町村通知"
     ARTICLE: ClassVar[str] = f"{_ACT}、{_DECREE}"
     TO_MINISTRY: ClassVar[bool] = True

@@ -54,6 +54,7 @@ class ResidenceNotice(Notice):
         corrects: the number of an earlier notice that this one takes the place of.
     """
 
+    NAME: ClassVar[str] = "residence_notice"
     TYPE: ClassVar[str] = "市町村伝達"
     ARTICLE: ClassVar[str] = _DECREE
     TO_MINISTRY: ClassVar[bool] = True

@@ -38,6 +38,7 @@ class ImportResult(Notice):
         processed_on: the day of the import, or of this answer (処理日).
     """
 
+    NAME: ClassVar[str] = "import_result"
     TYPE: ClassVar[str] = "取込結果"
     ARTICLE: ClassVar[str] = _STANDARD
     TO_MINISTRY: ClassVar[bool] = True
@@ -95,6 +96,7 @@ class Inquiry(Notice):
         target: the notice's number (対象通知番号): the asker's own of a 状態照会, the other side's of a 再送依頼.
     """
 
+    NAME: ClassVar[str] = "inquiry"
     TYPE: ClassVar[str] = "照会"
     ARTICLE: ClassVar[str] = _STANDARD
     TO_MINISTRY: ClassVar[bool] = True

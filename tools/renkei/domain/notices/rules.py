@@ -6,6 +6,7 @@ right in themselves.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from renkei.domain.notices_items import LIST_SEPARATOR, Finding, Item, Value, to_text
 
@@ -14,7 +15,7 @@ RESIDENCE_SYSTEM = "2012-07-09"
 """平成21年法律第79号 and 第77号 came into force: before that day nobody could file or be entered under them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """What must hold between items.
 
@@ -32,9 +33,14 @@ class Rule:
     message: str
     broken: Callable[[Values], bool]
 
+    @cached_property
+    def finding(self) -> Finding:
+        """What is told when the rule is broken."""
+        return Finding(self.item, self.rule, self.article, self.message)
+
     def find(self, values: Values) -> list[Finding]:
         """Return the finding if the values break the rule, or nothing."""
-        return [Finding(self.item, self.rule, self.article, self.message)] if self.broken(values) else []
+        return [self.finding] if self.broken(values) else []
 
 
 def not_after(earlier: Item, later: Item, article: str) -> Rule:

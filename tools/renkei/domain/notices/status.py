@@ -92,6 +92,7 @@ class StatusNotice(Notice):
         corrects: the number of an earlier notice that this one takes the place of.
     """
 
+    NAME: ClassVar[str] = "status_notice"
     TYPE: ClassVar[str] = "法務省通知"
     ARTICLE: ClassVar[str] = _ACT
     TO_MINISTRY: ClassVar[bool] = False

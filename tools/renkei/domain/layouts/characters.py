@@ -1,0 +1,77 @@
+"""Characters that a layout's character set can't hold: told for every item, never written as a question mark."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from renkei.domain.layouts.layout import Charset, Layout, Rejection
+from renkei.domain.notices import Notice
+from renkei.domain.notices_items import Finding, Item, to_text
+
+_TOLD = 10
+"""Notices that the error's text tells of at most; `rejections` has all."""
+
+
+class Unwritable(ValueError):
+    """Notices with characters that the character set doesn't hold.
+
+    Attributes:
+        rejections: one for each such notice: its place among them, its line in the file that was to be written, and a
+            finding an item; a character of a personal item is told by its place in the text only.
+    """
+
+    def __init__(self, layout: Layout, rejections: list[Rejection]) -> None:
+        """Keep them, and say lines and items."""
+        lines = (f"line {each.line}: {', '.join(found.item for found in each.findings)}" for each in rejections)
+        more = "; …" if len(rejections) > _TOLD else ""
+        super().__init__(
+            f"{len(rejections)} notices hold characters that {layout.charset.value} doesn't have "
+            f"({'; '.join(islice(lines, _TOLD))}{more})"
+        )
+        self.rejections = rejections
+
+
+def check_characters(notices: Sequence[Notice], layout: Layout) -> None:
+    """Check that every character can be written.
+
+    Raises:
+        Unwritable: some can't.
+    """
+    if layout.charset is Charset.UTF_8:
+        return
+    rejections = []
+    for position, notice in enumerate(notices, start=1):
+        if findings := tuple(_find(notice, layout)):
+            rejections.append(Rejection(position, position + 1, findings, {"通知番号": notice.number}))
+    if rejections:
+        raise Unwritable(layout, rejections)
+
+
+def unheld(text: str, charset: Charset) -> list[int]:
+    """Return the places, from 0, of the characters that a character set doesn't hold."""
+    return [place for place, character in enumerate(text) if not _holds(character, charset)]
+
+
+def _holds(character: str, charset: Charset) -> bool:
+    """Whether a character comes back as it was: the codec would write a wave dash (U+301C) as another character."""
+    try:
+        return character.encode(charset.codec).decode(charset.codec) == character
+    except UnicodeEncodeError:
+        return False
+
+
+def _find(notice: Notice, layout: Layout) -> Iterator[Finding]:
+    for item in notice.items(layout.version):
+        text = to_text(getattr(notice, item.field))
+        if places := unheld(text, layout.charset):
+            yield Finding(item.name, "characters", item.article, _tell(item, text, places, layout.charset))
+
+
+def _tell(item: Item, text: str, places: list[int], charset: Charset) -> str:
+    told = [
+        f"{place + 1}文字目" + ("" if item.personal else f"「{text[place]}」(U+{ord(text[place]):04X})")
+        for place in places
+    ]
+    return (
+        f"{item.name}の{'、'.join(told)}は{charset.value}にない文字です。"
+        "UTF-8で書き出すか、漢字氏名は正字に置き換えてください。"
+    )
