@@ -12,7 +12,6 @@ A kill between 2 and 4 is finished by the next start: a file still staged wasn't
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -23,7 +22,7 @@ from renkei.agent.receiving import verified_sender
 from renkei.agent.register import bridge
 from renkei.agent.register.arriving import Arriving, arriving
 from renkei.agent.settings import Bridge
-from renkei.domain.layouts import write_anyway
+from renkei.agent.writing import write_notices
 from renkei.domain.notices import Notice
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
 from renkei.exchange.errors import ExchangeError
@@ -65,7 +64,8 @@ def _deliver(home: Home, message: IncomingMessage, delivered: Delivered) -> None
         _note_delivery(home, message, notices, delivered)
         return
     name = f"{message.stream}-{message.sequence:08d}-{message.id[:8]}{home.settings.layout.suffix}"
-    files.stage(home.settings.staging / f"{message.sender}-{name}", _write(home, message, notices))
+    content = write_notices(home, f"{message.sender}: {name}", notices)
+    files.stage(home.settings.staging / f"{message.sender}-{name}", content)
     home.spool.incoming.mark(message, State.WRITTEN, name)
     _finish(home, replace(message, state=State.WRITTEN, file=name), delivered)
 
@@ -78,15 +78,6 @@ def _open(home: Home, message: IncomingMessage) -> list[Notice]:
         raise ExchangeError("it is sealed to a key that isn't on this machine; its sender will seal it anew")
     sealed = home.spool.incoming.sealed(message)
     return open_parcel(message.manifest, sealed, sender, home.party, keys.receiving_key).notices
-
-
-def _write(home: Home, message: IncomingMessage, notices: Sequence[Notice]) -> bytes:
-    """Write a parcel's notices in the endpoint's layout; one that it can't hold is an alarm, and there all the same."""
-    content, why = write_anyway(notices, home.settings.layout)
-    if why is not None:
-        what = f"{message.stream} {message.sequence} of {message.sender} is written in UTF-8: {why}"
-        home.alarm("layout", message.id, what)
-    return content
 
 
 def _keys_for(home: Home, manifest: Manifest) -> Generation | None:

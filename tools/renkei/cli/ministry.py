@@ -51,14 +51,14 @@ def simulate(
     day: Day = None,
 ) -> None:
     """Make notices of the immigration system (住基法30条の50). Nobody in them exists."""
-    from renkei.domain.layouts import write_csv
+    from renkei.domain.layouts import Layout, write
     from renkei.ministry.simulator import status_notices
 
     today = _day(day)
     codes = [_endpoint_code(each.strip()) for each in endpoints.split(",") if each.strip()]
     if not codes:
         raise typer.BadParameter("name at least one code", param_hint="--endpoints")
-    _put(out, f"status-{today:%Y%m%d}-{seed}.csv", write_csv(status_notices(codes, notices, seed, today)))
+    _put(out, f"status-{today:%Y%m%d}-{seed}.csv", write(status_notices(codes, notices, seed, today), Layout()))
 
 
 @app.command("simulate-register")
@@ -71,11 +71,11 @@ def simulate_register(
     place: Annotated[str, typer.Option(help="How its addresses begin: 東京都新宿区")] = "",
 ) -> None:
     """Make notices of a municipality (入管法施行令2条). Nobody in them exists."""
-    from renkei.domain.layouts import write_csv
+    from renkei.domain.layouts import Layout, write
     from renkei.ministry.simulator import residence_notices
 
     today, own = _day(day), _endpoint_code(endpoint)
-    content = write_csv(residence_notices(own, notices, seed, today, place))
+    content = write(residence_notices(own, notices, seed, today, place), Layout())
     _put(out, f"residence-{own}-{today:%Y%m%d}-{seed}.csv", content)
 
 

@@ -16,7 +16,7 @@ import json
 from renkei.agent.home import Home, log, stamp
 from renkei.agent.register.rows import notice_of
 from renkei.agent.register.share import MARKER, TO_REGISTER, Share
-from renkei.domain.layouts import write_csv
+from renkei.agent.writing import write_notices
 from renkei.domain.notices import ImportResult
 from renkei.exchange.payloads import MAX_NOTICES
 from renkei.store.batches import Batch, Progress
@@ -41,11 +41,12 @@ def hand_over_all(home: Home, share: Share) -> int:
 
 def _plan(home: Home, ready: list[Import]) -> Batch:
     number = home.spool.batches.next_number()
-    content = write_csv([notice_of(each.type, each.row or "") for each in ready])
+    name = f"{number:010d}{home.settings.layout.suffix}"
+    content = write_notices(home, name, [notice_of(each.type, each.row or "") for each in ready])
     batch = Batch(
         number=number,
         progress=Progress.PLANNED,
-        name=f"{number:010d}.csv",
+        name=name,
         type=ready[0].type,
         notices=len(ready),
         sha256=hashlib.sha256(content).hexdigest(),
