@@ -12,7 +12,8 @@ from renkei.agent.register import bridge
 from renkei.agent.register.arriving import Arriving, arriving
 from renkei.agent.register.share import FROM_REGISTER, MARKER, TO_REGISTER, prepare
 from renkei.domain.layouts import read_csv
-from renkei.domain.notices import Notice, StatusNotice
+from renkei.domain.notices import ImportResult, Notice, RegisterNotice, StatusNotice
+from renkei.store.imports import Imports
 
 DAY = dt.date(2026, 11, 20)
 WANG = {"name": "WANG SHUILI", "birth_date": "1990-01-31", "sex": "女", "nationality": "中国"}
@@ -51,6 +52,29 @@ def special(number: int, /, **changes: Any) -> StatusNotice:
         "certificate_number": "GH87654321IJ",
     }
     return status(number, **(fields | changes))
+
+
+def amended(number: int, /, **changes: Any) -> RegisterNotice:
+    """A notice of the register about WANG: 職権修正 of her name."""
+    fields: dict[str, Any] = {
+        "number": f"T-{number:06d}",
+        "municipality": "131041",
+        "action": "修正",
+        "cause": "職権修正",
+        "processed_on": DAY,
+        "category": "中長期在留者",
+        **WANG,
+        "address": "東京都新宿区歌舞伎町一丁目4番1号",
+        "card_number": "AB12345678CD",
+        "changed_items": "氏名",
+    }
+    return RegisterNotice(**(fields | changes))
+
+
+def departing(number: int, day: dt.date, /, **changes: Any) -> RegisterNotice:
+    """WANG moves out on a day (転出)."""
+    move = {"action": "消除", "cause": "転出", "basis": "住基法24条", "filed_on": DAY, "departs_on": day}
+    return amended(number, **{**move, "changed_items": None, **changes})
 
 
 def bridged(offline: Any, folder: Path, kind: str = "folder") -> Home:
@@ -99,3 +123,12 @@ class Register:
 
 def numbers(*of: int) -> list[str]:
     return [f"S-{number:06d}" for number in of]
+
+
+def outcome(home: Home, number: str, result: str = "取込済") -> None:
+    """The register's word on a notice, as its file brings it."""
+    failed = {"error_item": "氏名", "reason": "該当者なし"} if result == "エラー" else {}
+    word = ImportResult(
+        number=f"R-{number}", municipality=home.party, target=number, result=result, processed_on=DAY, **failed
+    )
+    home.spool._database.write(lambda connection: Imports.note_outcomes(connection, [word], "2026-11-26T00:00:00Z"))

@@ -18,8 +18,7 @@ from renkei.agent.register.share import prepare
 from renkei.cli.agent import app
 from renkei.domain.layouts import write_csv
 from renkei.domain.notices import StatusNotice
-from renkei.store.imports import Standing
-from unit.agent.register_scenes import Register, numbers, special, status
+from unit.agent.register_scenes import Register, numbers, outcome, special, status
 
 CARD, OTHER = "AB12345678CD", "ZZ00000000ZZ"
 CURRENT, AS_OF, CONTRADICTION, WAITING = 0, 3, 4, 5
@@ -52,7 +51,7 @@ class Counter:
         """The register takes what is there and says of these that they are imported."""
         self.register.take()
         for number in numbers(*of):
-            self.home.spool.imports.settle(number, Standing.IMPORTED, None, None, "2026-11-26T00:00:00Z")
+            outcome(self.home, number)
 
     def run(self, *words: str, card: str = CARD) -> Result:
         return CliRunner().invoke(app, ["check", *words, "--config", str(self.config)], input=card)
@@ -88,7 +87,7 @@ def test_a_change_published_a_moment_ago_is_fetched_and_waits_until_the_register
 def test_an_error_in_the_register_leaves_the_card_newer(counter: Counter) -> None:
     counter.publish(status(1))
     counter.check()
-    counter.home.spool.imports.settle(*numbers(1), Standing.FAILED, "氏名", "該当者なし", "2026-11-26T00:00:00Z")
+    outcome(counter.home, *numbers(1), "エラー")
     assert counter.check()[0] == WAITING
 
 

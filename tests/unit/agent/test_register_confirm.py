@@ -13,7 +13,7 @@ from renkei.agent.register import bridge, confirmation
 from renkei.agent.register.confirmation import BadReason
 from renkei.cli.agent import app
 from renkei.store.imports import NotWaiting, Standing
-from unit.agent.register_scenes import KIM, Register, arrive, bridged, numbers, special, status
+from unit.agent.register_scenes import KIM, Register, arrive, bridged, numbers, outcome, special, status
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_the_sheet_shows_what_was_before_and_what_is_after(home: Home, register:
     confirmation.confirm(home, *numbers(1))
     bridge.tend(home)
     register.take()
-    home.spool.imports.settle(*numbers(1), Standing.IMPORTED, None, None, "2026-11-21T00:00:00Z")
+    outcome(home, *numbers(1))
     arrive(home, [special(2, name="KIM NEW", changed_items="氏名")])
     assert [path.name for path in home.settings.sheets.iterdir()] == ["S-000002.html"]
     text = (home.settings.sheets / "S-000002.html").read_text()

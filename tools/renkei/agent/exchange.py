@@ -15,9 +15,10 @@ from renkei.agent import directory, gaps, horizons, platform, publishing
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
-from renkei.agent.intake import STREAM, Watch, take_all
+from renkei.agent.intake import STREAMS, Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.register import bridge
+from renkei.agent.register.release import release_due
 from renkei.agent.sending import reseal_all, send_all
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
@@ -27,6 +28,10 @@ from renkei.exchange.parties import MINISTRY, Party
 
 KEPT_AFTER_RECEIPT = timedelta(days=30)
 """How long sealed bytes are held beyond the receipt: as old as a backup may be from which a hub is restored."""
+
+
+KEPT_NOTICES = timedelta(days=366)
+"""How long the ledgers remember notices (施行令34条: one year)."""
 
 
 class Busy(Exception):
@@ -98,16 +103,28 @@ def alone(home: Home, patience: float) -> Iterator[None]:
             time.sleep(0.1)
 
 
-def take_offline(home: Home, watch: Watch) -> Outcome:
-    """What can be done without a line: take the outbox for recipients that are known, deliver what is here."""
+def take_offline(home: Home, watch: Watch, *, gathered: bool = False) -> Outcome:
+    """What can be done without a line: take the outbox for recipients that are known, deliver what is here.
+
+    Args:
+        home: of the agent.
+        watch: what was seen of the outbox before.
+        gathered: also prepare what is gathered for the next exchange time.
+    """
     outcome = Outcome()
-    _intake(home, watch, outcome, None)
+    _intake(home, watch, outcome, None, gathered=gathered)
     _deliver(home, outcome)
     return outcome
 
 
-def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
+def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = False) -> Outcome:
     """Exchange with the hub; call it within `alone`.
+
+    Args:
+        home: of the agent.
+        client: of the hub.
+        watch: what was seen of the outbox before.
+        gathered: also send what is gathered for the next exchange time: somebody asked for this exchange.
 
     Raises:
         HubError: the hub can't be reached or refuses; what was done so far is kept.
@@ -118,7 +135,7 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
     try:
         contact = establish(home, client)
     except HubError:
-        _intake(home, watch, outcome, None)  # sealed and numbered, it waits for the line
+        _intake(home, watch, outcome, None, gathered=gathered)  # sealed and numbered, it waits for the line
         _deliver(home, outcome)
         raise
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
@@ -131,7 +148,7 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
         read_inbox(home, contact)
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
-    _intake(home, watch, outcome, contact)
+    _intake(home, watch, outcome, contact, gathered=gathered)
     reseal_all(home, contact)
     sent = send_all(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
@@ -142,13 +159,15 @@ def exchange(home: Home, client: HubClient, watch: Watch) -> Outcome:
     outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
     home.spool.outgoing.forget(format_time(now() - KEPT_AFTER_RECEIPT))
+    home.spool.imports.forget(format_time(now() - KEPT_NOTICES))
+    home.spool.dispatches.forget(format_time(now() - KEPT_NOTICES))
     outcome.seconds = time.monotonic() - begin
     home.spool.note(exchanged_at=stamp(), exchange_seconds=f"{outcome.seconds:.3f}")
     log.info("%s", outcome)
     return outcome
 
 
-def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None) -> None:
+def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None, *, gathered: bool) -> None:
     def recipient_of(party: Party) -> VerifiedParty | None:
         if not _stream_has_begun(home, party, contact):
             return None
@@ -158,17 +177,21 @@ def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None)
 
     bridge.tend(home)
     taken = take_all(home, watch, recipient_of)
+    release_due(home, recipient_of, gathered=gathered)
     outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected
     outcome.files_waiting = taken.waiting
 
 
 def _stream_has_begun(home: Home, party: Party, contact: Contact | None) -> bool:
     """A machine that replaced another goes on where that one stopped, and only the hub knows where that was."""
-    if not home.keyring.took_over or (party, STREAM) in home.spool.outgoing.streams():
+    begun = home.spool.outgoing.streams()
+    missing = [stream for stream in STREAMS if (party, stream) not in begun] if home.keyring.took_over else []
+    if not missing:
         return True
     if contact is None:
         return False
-    home.spool.outgoing.begin(party, STREAM, contact.client.stream(party, STREAM).next_sequence)
+    for stream in missing:
+        home.spool.outgoing.begin(party, stream, contact.client.stream(party, stream).next_sequence)
     return True
 
 

@@ -12,29 +12,30 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
 from renkei.agent import files
-from renkei.agent.home import Home, log, now, stamp
+from renkei.agent.building import builders
+from renkei.agent.home import Home, log, stamp
+from renkei.agent.register.outgoing import Sorted, mode_of, sort
+from renkei.agent.register.release import release
 from renkei.agent.rejection import Refused, reason_text
-from renkei.agent.settings import Link
 from renkei.domain.layouts import Contents, Format, InvalidLayout, Rejection, read, rejected_part
-from renkei.domain.notices import TYPES, Notice
+from renkei.domain.notices import TYPES
 from renkei.domain.notices_items import Finding
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.encoding import EncodingError
-from renkei.exchange.parcels import Dispatch, build_parcel
 from renkei.exchange.parties import MINISTRY, InvalidParty, Party
-from renkei.exchange.payloads import MAX_NOTICES, Mode, Stream
-from renkei.store.outgoing import Draft, Source
+from renkei.exchange.payloads import Stream
+from renkei.store.outgoing import Source
 
 FILE_LIMIT = 32 * 1024 * 1024
 """Bytes of an outbox file at most."""
 
 STREAM: Stream = "notices"
+STREAMS: tuple[Stream, ...] = ("notices", "results")
 _SUFFIXES = frozenset(f".{each.value}" for each in Format)
 _UNFINISHED = (".tmp", ".part", ".crdownload")
 
@@ -169,9 +170,8 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
             outcome.waiting += 1
             return
         source = Source(sha256, candidate.folder, candidate.path.name, stamp(), len(notices), len(rejections))
-        builders = list(_builders(home, notices, recipient))
         try:
-            home.spool.outgoing.take(source, candidate.recipient, contents.notice_type.STREAM, builders)
+            _send(home, source, candidate.recipient, contents, recipient)
         except EncodingError as error:  # what its recipient can read comes with its software: the file waits for that
             outcome.waiting += 1
             home.alarm("outbox", candidate.path.name, f"{candidate.path.name} waits: {error}")
@@ -183,6 +183,22 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
     else:
         source = known[0]
     _move(home, candidate, source, content, contents)
+
+
+def _send(home: Home, source: Source, party: Party, contents: Contents, recipient: VerifiedParty | None) -> None:
+    """Number and build the parcels of a file, together with its record and with what doesn't go now.
+
+    Raises:
+        EncodingError: the recipient can't read this type or item yet.
+    """
+    mode = mode_of(home, source.name)
+    plan = Sorted(at_once=contents.notices) if home.settings.is_ministry else sort(home, contents.notices, mode)
+    if plan.promoted:
+        release(home, plan.promoted, lambda _: recipient)
+    made = builders(home, plan.at_once, recipient, mode) if recipient is not None else []
+    home.spool.outgoing.take(source, party, contents.notice_type.STREAM, made, plan.note)
+    for echo in plan.suppressed:
+        log.info("%s repeats what %s told and isn't sent (施行令24条1項)", echo.number, echo.because_of)
 
 
 def _read(home: Home, candidate: Candidate, content: bytes) -> Contents:
@@ -214,28 +230,6 @@ def _read(home: Home, candidate: Candidate, content: bytes) -> Contents:
     ]
     rejections = sorted((*contents.rejections, *foreign), key=lambda rejection: rejection.position)
     return replace(contents, records=own, rejections=rejections)
-
-
-def _builders(home: Home, notices: list[Notice], recipient: VerifiedParty | None) -> Iterator[Callable[[int], Draft]]:
-    if recipient is None:
-        return
-    for start in range(0, len(notices), MAX_NOTICES):
-        yield partial(_build, home, notices[start : start + MAX_NOTICES], recipient)
-
-
-def _build(home: Home, notices: list[Notice], recipient: VerifiedParty, sequence: int) -> Draft:
-    mode: Mode = "immediate" if home.settings.link is Link.ONLINE else "daily"
-    dispatch = Dispatch(uuid4(), home.party, notices[0].STREAM, sequence, mode, now())
-    parcel = build_parcel(notices, dispatch, home.keys().signer, recipient)
-    return Draft(
-        id=str(parcel.manifest.id),
-        manifest=parcel.manifest_envelope,
-        sealed=parcel.sealed,
-        content=parcel.content,
-        content_sha256=parcel.manifest.content_sha256,
-        recipient_certificate_sha256=parcel.manifest.recipient_certificate_sha256,
-        count=parcel.manifest.count,
-    )
 
 
 def _move(home: Home, candidate: Candidate, source: Source, content: bytes, contents: Contents) -> None:

@@ -51,6 +51,7 @@ class Service:
         self._outbox_again = 0.0
         self._work_again = 0.0
         self._bridge_again = 0.0
+        self._was_asked = False
         self._answer_after = 0.0
 
     def stop(self) -> None:
@@ -109,6 +110,7 @@ class Service:
             self._home.settings.request_file.unlink()
         except FileNotFoundError:
             return False
+        self._was_asked = True
         return True
 
     def _spool_calls(self) -> bool:
@@ -155,7 +157,8 @@ class Service:
     def _exchange(self) -> None:
         with alone(self._home, _PATIENCE), self._home.connect() as client:
             self._news.clear()
-            outcome = exchange(self._home, client, self._watch)
+            outcome = exchange(self._home, client, self._watch, gathered=self._was_asked)
+            self._was_asked = False
             renewal.tend(self._home, client)
         if outcome.parcels_sent and self._home.settings.link is not Link.ONLINE:
             begin = time.monotonic()

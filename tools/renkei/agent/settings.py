@@ -13,6 +13,7 @@ enrolment = "https://enrolment.renkei.example:8444"
 times = ["08:45", "12:15", "17:00"]  # JST
 jitter_seconds = 300
 stable_seconds = 3
+mode = "immediate"                   # daily: gathered until the next exchange time
 horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
 
 [layout]                             # of the files in the inbox; those of the outbox are recognised by themselves
@@ -40,6 +41,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from renkei.domain.layouts import Layout
 from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Mode
 
 JST = dt.timezone(dt.timedelta(hours=9), "JST")
 """Exchange times are Japan's, whatever the machine's time zone; Japan has no summer time."""
@@ -97,6 +99,7 @@ class ExchangeSettings(_Settings):
     poll_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     directory_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
     retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    mode: Mode = "immediate"
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
 
 

@@ -102,10 +102,10 @@ def exchange_now(
         watch = Watch(settings.exchange.stable_seconds)
         if settings.link is Link.MEDIA:
             home.keys()
-            outcome = take_offline(home, watch)
+            outcome = take_offline(home, watch, gathered=True)
         else:
             with home.connect() as client:
-                outcome = exchange(home, client, watch)
+                outcome = exchange(home, client, watch, gathered=True)
     if as_json:
         print_json(outcome.to_json())
     else:
@@ -171,7 +171,7 @@ def media_export(
     """Write what waits to be sent, and receipts for what came, onto a medium."""
     with reported(), settings_of(config) as settings, _media_home(settings, medium) as home:
         recipient = _recipient(settings, to)
-        take_offline(home, Watch(settings.exchange.stable_seconds))
+        take_offline(home, Watch(settings.exchange.stable_seconds), gathered=True)
         written = media.export(home, medium, recipient)
     if as_json:
         print_json(asdict(written))

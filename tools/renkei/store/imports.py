@@ -16,6 +16,8 @@ from typing import Self
 
 import apsw
 
+from renkei.domain.notices import ImportResult
+from renkei.domain.notices.results import FAILED, IMPORTED
 from renkei.store.dispatches import Dispatches, Waiting
 from renkei.store.queries import Row, Values, fetch
 from renkei.store.sqlite import Database
@@ -88,6 +90,7 @@ class Standing(StrEnum):
 OPEN = (Standing.UNCONFIRMED, Standing.BEHIND)
 """Standings that hold later notices of the same person."""
 
+_OUTCOMES = {IMPORTED: Standing.IMPORTED, FAILED: Standing.FAILED}
 IN_REGISTER = frozenset({Standing.IMPORTED, Standing.REFUSED, Standing.PASSED})
 """Standings after which nothing more is to come."""
 
@@ -254,15 +257,21 @@ class Imports:
         found = self._select("state = 'ready' AND batch IS NULL ORDER BY place LIMIT ?", (limit,))
         return list(takewhile(lambda each: each.type == found[0].type, found))
 
-    def settle(self, number: str, standing: Standing, error_item: str | None, reason: str | None, at: str) -> None:
-        """Note the register's own word on a notice; what was imported isn't kept any longer."""
-        sql = (
-            "UPDATE imports SET state = ?1, error_item = ?2, reason = ?3, settled_at = ?4,"
-            " row = iif(?1 = 'imported' AND NOT kept, NULL, row)"
-            " WHERE number = ?5 AND state NOT IN ('imported', 'refused')"
-        )
-        values = (standing.value, error_item, reason, at, number)
-        self._database.write(lambda c: c.execute(sql, values))
+    @staticmethod
+    def note_outcomes(connection: apsw.Connection, results: Sequence[ImportResult], at: str) -> None:
+        """Note the register's own word on notices, within the transaction that takes its file.
+
+        What was imported isn't kept any longer, unless it is `kept`. 未取込 and 不明 change nothing: more is to come.
+        """
+        for each in results:
+            standing = _OUTCOMES.get(each.result)
+            if standing is not None:
+                connection.execute(
+                    "UPDATE imports SET state = ?1, error_item = ?2, reason = ?3, settled_at = ?4,"
+                    " row = iif(?1 = 'imported' AND NOT kept, NULL, row)"
+                    " WHERE number = ?5 AND state NOT IN ('imported', 'refused')",
+                    (standing.value, each.error_item, each.reason, at, each.target),
+                )
 
     # -- looking
 
