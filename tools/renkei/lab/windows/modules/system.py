@@ -1,0 +1,234 @@
+"""The host as a whole: facts, name, time zone, region, power, firewall, policies, and the platform's own tools."""
+
+import configparser
+import csv
+import io
+import re
+import shlex
+from typing import Any, Final
+
+from renkei.lab.windows.host import Host
+from renkei.lab.windows.modules.files import path_of
+from renkei.lab.windows.modules.model import Call, Failed, Result, model, update
+from renkei.lab.windows.modules.registry import merge
+
+_PLANS: Final = ("power saver", "balanced", "high performance")
+_RULE: Final = (
+    *("action", "direction", "enabled", "profiles", "program", "service", "protocol", "description", "group"),
+    *("localip", "localport", "remoteip", "remoteport", "icmp_type_code"),
+)
+_AUDIT: Final[dict[tuple[str, ...], str]] = {("success",): "success", ("failure",): "failure", ("none",): "none"}
+_FIRST_OF_11: Final = 22_000
+_VERSION: Final = r"hklm\software\microsoft\windows nt\currentversion"
+
+
+@model("ansible.windows.win_ping", "ansible.builtin.ping", "ansible.legacy.ping")
+def win_ping(_host: Host, call: Call) -> Result:
+    """Answer."""
+    if call["data"] == "crash":
+        raise Failed("boom")
+    return {"ping": call.text("data") or "pong"}
+
+
+@model("ansible.windows.setup", "ansible.legacy.setup", "ansible.builtin.setup", "setup")
+def setup(host: Host, _call: Call) -> Result:
+    """Gather facts."""
+    build = host.registry[_VERSION]["currentbuild"][2]
+    name = f"Microsoft Windows {11 if int(build) >= _FIRST_OF_11 else 10} IoT Enterprise LTSC"
+    return {
+        "ansible_facts": {
+            "ansible_os_family": "Windows",
+            "ansible_os_name": name,
+            "ansible_distribution": name,
+            "ansible_distribution_version": f"10.0.{build}.0",
+            "ansible_system": "Win32NT",
+            "ansible_architecture": "64-bit",
+            "ansible_hostname": host.name,
+            "ansible_product_serial": host.facts["serial"],
+            "ansible_powershell_version": 5,
+            "ansible_reboot_pending": host.reboot_pending,
+            "ansible_user_id": "ansible",
+        }
+    }
+
+
+@model("ansible.windows.win_hostname")
+def win_hostname(host: Host, call: Call) -> Result:
+    """Rename the host; the new name counts once it was booted again."""
+    name, old = call.text("name"), str(host.facts.get("next_name", host.name))
+    changed = name.lower() != old.lower()
+    if changed and not call.check_mode:
+        host.facts["next_name"], host.reboot_pending = name, True
+    return {"changed": changed, "old_name": old, "reboot_required": changed}
+
+
+@model("ansible.windows.win_timezone")
+def win_timezone(host: Host, call: Call) -> Result:
+    """Set the time zone."""
+    before = host.facts["time_zone"]
+    changed = update(host.facts, {"time_zone": call["timezone"]}, check_mode=call.check_mode)
+    return {"changed": changed, "previous_timezone": before, "timezone": call["timezone"]}
+
+
+@model("ansible.windows.win_region")
+def win_region(host: Host, call: Call) -> Result:
+    """Set formats and location."""
+    wanted = {"culture": call["format"], "location": call["location"], "unicode_language": call["unicode_language"]}
+    restart = call["unicode_language"] not in {None, host.facts.get("unicode_language")}
+    changed = update(host.facts, wanted, check_mode=call.check_mode)
+    return {"changed": changed, "restart_required": restart}
+
+
+@model("community.windows.win_power_plan")
+def win_power_plan(host: Host, call: Call) -> Result:
+    """Choose a power plan."""
+    name = call.text("name").lower()
+    if name not in _PLANS:
+        raise Failed(f"Defined power_plan: ({call['name']}) is not available")
+    changed = update(host.facts, {"power_plan": name}, check_mode=call.check_mode)
+    return {"changed": changed, "power_plan_name": name, "power_plan_enabled": True}
+
+
+@model("ansible.windows.win_firewall")
+def win_firewall(host: Host, call: Call) -> Result:
+    """Switch the firewall on or off by profile, and set what it does with what no rule names."""
+    changed = False
+    for profile in [str(each).lower() for each in call["profiles"] or ["Domain", "Private", "Public"]]:
+        wanted: dict[str, Any] = {
+            f"{profile} inbound": call["inbound_action"],
+            f"{profile} outbound": call["outbound_action"],
+        }
+        if call["state"] is not None:
+            wanted[profile] = call["state"] == "enabled"
+        changed |= update(host.firewall, wanted, check_mode=call.check_mode)
+    return {"changed": changed, "profiles": call["profiles"], "state": call["state"]}
+
+
+@model("community.windows.win_firewall_rule")
+def win_firewall_rule(host: Host, call: Call) -> Result:
+    """Make, change or remove a rule."""
+    name, key = call.text("name"), call.text("name").lower()
+    rule = host.rules.get(key)
+    if call["state"] == "absent":
+        if rule is not None and not call.check_mode:
+            del host.rules[key]
+        return {"changed": rule is not None, "msg": f"Firewall rule '{name}' removed."}
+    changed = rule is None
+    rule = dict(rule) if rule else {"name": name}
+    changed |= update(rule, {field: call[field] for field in _RULE}, check_mode=False)
+    if not call.check_mode:
+        host.rules[key] = rule
+    return {"changed": changed, "msg": f"Firewall rule '{name}' set."}
+
+
+@model("community.windows.win_security_policy")
+def win_security_policy(host: Host, call: Call) -> Result:
+    """Set one value of the local security policy."""
+    section = host.security.get(call.text("section"))
+    if section is None:
+        raise Failed(f"The section '{call['section']}' does not exist in SecurityPolicy.inf output ini")
+    changed = update(section, {call.text("key"): call.text("value")}, check_mode=call.check_mode)
+    return {"changed": changed, "section": call["section"], "key": call["key"], "value": call["value"]}
+
+
+@model("ansible.windows.win_audit_policy_system")
+def win_audit_policy_system(host: Host, call: Call) -> Result:
+    """Set what a subcategory of the audit policy records."""
+    kinds = tuple(sorted({str(kind).lower() for kind in call["audit_type"]}))
+    wanted = _AUDIT.get(kinds, "success and failure")
+    name = call.text("subcategory") or call.text("category")
+    changed = host.audit.get(name.lower(), "none") != wanted
+    if changed and not call.check_mode:
+        host.audit[name.lower()] = wanted
+    return {"changed": changed, "current_audit_policy": {name: wanted}}
+
+
+@model("ansible.windows.win_command", internal=("_raw_params",))
+def win_command(host: Host, call: Call) -> Result:
+    """Run one of the platform's own tools, which take a whole file of settings at once."""
+    if call["creates"] and path_of(call.text("creates")) in host.files.keys() | host.folders:
+        return {"changed": False, "rc": 0, "stdout": "skipped, since it exists", "stderr": ""}
+    words = call["argv"] or shlex.split(call.text("_raw_params") or call.text("cmd"), posix=False)
+    program = re.sub(r"\.exe$", "", path_of(str(words[0]).strip('"')).rpartition("\\")[2])
+    tool = _TOOLS.get(program)
+    if tool is None:
+        raise Failed(f"the simulated host has no model of the program {program!r}")
+    if call.check_mode:
+        return {
+            "changed": True,
+            "skipped": True,
+            "msg": "remote module (ansible.windows.win_command) does not support check mode",
+        }
+    output = tool(host, [str(word).strip('"') for word in words[1:]])
+    return {"changed": True, "rc": 0, "stdout": output, "stderr": "", "cmd": words}
+
+
+def _secedit(host: Host, words: list[str]) -> str:
+    """Apply a security template: `secedit /configure /db DB /cfg FILE /areas …`; `/export` writes one."""
+    options = _options(words)
+    file = path_of(options.get("cfg", ""))
+    if "export" in options:
+        host.files[file] = _template(host).encode("utf-16")
+        return "The task has completed successfully."
+    content = host.files.get(file)
+    if "configure" not in options or content is None:
+        raise Failed(f"secedit: the template {options.get('cfg')} does not exist")
+    template = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=True)
+    template.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    template.read_string(content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"))
+    for name, section in template.items():
+        if name in host.security:
+            host.security[name].update({key: value.strip() for key, value in section.items()})
+    return "The task has completed successfully."
+
+
+def _template(host: Host) -> str:
+    lines = ["[Unicode]", "Unicode=yes"]
+    for name, section in host.security.items():
+        lines += [f"[{name}]", *(f"{key} = {value}" for key, value in section.items())]
+    return "\r\n".join([*lines, "[Version]", 'signature="$CHICAGO$"', "Revision=1", ""])
+
+
+def _auditpol(host: Host, words: list[str]) -> str:
+    """Restore a whole audit policy from a CSV: `auditpol /restore /file:FILE`; `/backup` writes one."""
+    options = _options(words)
+    file = path_of(options.get("file", ""))
+    if "backup" in options:
+        rows = "".join(f"{host.name},System,{name},,{setting},\r\n" for name, setting in sorted(host.audit.items()))
+        head = "Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Setting,Exclusion Setting\r\n"
+        host.files[file] = (head + rows).encode()
+        return "The command was successfully executed."
+    content = host.files.get(file)
+    if "restore" not in options or content is None:
+        raise Failed(f"auditpol: the file {options.get('file')} does not exist")
+    for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"))):
+        host.audit[row["Subcategory"].lower()] = row["Inclusion Setting"].lower()
+    return "The command was successfully executed."
+
+
+def _reg(host: Host, words: list[str]) -> str:
+    """Import a registry file: `reg import FILE`."""
+    if words[:1] != ["import"] or len(words) < 2:  # noqa: PLR2004 - import FILE
+        raise Failed(f"the simulated host has no model of reg {' '.join(words)}")
+    content = host.files.get(path_of(words[1]))
+    if content is None:
+        raise Failed("ERROR: Error opening the file. There may be a disk or file system error.")
+    merge(host, content)
+    return "The operation completed successfully."
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """Read `/name value` and `/name:value`."""
+    found: dict[str, str] = {}
+    last = ""
+    for word in words:
+        if word.startswith("/"):
+            last, _, value = word[1:].partition(":")
+            last = last.lower()
+            found[last] = value
+        elif last:
+            found[last] = word
+    return found
+
+
+_TOOLS: Final = {"secedit": _secedit, "auditpol": _auditpol, "reg": _reg}
