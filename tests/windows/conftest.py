@@ -145,7 +145,8 @@ def make_bench(folder: Path, count: int) -> Bench:
     issuing = Authority(
         issue_authority(make_authority_request(issuing_key, "test issuing"), root, begin, 20), issuing_key
     )
-    addresses = {f"term{number:04}": f"127.1.{number // 250}.{number % 250 + 1}" for number in range(count)}
+    block = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # a block of loopback a process
+    addresses = {f"term{number:04}": f"127.{block}.{number // 250}.{number % 250 + 1}" for number in range(count)}
     server_key, client_key = make_key(), make_key()
     server = issue_server(
         make_server_request(server_key, "winrm"), ["winrm"], list(addresses.values()), issuing, begin, 10

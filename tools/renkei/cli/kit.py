@@ -31,7 +31,7 @@ LINTERS = {
 }
 
 #: What `./kit test` runs without a selection, the quickest first.
-SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "roles", "lab")}
+SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "windows", "roles", "lab")}
 
 console = Console()
 
@@ -77,10 +77,10 @@ def down() -> None:
 
 def run_tests(
     selection: Annotated[
-        list[str] | None, typer.Argument(help="lint, unit, faults, roles, lab, a path, or pytest options.")
+        list[str] | None, typer.Argument(help="lint, unit, faults, windows, roles, lab, a path, or pytest options.")
     ] = None,
 ) -> None:
-    """Run the tests: all of them (lint, unit, faults, roles, lab), or a selection."""
+    """Run the tests: all of them (lint, unit, faults, windows, roles, lab), or a selection."""
     words = selection or list(SELECTIONS)
     if all(word.startswith("-") for word in words):
         words = [*SELECTIONS, *words]
