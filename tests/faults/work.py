@@ -6,7 +6,7 @@ import pytest
 
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.exchange import exchange
-from renkei.agent.home import Home
+from renkei.agent.home import Home, stamp
 from renkei.agent.intake import Watch
 from renkei.client.connection import Connection, Timeouts
 from renkei.client.errors import HubError
@@ -34,6 +34,8 @@ def settle(*homes: Home) -> None:
     """Exchange until nobody has anything left to do."""
     for _ in range(_ROUNDS):
         ended = [attempt(home) for home in homes]
-        if all(ended) and not any(home.spool.has_work() or home.spool.outgoing.recipients_waiting() for home in homes):
+        if all(ended) and not any(
+            home.spool.has_work(stamp()) or home.spool.outgoing.recipients_waiting() for home in homes
+        ):
             return
     pytest.fail(f"it didn't come to rest in {_ROUNDS} rounds")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from renkei.agent import intake
+from renkei.agent import building
 from renkei.agent.home import Home
 from renkei.domain.layouts import Charset, Contents, Format, Layout, read, write
 from renkei.domain.notices import TYPES, Notice, ResidenceNotice, StatusNotice
@@ -98,7 +98,7 @@ def test_what_the_recipient_cannot_read_yet_waits_with_an_alarm(fleet: Any, monk
     def refuse(*_arguments: object) -> None:
         raise EncodingError("version 1 of the encoding has no 市町村通知")
 
-    monkeypatch.setattr(intake, "build_parcel", refuse)
+    monkeypatch.setattr(building, "build_parcel", refuse)
     (shinjuku.settings.outbox / "day.csv").write_bytes(write([notice_of(ResidenceNotice)], Layout()))
     fleet.exchange(shinjuku)
     assert [path.name for path in shinjuku.settings.outbox.iterdir()] == ["day.csv"]

@@ -150,3 +150,19 @@ def test_a_document_of_an_unknown_root_is_not_taken(
     entry = other.entry(pending.request_pem, "131041", "T-131041", pending.receiving_point)
     with pytest.raises(NotBelieved, match="root"):
         receiving.take(ministry, "manifest", honest.manifest_envelope, entry, Received())
+
+
+def test_what_a_wrong_clock_makes_doubtful_is_delivered_when_it_is_put_right(
+    fleet: Any, residence_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    for number in (1, 2):
+        (shinjuku.settings.outbox / f"{number}.csv").write_bytes(residence_csv(1, first=number))
+        fleet.exchange(shinjuku)
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "now", lambda: dt.datetime.now(dt.UTC) + dt.timedelta(days=5000))
+        assert fleet.exchange(ministry).parcels_received == 0
+        assert {alarm.kind for alarm in status_of(ministry).alarms} == {"document"}
+    assert ministry.spool.incoming.in_state(State.ANNOUNCED) == []
+    assert fleet.exchange(ministry).parcels_delivered == 2
+    assert status_of(ministry).alarms == ()

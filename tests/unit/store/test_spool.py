@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from renkei.store.incoming import IncomingMessage, News, State
+from renkei.exchange.mailbox import Arrival, Cursor
+from renkei.store.incoming import IncomingMessage, State
 from renkei.store.outgoing import Draft, Source
 from renkei.store.spool import Peer, Spool
 
@@ -174,7 +175,7 @@ def test_a_void_ends_a_message_that_was_not_delivered(spool: Spool) -> None:
 
 def test_a_message_that_comes_after_its_void_is_not_held(spool: Spool) -> None:
     spool.incoming.void("131041", "notices", 1, b"void")
-    assert spool.incoming.announce(incoming(1)) is News.REPEATED
+    assert spool.incoming.announce(incoming(1)) is Arrival.IGNORE
     assert spool.incoming.counts() == []
 
 
@@ -183,7 +184,7 @@ def test_a_repeated_message_is_receipted_again_and_not_delivered_again(spool: Sp
     deliver_what_is_next(spool)
     (delivered,) = spool.incoming.receipts_to_send()
     spool.incoming.receipt_sent(delivered, AT)
-    assert spool.incoming.announce(incoming(1, manifest=b"sealed anew")) is News.REPEATED
+    assert spool.incoming.announce(incoming(1, manifest=b"sealed anew")) is Arrival.REPEAT_RECEIPT
     assert deliver_what_is_next(spool) == []
     assert [message.receipt for message in spool.incoming.receipts_to_send()] == [b"receipt"]
 
@@ -191,7 +192,7 @@ def test_a_repeated_message_is_receipted_again_and_not_delivered_again(spool: Sp
 def test_a_message_sealed_anew_takes_the_place_of_the_old_one(spool: Spool) -> None:
     spool.incoming.announce(incoming(1))
     spool.incoming.add_piece(incoming(1), 0, b"old")
-    assert spool.incoming.announce(incoming(1, manifest=b"new")) is News.REPEATED
+    assert spool.incoming.announce(incoming(1, manifest=b"new")) is Arrival.REPLACE
     (message,) = spool.incoming.in_state(State.ANNOUNCED)
     assert message.manifest == b"new"
     assert spool.incoming.fetched_bytes(message) == 0
@@ -203,7 +204,7 @@ def test_two_messages_in_one_place_are_a_clash_and_the_first_stays(spool: Spool,
     spool.incoming.announce(first)
     fetch(spool, incoming(2))
     values = {name: getattr(first, name) for name in IncomingMessage.__slots__}
-    assert spool.incoming.announce(IncomingMessage(**{**values, **change})) is News.CLASH
+    assert spool.incoming.announce(IncomingMessage(**{**values, **change})) is Arrival.REFUSE
     assert spool.incoming.in_state(State.ANNOUNCED) == [first]
 
 
@@ -230,7 +231,7 @@ def test_an_alarm_is_new_once_and_counts_up_until_it_is_settled(spool: Spool) ->
 
 def test_a_new_epoch_reads_the_inbox_from_its_beginning(spool: Spool) -> None:
     spool.enter_epoch(1)
-    spool.note(cursor="17")
-    assert (spool.epoch, spool.cursor) == (1, 17)
+    spool.move_cursor(Cursor(17, 16))
+    assert (spool.epoch, spool.cursor) == (1, Cursor(17, 16))
     spool.enter_epoch(2)
-    assert (spool.epoch, spool.cursor) == (2, 0)
+    assert (spool.epoch, spool.cursor) == (2, Cursor())

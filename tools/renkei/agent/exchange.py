@@ -24,6 +24,7 @@ from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotF
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.clock import format_time
+from renkei.exchange.mailbox import Cursor
 from renkei.exchange.parties import MINISTRY, Party
 
 KEPT_AFTER_RECEIPT = timedelta(days=30)
@@ -144,7 +145,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     handed = publishing.handed(home) if publishing.is_due(home) else None
     received = read_inbox(home, contact)
     if gaps.to_ask(home):
-        home.spool.note(cursor="0")
+        home.spool.move_cursor(Cursor())
         read_inbox(home, contact)
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now, stamp
@@ -10,9 +11,10 @@ from renkei.client.errors import BadAnswer, CursorGone, NotFound
 from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
 from renkei.exchange.clock import parse_time
 from renkei.exchange.errors import ExchangeError
+from renkei.exchange.mailbox import Arrival, Cursor, Entry, Receipting, Voiding, judge_receipt
 from renkei.exchange.parcels import verify_manifest
 from renkei.exchange.payloads import PART_SIZE, Manifest, Receipt, Void
-from renkei.store.incoming import IncomingMessage, News, State
+from renkei.store.incoming import IncomingMessage, State
 from renkei.store.spool import Peer
 
 PAGE = 100
@@ -34,27 +36,36 @@ class Received:
 
 
 def read_inbox(home: Home, contact: Contact) -> Received:
-    """Read the inbox from the cursor to its end; what can't be believed is alarmed and passed over."""
+    """Read the inbox from the cursor to its end; what can't be believed is alarmed and looked at again later."""
     received = Received()
+    before = cursor = home.spool.cursor
+    if cursor.doubtful is not None and _is_time_to_look_again(home):
+        home.spool.note(doubted_at=stamp())
+        cursor = cursor.again()
     for _ in range(_PAGES):
-        page = _next_page(home, contact)
+        page, cursor = _next_page(contact, cursor)
         if not page.items:
             break
         for item in page.items:
-            _take_item(home, item, received)
-        home.spool.note(cursor=str(page.items[-1].cursor))
-    if home.keyring.took_over:
+            believed = _take_item(home, item, received, again=item.cursor <= before.read)
+            cursor = cursor.passed(item.cursor, believed=believed)
+        home.spool.move_cursor(cursor)
+    if home.keyring.took_over and cursor.doubtful is None:
         home.spool.incoming.begin()
     return received
 
 
-def _next_page(home: Home, contact: Contact) -> InboxPage:
+def _is_time_to_look_again(home: Home) -> bool:
+    last = home.spool.fact("doubted_at")
+    return last is None or abs(now() - parse_time(last)) >= timedelta(seconds=home.settings.exchange.directory_seconds)
+
+
+def _next_page(contact: Contact, cursor: Cursor) -> tuple[InboxPage, Cursor]:
     try:
-        return contact.client.inbox(home.spool.cursor, PAGE)
+        return contact.client.inbox(cursor.read, PAGE), cursor
     except CursorGone:
         log.warning("the hub's inbox is shorter than it was; it is read again from its beginning")
-        home.spool.note(cursor="0")
-        return contact.client.inbox(0, PAGE)
+        return contact.client.inbox(0, PAGE), Cursor()
 
 
 def take(home: Home, kind: str, envelope: bytes, entry: DirectoryEntry, received: Received) -> None:
@@ -108,11 +119,17 @@ def verified_sender(home: Home, message: IncomingMessage) -> VerifiedParty:
     return home.anchor.verify_entry(entry, parse_time(message.announced_at))
 
 
-def _take_item(home: Home, item: InboxItem, received: Received) -> None:
+def _take_item(home: Home, item: InboxItem, received: Received, *, again: bool) -> bool:
+    """Take one thing of the inbox, perhaps `again`; false when it can't be believed."""
+    subject = f"{item.kind} {item.cursor}"
     try:
         take(home, item.kind, item.envelope, item.entry, received)
     except NotBelieved as error:
-        home.alarm("document", f"{item.kind} {item.cursor}", f"the hub handed over a {item.kind} that is none: {error}")
+        home.alarm("document", subject, f"the hub handed over a {item.kind} that is none: {error}")
+        return False
+    if again:
+        home.spool.settle("document", subject)
+    return True
 
 
 def _take_manifest(home: Home, manifest: Manifest, envelope: bytes, entry: DirectoryEntry, received: Received) -> None:
@@ -129,11 +146,14 @@ def _take_manifest(home: Home, manifest: Manifest, envelope: bytes, entry: Direc
         announced_at=stamp(),
     )
     match home.spool.incoming.announce(message):
-        case News.NEW:
+        case Arrival.HOLD:
             received.parcels += 1
-        case News.REPEATED:
+        case Arrival.REPLACE:
             received.repeated += 1
-        case News.CLASH:
+            home.spool.settle("quarantine", message.id)  # it was sealed to the terminal before this one
+        case Arrival.IGNORE | Arrival.REPEAT_RECEIPT:
+            received.repeated += 1
+        case Arrival.REFUSE:
             raise NotBelieved(
                 f"{manifest.sender} offers message {manifest.id} as {manifest.stream} {manifest.sequence}, "
                 "a place or an id that another message has"
@@ -149,22 +169,27 @@ def _take_receipt(home: Home, receipt: Receipt, envelope: bytes, signer: Verifie
     message = home.spool.outgoing.message(str(receipt.id))
     if message is None and home.keyring.took_over:
         return  # for a message of the machine that was here before
-    if message is None:
-        raise NotBelieved(f"{signer.party} signed a receipt for message {receipt.id}, which was never sent from here")
-    promised = (message.recipient, message.stream, message.sequence, message.content_sha256)
-    if (receipt.recipient, receipt.stream, receipt.sequence, receipt.content_sha256) != promised:
-        raise NotBelieved(f"{signer.party} signed a receipt for other content than message {receipt.id} has")
-    if home.spool.outgoing.receipt(message.id, envelope, stamp()):
-        received.receipts += 1
-    else:
-        received.repeated += 1
+    said = Entry(receipt.stream, receipt.sequence, str(receipt.id), receipt.content_sha256)
+    sent = message if message is not None and message.recipient == receipt.recipient else None
+    receipted = sent is not None and sent.receipted_at is not None
+    match judge_receipt(sent.entry if sent else None, said, receipted=receipted):
+        case Receipting.SETTLE:
+            home.spool.outgoing.receipt(said.id, envelope, stamp())
+            received.receipts += 1
+        case Receipting.REPEATED:
+            received.repeated += 1
+        case Receipting.UNKNOWN:
+            raise NotBelieved(f"{signer.party} signed a receipt for message {said.id}, which was never sent to it")
+        case Receipting.OTHER_CONTENT:
+            raise NotBelieved(f"{signer.party} signed a receipt for other content than message {said.id} has")
 
 
 def _take_void(home: Home, void: Void, envelope: bytes, signer: VerifiedParty) -> None:
     if void.sender != signer.party or void.recipient != home.party:
         raise NotBelieved(f"{signer.party} voids a message from {void.sender} to {void.recipient}")
-    home.spool.incoming.void(void.sender, void.stream, void.sequence, envelope)
-    log.warning("%s voided %s %d: %s", void.sender, void.stream, void.sequence, void.reason)
+    voiding = home.spool.incoming.void(void.sender, void.stream, void.sequence, envelope)
+    late = "" if voiding is Voiding.PASS_OVER else " (too late: it is here, as its receipt says)"
+    log.warning("%s voided %s %d%s: %s", void.sender, void.stream, void.sequence, late, void.reason)
 
 
 def _remember(home: Home, signer: VerifiedParty, entry: DirectoryEntry) -> None:

@@ -98,11 +98,12 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
 
 
 def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) -> None:
+    acceptance: bytes | None
     try:
         acceptance = _offer(home, contact, message)
     except Receipted:
         # The recipient has it. Its receipt, which alone counts, comes by the inbox with its signer's entry.
-        acceptance = b""
+        acceptance = None
     except RecipientReplaced:
         # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
         newest = directory.refresh(home, contact.client, Party(message.recipient))

@@ -199,7 +199,7 @@ class Service:
             try:
                 with self._home.connect() as client:
                     while not self._stopping.is_set() and not self._news.is_set():
-                        page = client.inbox(self._home.spool.cursor, limit=1, wait=_HOLD)
+                        page = client.inbox(self._home.spool.cursor.read, limit=1, wait=_HOLD)
                         pause = _FIRST_RETRY
                         if page.items:
                             self._news.set()

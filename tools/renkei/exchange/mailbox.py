@@ -1,257 +1,193 @@
-"""The order of a stream, as two state machines without I/O: `Outgoing` at the sender, `Incoming` at the recipient.
+"""The order of a stream: the rules by which its sender and its recipient decide, without I/O.
 
 A stream goes from one sender to one recipient and numbers its parcels from 1 without a gap. Whatever is lost, repeated,
 reordered or delayed between the two, every parcel is delivered once and in order; a gap is held and asked for; only the
-sender's signed void passes over a number. Whoever keeps a state calls `send` or `receive` with what happened, and makes
-the new state durable together with what the actions ask for, before anything leaves the machine.
+sender's signed void passes over a number.
 
-This is the rule in its plainest form. The agent's spool, which can't hold a stream in memory, says the same in SQL; a
-test runs both side by side.
+A stream can't be held in memory, so no rule wants one: each is asked with what is known at one place, and answers what
+is to be done. Whoever keeps the stream (the spool in SQL, a test in dictionaries) looks that up, does it, and makes it
+durable before anything leaves the machine. There is no second place where this is decided.
+
+    at the sender       must_offer · judge_receipt
+    at the recipient    judge_arrival · judge_void · next_number
+    at both             Cursor
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
 
-WINDOW = 1000
-"""How far beyond the delivered ones a recipient holds parcels; further ones are left at the hub until it gets there."""
+ASKED_AGAIN = -1
+"""Stands as the epoch of acceptance of what the hub has forgotten and asks for: no hub has this epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A parcel's place in its stream and what it is: these never change, however often it is sealed anew."""
 
+    stream: str
     sequence: int
-    id: UUID
+    id: str
     content_sha256: str
 
 
-# What happens
+# At the sender
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """The sender has made a parcel; its number is the stream's next."""
+class Receipting(Enum):
+    """What a verified receipt turns out to be."""
 
-    id: UUID
-    content_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The hub has told its epoch; after a restore this is a new one and what it had accepted may be gone."""
-
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The hub's verified acceptance, of the parcel or of its void."""
-
-    sequence: int
-    epoch: int
-    void: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Receipted:
-    """The recipient's verified receipt."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Voided:
-    """At the sender a person's decision, at the recipient the sender's verified void."""
-
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A parcel whose manifest was verified."""
-
-    entry: Entry
-
-
-# What to do
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Hand the parcel, or its void, to the hub."""
-
-    entry: Entry
-    void: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
+    SETTLE = auto()
     """The recipient has it: the sender may let go of it."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Hand the parcel on, and sign and keep its receipt along with that."""
-
-    entry: Entry
+    REPEATED = auto()
+    UNKNOWN = auto()
+    """For something that was never sent."""
+    OTHER_CONTENT = auto()
+    """For another parcel or other content than was sent: a person must look."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassOver:
-    """Nothing comes under this number."""
+def must_offer(accepted_in: int | None, epoch: int, *, receipted: bool) -> bool:
+    """Whether the hub must be given a parcel, or the void in its place, in this epoch; lower numbers come first.
 
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatReceipt:
-    """It was delivered before: send the very receipt that was kept then."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A gap: these numbers, both included, are needed before the stream goes on."""
-
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Something that contradicts what is known; a person must look."""
-
-    sequence: int
-    reason: str
-
-
-SendEvent = Queued | Connected | Accepted | Receipted | Voided
-SendAction = Offer | Forget | Refuse
-ReceiveEvent = Arrived | Voided
-ReceiveAction = Deliver | PassOver | RepeatReceipt | Ask | Refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A parcel without its recipient's receipt: the epoch in which the hub accepted it, and whether it was voided."""
-
-    entry: Entry
-    accepted_in: int | None = None
-    void: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A stream at its sender: the next number, and what still waits for a receipt, by number."""
-
-    next_sequence: int = 1
-    waiting: Mapping[int, Waiting] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A stream at its recipient: delivered or passed over up to here, and what is held beyond a gap (None: a void)."""
-
-    delivered: int = 0
-    held: Mapping[int, Entry | None] = field(default_factory=dict)
-
-
-def send(state: Outgoing, event: SendEvent) -> tuple[Outgoing, list[SendAction]]:
-    """Return the sender's next state and what to do, in this order."""
-    match event:
-        case Queued(id=id_, content_sha256=content_sha256):
-            entry = Entry(state.next_sequence, id_, content_sha256)
-            waiting = {**state.waiting, entry.sequence: Waiting(entry)}
-            return Outgoing(entry.sequence + 1, waiting), [Offer(entry)]
-        case Connected(epoch=epoch):
-            left = [each for _, each in sorted(state.waiting.items()) if each.accepted_in != epoch]
-            return state, [Offer(each.entry, each.void) for each in left]
-        case Accepted(sequence=sequence, epoch=epoch, void=void):
-            known = state.waiting.get(sequence)
-            if known is None or known.void != void:  # the parcel's acceptance may come after it was voided
-                return state, []
-            return _put(state, replace(known, accepted_in=epoch)), []
-        case Voided(sequence=sequence):
-            return _void(state, sequence)
-        case Receipted(entry=entry):
-            return _settle(state, entry)
-
-
-def receive(
-    state: Incoming, event: ReceiveEvent, past: Callable[[int], Entry | None]
-) -> tuple[Incoming, list[ReceiveAction]]:
-    """Return the recipient's next state and what to do, in this order.
+    The hub's streams have no gaps either. So it must also see what has a receipt but was never with it, because it went
+    by medium, or isn't any more, because the hub was restored.
 
     Args:
-        state: as last made durable.
-        event: what came, verified.
-        past: tells what was delivered under a number up to `state.delivered`; None if it was passed over.
+        accepted_in: the epoch in which the hub accepted it as it is now, `ASKED_AGAIN`, or None for never.
+        epoch: the hub's present one.
+        receipted: whether the recipient's receipt is here.
     """
-    match event:
-        case Arrived(entry=entry):
-            sequence = entry.sequence
-            if sequence <= state.delivered:
-                return state, [_judge_repetition(entry, past(sequence))]
-            if sequence in state.held and state.held[sequence] != entry:
-                return state, [_contradiction(entry, state.held[sequence])]
-            return _hold(state, sequence, entry)
-        case Voided(sequence=sequence):
-            if sequence <= state.delivered:
-                delivered = past(sequence)
-                return state, [] if delivered is None else [RepeatReceipt(delivered)]
-            return _hold(state, sequence, None)
+    return accepted_in != epoch and (not receipted or accepted_in in {None, ASKED_AGAIN})
 
 
-def _put(state: Outgoing, waiting: Waiting) -> Outgoing:
-    return replace(state, waiting={**state.waiting, waiting.entry.sequence: waiting})
+def judge_receipt(sent: Entry | None, receipt: Entry, *, receipted: bool) -> Receipting:
+    """Judge a verified receipt; a voided parcel's counts too: the recipient had it before the void came.
+
+    Args:
+        sent: what was sent under the receipt's id to the receipt's signer, None for nothing.
+        receipt: what the receipt is for.
+        receipted: whether one is here already.
+    """
+    if sent is None:
+        return Receipting.UNKNOWN
+    if sent != receipt:
+        return Receipting.OTHER_CONTENT
+    return Receipting.REPEATED if receipted else Receipting.SETTLE
 
 
-def _void(state: Outgoing, sequence: int) -> tuple[Outgoing, list[SendAction]]:
-    if (known := state.waiting.get(sequence)) is None:
-        return state, [Refuse(sequence, "the recipient has it already, or it was never sent: nothing to void")]
-    return _put(state, Waiting(known.entry, accepted_in=None, void=True)), [Offer(known.entry, void=True)]
+# At whoever reads an inbox
 
 
-def _settle(state: Outgoing, entry: Entry) -> tuple[Outgoing, list[SendAction]]:
-    """Forget what the receipt is for, and voids before it: a recipient gets to a number only past those below it."""
-    known = state.waiting.get(entry.sequence)
-    if known is None:
-        never = entry.sequence >= state.next_sequence
-        return state, [Refuse(entry.sequence, "a receipt for a parcel that was never sent")] if never else []
-    if known.entry != entry:
-        return state, [Refuse(entry.sequence, "the receipt is for another parcel or other content")]
-    rest = {
-        number: each
-        for number, each in state.waiting.items()
-        if number > entry.sequence or (number < entry.sequence and not each.void)
-    }
-    return replace(state, waiting=rest), [Forget(entry)]
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far an inbox was read.
+
+    What can't be believed (a clock that is wrong, a certificate not yet known, an altered byte) doesn't hold up what
+    comes after it. But it isn't lost either: it is looked at again, until it can be believed or is gone.
+
+    Attributes:
+        read: everything up to here was looked at.
+        doubtful: the place of the first thing that could not be believed.
+    """
+
+    read: int = 0
+    doubtful: int | None = None
+
+    def passed(self, place: int, *, believed: bool) -> "Cursor":
+        """Return the cursor after one more thing was looked at."""
+        doubtful = place if self.doubtful is None and not believed else self.doubtful
+        return Cursor(max(self.read, place), doubtful)
+
+    def again(self) -> "Cursor":
+        """Return the cursor from which to read when the doubtful is to be looked at again."""
+        return self if self.doubtful is None else Cursor(self.doubtful - 1)
 
 
-def _judge_repetition(entry: Entry, delivered: Entry | None) -> ReceiveAction:
-    return RepeatReceipt(entry) if delivered == entry else _contradiction(entry, delivered)
+# At the recipient
 
 
-def _contradiction(entry: Entry, known: Entry | None) -> Refuse:
-    if known is None:
-        return Refuse(entry.sequence, "its sender voided this number")
-    return Refuse(entry.sequence, "another parcel or other content came under this number before")
+class Stage(StrEnum):
+    """How far the recipient has brought a parcel."""
+
+    HELD = "held"
+    """Its bytes are still to come, or it waits for its turn or for a person."""
+    DELIVERING = "delivering"
+    """It is being handed on and can't be stopped any more."""
+    DELIVERED = "delivered"
+    VOIDED = "voided"
 
 
-def _hold(state: Incoming, sequence: int, entry: Entry | None) -> tuple[Incoming, list[ReceiveAction]]:
-    held = dict(state.held)
-    if sequence <= state.delivered + WINDOW:
-        held[sequence] = entry
-    delivered, actions = state.delivered, list[ReceiveAction]()
-    while delivered + 1 in held:
-        delivered += 1
-        ready = held.pop(delivered)
-        actions.append(PassOver(delivered) if ready is None else Deliver(ready))
-    beyond = min(held, default=sequence)
-    if beyond > delivered + 1:
-        actions.append(Ask(delivered + 1, beyond - 1))
-    return Incoming(delivered, held), actions
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A parcel that came before, how far it is, and the manifest that announced it."""
+
+    entry: Entry
+    stage: Stage
+    manifest: bytes
+
+
+class Arrival(Enum):
+    """What a verified manifest turns out to be."""
+
+    HOLD = auto()
+    """New: fetch it, and deliver it when its turn comes."""
+    REPLACE = auto()
+    """Sealed anew: its envelope takes the place of the one that is here."""
+    IGNORE = auto()
+    """Nothing new, or nothing that counts any more."""
+    REPEAT_RECEIPT = auto()
+    """It was delivered before: send the very receipt that was kept then."""
+    REFUSE = auto()
+    """It contradicts what is known: a person must look."""
+
+
+class Voiding(Enum):
+    """What a verified void turns out to be."""
+
+    PASS_OVER = auto()
+    """Nothing comes under this number."""
+    REPEAT_RECEIPT = auto()
+    """Too late: it was delivered, and the sender must learn so."""
+    TOO_LATE = auto()
+    """It is being delivered; its receipt is on the way."""
+
+
+def judge_arrival(entry: Entry, manifest: bytes, known: Sequence[Known], *, voided: bool) -> Arrival:
+    """Judge a verified manifest.
+
+    Args:
+        entry: what it says of its parcel.
+        manifest: the envelope.
+        known: what is here of this sender under the same id or in the same place.
+        voided: whether the sender voided this number before.
+    """
+    if not known:
+        return Arrival.IGNORE if voided else Arrival.HOLD
+    if len(known) > 1 or known[0].entry != entry:
+        return Arrival.REFUSE
+    match known[0].stage:
+        case Stage.DELIVERED:
+            return Arrival.REPEAT_RECEIPT
+        case Stage.HELD if known[0].manifest != manifest:
+            return Arrival.REPLACE
+        case _:
+            return Arrival.IGNORE
+
+
+def judge_void(known: Known | None) -> Voiding:
+    """Judge a verified void by what is here under its number."""
+    match known:
+        case Known(stage=Stage.DELIVERED):
+            return Voiding.REPEAT_RECEIPT
+        case Known(stage=Stage.DELIVERING):
+            return Voiding.TOO_LATE
+        case _:
+            return Voiding.PASS_OVER
+
+
+def next_number(delivered: int, is_void: Callable[[int], bool]) -> int:
+    """Return the number that is delivered next: the first after `delivered` that isn't void. Nothing else passes it."""
+    number = delivered + 1
+    while is_void(number):
+        number += 1
+    return number

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from renkei.store.incoming import next_number
+from renkei.store.incoming import next_in_stream
 from renkei.store.queries import fetch, rows
 from renkei.store.sqlite import Database
 
@@ -39,7 +39,7 @@ def gaps(database: Database) -> list[Gap]:
             " FROM incoming LEFT JOIN received USING (sender, stream) WHERE state NOT IN ('delivered', 'voided')"
             " GROUP BY sender, stream ORDER BY sender, stream",
         ):
-            first = next_number(connection, sender, stream, done)
+            first = next_in_stream(connection, sender, stream, done)
             if first < lowest:
                 found.append(Gap(sender, stream, first, lowest - 1, held, since))
         return found

@@ -13,11 +13,22 @@ start in this state a file that is still staged was not delivered, and one that 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import apsw
 
+from renkei.exchange.mailbox import (
+    Arrival,
+    Entry,
+    Known,
+    Stage,
+    Voiding,
+    judge_arrival,
+    judge_void,
+    next_number,
+)
 from renkei.store.queries import fetch, row, rows
 from renkei.store.sqlite import Database, Work
 
@@ -86,12 +97,8 @@ class State(StrEnum):
     VOIDED = "voided"
 
 
-class News(StrEnum):
-    """What an announcement turned out to be."""
-
-    NEW = "new"
-    REPEATED = "repeated"
-    CLASH = "clash"
+_STAGES = {State.WRITTEN: Stage.DELIVERING, State.DELIVERED: Stage.DELIVERED, State.VOIDED: Stage.VOIDED}
+"""What the rules of a stream tell apart; in all other states a message is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,51 +141,47 @@ class IncomingMessages:
         """Work in the spool's database."""
         self._database = database
 
-    def announce(self, message: IncomingMessage) -> News:
-        """Note a message whose manifest was verified.
+    def announce(self, message: IncomingMessage) -> Arrival:
+        """Do what `mailbox.judge_arrival` says of a message whose manifest was verified, and return it."""
 
-        A manifest that comes again for the same content is a repetition: if it was delivered its receipt will be
-        handed in again; if not, a new envelope (sealed anew by the sender) takes the place of the old one.
-        Another message in the same place, or other content under the same id, is a clash and changes nothing.
-        """
-
-        def work(connection: apsw.Connection) -> News:
+        def work(connection: apsw.Connection) -> Arrival:
             known = fetch(
                 connection,
-                "SELECT id, content_sha256, state, manifest FROM incoming"
-                " WHERE sender = ?1 AND (id = ?2 OR (stream = ?3 AND sequence = ?4))",
+                f"{_KNOWN} WHERE sender = ?1 AND (id = ?2 OR (stream = ?3 AND sequence = ?4))",
                 (message.sender, message.id, message.stream, message.sequence),
             )
-            if not known and _is_void(connection, message.sender, message.stream, message.sequence):
-                return News.REPEATED  # an old medium, after the sender's void came by line
-            if not known:
-                _insert(connection, message)
-                return News.NEW
-            if len(known) > 1 or known[0][:2] != (message.id, message.content_sha256):
-                return News.CLASH
-            key = (message.sender, message.id)
-            if known[0][2] == State.DELIVERED:
-                connection.execute("UPDATE incoming SET receipt_sent_at = NULL WHERE sender = ? AND id = ?", key)
-            elif known[0][2] not in {State.WRITTEN, State.VOIDED} and known[0][3] != message.manifest:
+            entry = Entry(message.stream, message.sequence, message.id, message.content_sha256)
+            voided = _is_void(connection, message.sender, message.stream, message.sequence)
+            arrival = judge_arrival(entry, message.manifest, [_known(each) for each in known], voided=voided)
+            if arrival is Arrival.REPEAT_RECEIPT:
+                _repeat_receipt(connection, message.sender, message.id)
+            elif arrival is Arrival.REPLACE:
+                key = (message.sender, message.id)
                 connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
                 connection.execute("DELETE FROM incoming WHERE sender = ? AND id = ?", key)
+            if arrival in {Arrival.HOLD, Arrival.REPLACE}:
                 _insert(connection, message)
-            return News.REPEATED
+            return arrival
 
         return self._database.write(work)
 
-    def void(self, sender: str, stream: str, sequence: int, envelope: bytes) -> None:
-        """Note a verified void: the stream passes over this number, unless its message was delivered before."""
+    def void(self, sender: str, stream: str, sequence: int, envelope: bytes) -> Voiding:
+        """Do what `mailbox.judge_void` says of a verified void, and return it."""
 
-        def work(connection: apsw.Connection) -> None:
-            connection.execute("INSERT OR IGNORE INTO voids VALUES (?, ?, ?, ?)", (sender, stream, sequence, envelope))
-            connection.execute(
-                "UPDATE incoming SET state = 'voided' WHERE sender = ? AND stream = ? AND sequence = ?"
-                " AND state NOT IN ('written', 'delivered')",
-                (sender, stream, sequence),
-            )
+        def work(connection: apsw.Connection) -> Voiding:
+            place = (sender, stream, sequence)
+            known = fetch(connection, f"{_KNOWN} WHERE sender = ? AND stream = ? AND sequence = ?", place)
+            voiding = judge_void(_known(known[0]) if known else None)
+            if voiding is Voiding.PASS_OVER:
+                connection.execute("INSERT OR IGNORE INTO voids VALUES (?, ?, ?, ?)", (*place, envelope))
+                connection.execute(
+                    "UPDATE incoming SET state = 'voided' WHERE sender = ? AND stream = ? AND sequence = ?", place
+                )
+            elif voiding is Voiding.REPEAT_RECEIPT:
+                _repeat_receipt(connection, sender, known[0][2])
+            return voiding
 
-        self._database.write(work)
+        return self._database.write(work)
 
     # -- fetching
 
@@ -284,7 +287,9 @@ class IncomingMessages:
                 "SELECT DISTINCT sender, stream, coalesce(delivered_up_to, 0) FROM incoming"
                 " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'",
             )
-            return [(sender, stream, next_number(connection, sender, stream, done)) for sender, stream, done in streams]
+            return [
+                (sender, stream, next_in_stream(connection, sender, stream, done)) for sender, stream, done in streams
+            ]
 
         return [
             message
@@ -364,12 +369,22 @@ def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
     )  # fmt: skip
 
 
-def next_number(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
-    """The number after the delivered ones and the voids that follow them."""
-    number = delivered_up_to + 1
-    while _is_void(connection, sender, stream, number):
-        number += 1
-    return number
+def next_in_stream(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
+    """The number that a stream waits for: `mailbox.next_number` with the voids that came."""
+    return next_number(delivered_up_to, partial(_is_void, connection, sender, stream))
+
+
+_KNOWN = "SELECT stream, sequence, id, content_sha256, state, manifest FROM incoming"
+
+
+def _known(found: tuple[Any, ...]) -> Known:
+    *entry, state, manifest = found
+    return Known(Entry(*entry), _STAGES.get(State(state), Stage.HELD), manifest)
+
+
+def _repeat_receipt(connection: apsw.Connection, sender: str, message_id: str) -> None:
+    sql = "UPDATE incoming SET receipt_sent_at = NULL WHERE sender = ? AND id = ?"
+    connection.execute(sql, (sender, message_id))
 
 
 def _is_void(connection: apsw.Connection, sender: str, stream: str, sequence: int) -> bool:

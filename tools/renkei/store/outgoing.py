@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from renkei.exchange.mailbox import ASKED_AGAIN, Entry, must_offer
 from renkei.store.queries import fetch, row, rows
 from renkei.store.sqlite import Database, Work
 
@@ -55,9 +56,6 @@ CREATE TABLE outgoing (
 ) STRICT;
 CREATE INDEX outgoing_waiting ON outgoing (recipient, stream, sequence) WHERE receipted_at IS NULL;
 """
-
-_ASKED_AGAIN = -1
-"""Stands as `accepted_epoch` of a message that a hub has forgotten and asked for: no hub has this epoch."""
 
 _COLUMNS = (
     "id, recipient, stream, sequence, count, manifest, content_sha256, recipient_certificate_sha256,"
@@ -109,6 +107,11 @@ class OutgoingMessage:
     created_at: str
     accepted_epoch: int | None
     receipted_at: str | None
+
+    @property
+    def entry(self) -> Entry:
+        """What it is and where in its stream, however it is sealed."""
+        return Entry(self.stream, self.sequence, self.id, self.content_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +231,15 @@ class OutgoingMessages:
         self._database.write(lambda c: c.execute(sql, (recipient, stream, sequence)))
 
     def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
-        """The lowest message that the hub hasn't accepted in this epoch and must: without a receipt, or asked for."""
-        found = self._messages(
+        """The lowest message that the hub must be given in this epoch, as `mailbox.must_offer` has it."""
+        candidates = self._messages(  # the query only spares a look at what is settled; the rule decides
             "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND voided_at IS NULL"
             " AND accepted_epoch IS NOT ? AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?)"
             " ORDER BY sequence LIMIT 1",
-            (recipient, stream, epoch, _ASKED_AGAIN),
+            (recipient, stream, epoch, ASKED_AGAIN),
         )
-        return found[0] if found else None
+        due = (m for m in candidates if must_offer(m.accepted_epoch, epoch, receipted=m.receipted_at is not None))
+        return next(due, None)
 
     def held(self, recipient: str, stream: str, sequence: int) -> OutgoingMessage | None:
         """The message of a number, if its bytes are still here."""
@@ -255,13 +259,13 @@ class OutgoingMessages:
 
         def work(connection: apsw.Connection) -> None:
             for each in (sql, voids):
-                connection.execute(each, (_ASKED_AGAIN, recipient, stream, sequence))
+                connection.execute(each, (ASKED_AGAIN, recipient, stream, sequence))
 
         self._database.write(work)
 
-    def accept(self, message_id: str, epoch: int, acceptance: bytes) -> None:
-        """Keep the hub's verified acceptance."""
-        sql = "UPDATE outgoing SET accepted_epoch = ?, acceptance = ? WHERE id = ?"
+    def accept(self, message_id: str, epoch: int, acceptance: bytes | None) -> None:
+        """Keep the hub's verified acceptance; where it gives none, as the recipient has it, the former one stays."""
+        sql = "UPDATE outgoing SET accepted_epoch = ?, acceptance = coalesce(?, acceptance) WHERE id = ?"
         self._database.write(lambda c: c.execute(sql, (epoch, acceptance, message_id)))
 
     def replace_envelope(self, message_id: str, manifest: bytes, sealed: bytes, certificate_sha256: str) -> None:
@@ -319,7 +323,7 @@ class OutgoingMessages:
             connection.execute(
                 "UPDATE outgoing SET sealed = NULL, content = NULL"
                 " WHERE receipted_at < ? AND accepted_epoch <> ? AND sealed IS NOT NULL",
-                (before, _ASKED_AGAIN),
+                (before, ASKED_AGAIN),
             )
             return connection.changes()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import apsw
 
+from renkei.exchange.mailbox import Cursor
 from renkei.store.batches import Batches
 from renkei.store.dispatches import DISPATCHES_SCHEMA, Dispatches
 from renkei.store.gaps import Gap, gaps, received_voids
@@ -134,16 +135,21 @@ class Spool:
         return int(self.fact("epoch") or 0)
 
     @property
-    def cursor(self) -> int:
+    def cursor(self) -> Cursor:
         """How far the hub's inbox was read in this epoch."""
-        return int(self.fact("cursor") or 0)
+        return Cursor(int(self.fact("cursor") or 0), int(self.fact("doubtful") or 0) or None)
+
+    def move_cursor(self, cursor: Cursor) -> None:
+        """Note how far the inbox was read."""
+        self.note(cursor=str(cursor.read), doubtful=str(cursor.doubtful or 0))
 
     def enter_epoch(self, epoch: int) -> None:
         """Begin a new epoch of the hub: its cursor starts anew, and receipts are handed in again when asked."""
 
         def work(connection: apsw.Connection) -> None:
             connection.executemany(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?)", [("epoch", str(epoch)), ("cursor", "0")]
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)",
+                [("epoch", str(epoch)), ("cursor", "0"), ("doubtful", "0")],
             )
 
         self._database.write(work)

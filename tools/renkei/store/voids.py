@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
+from renkei.exchange.mailbox import must_offer
 from renkei.store.queries import fetch, rows
 from renkei.store.sqlite import Database
 
@@ -87,11 +88,8 @@ class SentVoids:
 
     def to_offer(self, recipient: str, stream: str, epoch: int) -> SentVoid | None:
         """The lowest void that the hub hasn't got in this epoch."""
-        found = self._select(
-            "WHERE recipient = ? AND stream = ? AND accepted_epoch IS NOT ? ORDER BY sequence LIMIT 1",
-            (recipient, stream, epoch),
-        )
-        return found[0] if found else None
+        candidates = self._select("WHERE recipient = ? AND stream = ? ORDER BY sequence", (recipient, stream))
+        return next((void for void in candidates if must_offer(void.accepted_epoch, epoch, receipted=False)), None)
 
     def accept(self, void: SentVoid, epoch: int) -> None:
         """Note that the hub has it."""

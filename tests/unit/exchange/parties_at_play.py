@@ -1,0 +1,446 @@
+"""A sender, a hub and a recipient as pure models, made of the project's own rules, documents, sealing and journal tree.
+
+Each keeps its state in dictionaries and does what `mailbox` decides; nothing here touches a disk or a network. What a
+party has noted is durable at once: a crash is that nothing more comes of what it was doing.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from renkei.domain.notices import StatusNotice
+from renkei.exchange.bindings import BindingError, VerifiedParty
+from renkei.exchange.documents import DocumentError, payload_sha256
+from renkei.exchange.errors import ExchangeError
+from renkei.exchange.journal import MerkleTree
+from renkei.exchange.mailbox import (
+    ASKED_AGAIN,
+    Arrival,
+    Cursor,
+    Entry,
+    Known,
+    Receipting,
+    Stage,
+    Voiding,
+    judge_arrival,
+    judge_receipt,
+    judge_void,
+    must_offer,
+    next_number,
+)
+from renkei.exchange.parcels import Dispatch, Parcel, build_parcel, check_sealed, open_parcel, reseal, verify_manifest
+from renkei.exchange.parties import MINISTRY
+from renkei.exchange.payloads import Acceptance, Manifest, Receipt, Void
+from renkei.exchange.sealing import SealingError
+from unit.exchange.conftest import Machine, World
+
+ENDPOINT = "131041"
+
+
+class Refused(Exception):
+    """The hub's answer to what it can't take; `kind` as in docs/protocol.md, `expected` a sequence number."""
+
+    def __init__(self, kind: str, expected: int = 0) -> None:
+        super().__init__(kind)
+        self.kind, self.expected = kind, expected
+
+
+@dataclass(frozen=True)
+class Item:
+    """What waits in an inbox: a document and its signer."""
+
+    kind: str
+    envelope: bytes
+    signer: Machine
+    sequence: int
+
+
+@dataclass
+class Message:
+    """A message at the hub."""
+
+    manifest: Manifest
+    envelope: bytes
+    sealed: bytes
+    acceptance: bytes
+    receipt: bytes | None = None
+    voided: bool = False
+
+
+@dataclass
+class Hub:
+    """The hub's rules for one stream, from the ministry to the endpoint."""
+
+    machine: Machine
+    sender: Machine
+    epoch: int = 1
+    next_sequence: int = 1
+    messages: dict[int, Message] = field(default_factory=dict)
+    voids: dict[int, bytes] = field(default_factory=dict)
+    inboxes: dict[str, list[tuple[int, Item]]] = field(default_factory=lambda: {"recipient": [], "sender": []})
+    ends: dict[str, int] = field(default_factory=lambda: {"recipient": 0, "sender": 0})
+    journal: list[tuple[str, str]] = field(default_factory=list)
+    tree: MerkleTree = field(default_factory=MerkleTree)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Hub":
+        """A backup: documents and machines never change, so the containers are copied and no more."""
+        return replace(
+            self,
+            messages={number: replace(message) for number, message in self.messages.items()},
+            voids=dict(self.voids),
+            inboxes={party: list(items) for party, items in self.inboxes.items()},
+            ends=dict(self.ends),
+            journal=list(self.journal),
+        )
+
+    def put_message(self, envelope: bytes, sealed: bytes, recipients: list[Machine], now: datetime) -> bytes:
+        sender = verified(self.sender, now)
+        manifest = verify_manifest(envelope, sender)
+        check_sealed(manifest, sealed)
+        known = self.messages.get(manifest.sequence)
+        if known is not None and payload_sha256(known.envelope) == payload_sha256(envelope):
+            return known.acceptance
+        if manifest.recipient_certificate_sha256 not in {each.verified.fingerprint for each in recipients}:
+            raise Refused("recipient")
+        if known is None:
+            self._advance(manifest.sequence)
+        elif known.voided or (known.manifest.id, known.manifest.content_sha256) != (
+            manifest.id,
+            manifest.content_sha256,
+        ):
+            raise Refused("conflict")
+        elif known.receipt is not None:
+            raise Refused("receipted")
+        acceptance = Acceptance(
+            id=manifest.id,
+            sender=manifest.sender,
+            manifest_sha256=payload_sha256(envelope),
+            accepted_at=now,
+            journal_index=self.tree.size,
+            epoch=self.epoch,
+        ).sign(self.machine.signer)
+        self._drop("recipient", manifest.sequence)
+        self.messages[manifest.sequence] = Message(manifest, envelope, sealed, acceptance)
+        self._note("message", acceptance)
+        self._deliver("recipient", Item("manifest", envelope, self.sender, manifest.sequence))
+        return acceptance
+
+    def put_void(self, envelope: bytes, now: datetime) -> None:
+        void = Void.open(envelope, verified(self.sender, now).signing_public_key)
+        if void.sequence in self.voids:
+            return
+        message = self.messages.get(void.sequence)
+        if message is None:
+            self._advance(void.sequence)
+        elif message.receipt is not None:
+            raise Refused("receipted")
+        else:
+            message.voided = True
+            self._drop("recipient", void.sequence)
+        self.voids[void.sequence] = envelope
+        self._note("void", envelope)
+        self._deliver("recipient", Item("void", envelope, self.sender, void.sequence))
+
+    def put_receipt(self, envelope: bytes, recipient: Machine, now: datetime) -> None:
+        receipt = Receipt.open(envelope, verified(recipient, now).signing_public_key)
+        message = self.messages.get(receipt.sequence)
+        if message is None or message.manifest.id != receipt.id:
+            raise Refused("not-found")
+        if message.receipt is not None:
+            return
+        if message.manifest.content_sha256 != receipt.content_sha256:
+            raise Refused("conflict")
+        message.receipt = envelope
+        self._drop("recipient", receipt.sequence)
+        self._note("receipt", envelope)
+        self._deliver("sender", Item("receipt", envelope, recipient, receipt.sequence))
+
+    def inbox(self, party: str, after: int, limit: int) -> list[tuple[int, Item]]:
+        if after > self.ends[party]:
+            raise Refused("cursor")
+        return [each for each in self.inboxes[party] if each[0] > after][:limit]
+
+    def _advance(self, sequence: int) -> None:
+        if sequence != self.next_sequence:
+            raise Refused("sequence", self.next_sequence)
+        self.next_sequence += 1
+
+    def _note(self, act: str, document: bytes) -> None:
+        entry = (act, sha256(document).hexdigest())
+        self.journal.append(entry)
+        self.tree, _ = self.tree.append(repr(entry).encode())
+
+    def _deliver(self, party: str, item: Item) -> None:
+        self.ends[party] += 1
+        self.inboxes[party].append((self.ends[party], item))
+
+    def _drop(self, party: str, sequence: int) -> None:
+        kept = [each for each in self.inboxes[party] if (each[1].kind, each[1].sequence) != ("manifest", sequence)]
+        self.inboxes[party] = kept
+
+
+@dataclass
+class Outgoing:
+    """A number at the sender; `accepted_in` is of its void once there is one."""
+
+    entry: Entry
+    parcel: Parcel
+    accepted_in: int | None = None
+    receipted: bool = False
+    acceptance: bytes | None = None
+    void: bytes | None = None
+    receipt: bytes | None = None
+
+
+@dataclass
+class Sender:
+    """The ministry's side of the stream."""
+
+    machine: Machine
+    outgoing: dict[int, Outgoing] = field(default_factory=dict)
+    epoch: int = 0
+    cursor: Cursor = field(default_factory=Cursor)
+
+    def queue(self, notice: StatusNotice, recipient: VerifiedParty, now: datetime) -> None:
+        number = len(self.outgoing) + 1
+        dispatch = Dispatch(UUID(int=number), MINISTRY, "notices", number, "daily", now)
+        parcel = build_parcel([notice], dispatch, self.machine.signer, recipient)
+        entry = Entry("notices", number, str(parcel.manifest.id), parcel.manifest.content_sha256)
+        self.outgoing[number] = Outgoing(entry, parcel)
+
+    def void(self, number: int, now: datetime) -> bool:
+        found = self.outgoing[number]
+        if found.receipted or found.void is not None:
+            return False
+        found.void = Void(
+            sender=MINISTRY,
+            recipient=found.parcel.manifest.recipient,
+            stream="notices",
+            sequence=number,
+            reason="test",
+            voided_at=now,
+        ).sign(self.machine.signer)
+        found.accepted_in = None
+        return True
+
+    def reseal(self, live: VerifiedParty) -> None:
+        """Seal anew what is sealed to a terminal that isn't there any more."""
+        for each in self.outgoing.values():
+            stale = each.parcel.manifest.recipient_certificate_sha256 != live.fingerprint
+            if stale and not each.receipted and each.void is None:
+                each.parcel = reseal(each.parcel.manifest, each.parcel.content, self.machine.signer, live)
+                each.accepted_in = None
+
+    def to_offer(self) -> Outgoing | None:
+        found = (
+            each
+            for _, each in sorted(self.outgoing.items())
+            if must_offer(each.accepted_in, self.epoch, receipted=each.receipted)
+        )
+        return next(found, None)
+
+    def enter(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            self.epoch, self.cursor = epoch, Cursor()
+
+    def offer(self, hub: Hub, live: list[Machine], now: datetime) -> tuple[int, bytes | None] | None:
+        """Give the hub the lowest number that it must have; what it answered, None where there was nothing to give."""
+        if (each := self.to_offer()) is None:
+            return None
+        number = each.entry.sequence
+        try:
+            if each.void is not None:
+                hub.put_void(each.void, now)
+                return number, None
+            return number, hub.put_message(each.parcel.manifest_envelope, each.parcel.sealed, live, now)
+        except Refused as refused:
+            if refused.kind == "receipted":
+                return number, None
+            if refused.kind == "recipient":
+                newest = verified(live[0], now)
+                each.parcel = reseal(each.parcel.manifest, each.parcel.content, self.machine.signer, newest)
+                return None
+            if refused.kind != "sequence" or refused.expected >= number:
+                raise  # the hub never asks for what was never sent
+            self._ask_back(refused.expected)
+            return None
+
+    def accepted(self, number: int, acceptance: bytes | None, epoch: int) -> None:
+        each = self.outgoing[number]
+        each.accepted_in = epoch
+        each.acceptance = acceptance or each.acceptance
+
+    def _ask_back(self, first: int) -> None:
+        for number, each in self.outgoing.items():
+            if number >= first and each.accepted_in is not None:
+                each.accepted_in = ASKED_AGAIN
+
+    def take(self, item: Item, now: datetime) -> bool:
+        """Take a receipt; whether it can be believed now."""
+        try:
+            receipt = Receipt.open(item.envelope, verified(item.signer, now).signing_public_key)
+        except (BindingError, DocumentError):
+            return False
+        said = Entry(receipt.stream, receipt.sequence, str(receipt.id), receipt.content_sha256)
+        known = self.outgoing.get(receipt.sequence)
+        match judge_receipt(known.entry if known else None, said, receipted=known is not None and known.receipted):
+            case Receipting.SETTLE:
+                assert known is not None
+                known.receipted, known.receipt = True, item.envelope
+            case Receipting.REPEATED:
+                pass
+            case other:
+                raise AssertionError(f"an honest recipient's receipt was judged {other}")
+        return True
+
+
+@dataclass
+class Incoming:
+    """A message at the recipient."""
+
+    entry: Entry
+    manifest: bytes
+    signer: Machine
+    sealed: bytes | None = None
+    stage: Stage = Stage.HELD
+    quarantined: bool = False
+    receipt: bytes | None = None
+    receipt_sent: bool = False
+
+
+@dataclass
+class Recipient:
+    """A terminal of the endpoint; `handed_on` is what the register got of it, in order."""
+
+    machine: Machine
+    took_over: bool = False
+    incoming: dict[int, Incoming] = field(default_factory=dict)
+    voids: set[int] = field(default_factory=set)
+    delivered: int | None = None
+    epoch: int = 0
+    cursor: Cursor = field(default_factory=Cursor)
+    handed_on: list[tuple[int, str]] = field(default_factory=list)
+
+    def enter(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            self.epoch, self.cursor = epoch, Cursor()
+
+    def take(self, item: Item, now: datetime) -> bool:
+        """Take a manifest or a void; whether it can be believed now."""
+        try:
+            sender = verified(item.signer, now)
+            if item.kind == "void":
+                self._void(Void.open(item.envelope, sender.signing_public_key))
+            else:
+                self._announce(verify_manifest(item.envelope, sender, self.machine.verified.party), item)
+        except ExchangeError:
+            return False
+        return True
+
+    def begin(self) -> None:
+        """A machine before this one received what comes before the first message here."""
+        if self.took_over and self.delivered is None and self.incoming and self.cursor.doubtful is None:
+            self.delivered = min(self.incoming) - 1
+
+    def fetch(self, hub: Hub, number: int, *, corrupt: bool) -> None:
+        each, message = self.incoming[number], hub.messages.get(number)
+        if message is None or message.envelope != each.manifest or message.voided or message.receipt is not None:
+            return
+        sealed = bytearray(message.sealed)
+        if corrupt:
+            sealed[len(sealed) // 2] ^= 1
+        try:
+            check_sealed(message.manifest, bytes(sealed))
+        except ExchangeError:
+            assert corrupt
+            return
+        assert not corrupt, "an altered byte went unnoticed"
+        each.sealed = bytes(sealed)
+
+    def next(self) -> Incoming | None:
+        """What is to be delivered now: what a crash interrupted first, then the stream's next number."""
+        stopped = next((each for each in self.incoming.values() if each.stage is Stage.DELIVERING), None)
+        if stopped is not None:
+            return stopped
+        each = self.incoming.get(next_number(self.delivered or 0, self.voids.__contains__))
+        ready = each is not None and each.stage is Stage.HELD and each.sealed is not None and not each.quarantined
+        return each if ready else None
+
+    def deliver(self, each: Incoming, now: datetime) -> Iterator[None]:
+        """Deliver step by step; a crash may come after each."""
+        number = each.entry.sequence
+        if each.stage is Stage.HELD:
+            assert each.sealed is not None
+            sender = each.signer.verified  # as it was vouched for when the manifest came
+            try:
+                open_parcel(each.manifest, each.sealed, sender, self.machine.verified.party, self.machine.receiving)
+            except SealingError:
+                assert self.took_over, "sealed to this very terminal"
+                each.quarantined = True  # it is for the terminal before this one; its sender seals it anew
+                return
+            each.stage = Stage.DELIVERING
+            yield
+        if (number, each.entry.content_sha256) not in self.handed_on:  # a file that is gone from staging was delivered
+            self.handed_on.append((number, each.entry.content_sha256))
+        yield
+        each.receipt = Receipt(
+            sender=MINISTRY,
+            recipient=self.machine.verified.party,
+            stream="notices",
+            sequence=number,
+            id=UUID(each.entry.id),
+            content_sha256=each.entry.content_sha256,
+            received_at=now,
+        ).sign(self.machine.signer)
+        each.stage, self.delivered = Stage.DELIVERED, max(self.delivered or 0, number)
+        yield
+
+    def receipts_to_send(self) -> list[Incoming]:
+        return [each for each in self.incoming.values() if each.receipt is not None and not each.receipt_sent]
+
+    def _announce(self, manifest: Manifest, item: Item) -> None:
+        entry = Entry(manifest.stream, manifest.sequence, str(manifest.id), manifest.content_sha256)
+        here = self.incoming.get(manifest.sequence)
+        known = [Known(here.entry, here.stage, here.manifest)] if here else []
+        match judge_arrival(entry, item.envelope, known, voided=manifest.sequence in self.voids):
+            case Arrival.HOLD | Arrival.REPLACE:
+                self.incoming[manifest.sequence] = Incoming(entry, item.envelope, item.signer)
+            case Arrival.REPEAT_RECEIPT:
+                assert here is not None
+                here.receipt_sent = False
+            case Arrival.REFUSE:
+                raise AssertionError("an honest sender's manifest was refused")
+            case Arrival.IGNORE:
+                pass
+
+    def _void(self, void: Void) -> None:
+        here = self.incoming.get(void.sequence)
+        match judge_void(Known(here.entry, here.stage, here.manifest) if here else None):
+            case Voiding.PASS_OVER:
+                self.voids.add(void.sequence)
+                if here is not None:
+                    here.stage = Stage.VOIDED
+            case Voiding.REPEAT_RECEIPT:
+                assert here is not None
+                here.receipt_sent = False
+            case Voiding.TOO_LATE:
+                pass
+
+
+def verified(machine: Machine, now: datetime) -> VerifiedParty:
+    """What the trust anchor says of a machine at this moment.
+
+    Raises:
+        BindingError: its certificate isn't good then.
+    """
+    return WORLD.anchor.verify_entry(machine.entry, now)
+
+
+def backup(hub: Hub) -> Hub:
+    return deepcopy(hub)
+
+
+WORLD = World()
