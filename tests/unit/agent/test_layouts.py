@@ -30,10 +30,6 @@ def notice_of(kind: type[Notice], **changes: Any) -> Any:
     return replace(notice, **changes)
 
 
-def table(layout: Layout) -> dict[str, object]:
-    return {"format": layout.format.value, "version": layout.version, "charset": layout.charset.value}
-
-
 def only_file(home: Home) -> Path:
     (path,) = home.settings.inbox.iterdir()
     return path
@@ -45,7 +41,7 @@ def contents_of(path: Path) -> Contents:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_a_notice_arrives_in_the_layout_of_the_recipients_settings(fleet: Any, layout: Layout) -> None:
-    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU, layout=table(layout))
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU, layout=str(layout))
     folder = ministry.settings.outbox / SHINJUKU
     folder.mkdir()
     notice = notice_of(StatusNotice, kanji_name="高崎")
@@ -59,7 +55,7 @@ def test_a_notice_arrives_in_the_layout_of_the_recipients_settings(fleet: Any, l
 
 def test_what_windows_31j_cannot_hold_arrives_in_utf_8_with_an_alarm_that_tells_no_name(fleet: Any) -> None:
     ministry = fleet.agent("ministry")
-    shinjuku = fleet.agent(SHINJUKU, layout=table(Layout(charset=Charset.WINDOWS_31J)))
+    shinjuku = fleet.agent(SHINJUKU, layout="csv-2-windows-31j")
     folder = ministry.settings.outbox / SHINJUKU
     folder.mkdir()
     notice = notice_of(StatusNotice, kanji_name="𠮷")

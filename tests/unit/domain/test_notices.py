@@ -50,6 +50,11 @@ def test_all_findings_come_at_once(residence_row: Row) -> None:
     }
 
 
+def test_what_hangs_on_an_item_that_is_wrong_is_not_told(residence_row: Row) -> None:
+    wrong_basis = residence_row | {"届出区分": "引越し", "在留カード番号": "AB1"}
+    assert wrong(ResidenceNotice, wrong_basis) == {("届出区分", "choice"), ("在留カード番号", "form")}
+
+
 @pytest.mark.parametrize("notice_type", TYPES)
 def test_a_missing_item_is_a_finding_with_its_article(notice_type: type[Notice]) -> None:
     _, findings = notice_type.parse({})

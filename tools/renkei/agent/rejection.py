@@ -37,6 +37,6 @@ def reason_text(name: str, at: str, good: int, why: Refused | Sequence[Rejection
 def _describe(rejection: Rejection) -> list[str]:
     lines = [f"{rejection.line}行目"]
     lines += [f"  {finding.item}: {finding.message}({finding.article})" for finding in rejection.findings]
-    if rejection.masked:
-        lines.append("  " + " ".join(f"{item}={value}" for item, value in rejection.masked.items() if value))
+    if rejection.shown:
+        lines.append("  " + " ".join(f"{item}={value}" for item, value in rejection.shown.items() if value))
     return lines

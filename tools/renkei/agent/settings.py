@@ -6,6 +6,7 @@ machine_serial = "LAB131041A"
 home = "/var/lib/renkei-agent"
 trust_anchor = "/etc/renkei/pki/root.pem"
 link = "online"                      # online | on_demand | media
+layout = "csv-2"                     # of what it gets (docs/interface/README.md); what it sends tells by itself
 gateway = "https://gateway.renkei.example:8443"
 enrolment = "https://enrolment.renkei.example:8444"
 
@@ -15,11 +16,6 @@ jitter_seconds = 300
 stable_seconds = 3
 mode = "immediate"                   # daily: gathered until the next exchange time
 horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
-
-[layout]                             # of the files in the inbox; those of the outbox are recognised by themselves
-format = "csv"                       # csv | xml
-version = 2
-charset = "utf-8"                    # utf-8 | windows-31j (CSV only)
 
 [bridge]                             # to the resident register
 kind = "folder"                      # folder | media | none
@@ -77,11 +73,16 @@ def _clock_time(value: object) -> object:
     return value
 
 
+def _layout(value: object) -> object:
+    return Layout.parse(value) if isinstance(value, str) else value
+
+
 def _party(value: str) -> Party:
     return Party(value)
 
 
 GatewayUrl = Annotated[str, AfterValidator(_gateway_url)]
+LayoutName = Annotated[Layout, BeforeValidator(_layout)]
 ClockTime = Annotated[dt.time, BeforeValidator(_clock_time)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$")]
 
@@ -144,8 +145,8 @@ class Settings(_Settings):
     link: Link = Link.ONLINE
     gateway: GatewayUrl
     enrolment: GatewayUrl
+    layout: LayoutName = Layout()
     exchange: ExchangeSettings = ExchangeSettings()
-    layout: Layout = Layout()
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "inventory": ("renkei.cli.inventory", "Check, list and show the hosts of a fleet."),
     "terminal": ("renkei.cli.terminal", "What a linkage terminal must be, and what has to be bought."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
+    "notice": ("renkei.cli.notice", "Check and convert files of notices, and print what the layouts are."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
     "ca": ("renkei.cli.ca", "The offline root."),

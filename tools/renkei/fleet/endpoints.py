@@ -6,13 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from renkei.domain.codes import MunicipalityCode
+from renkei.domain.layouts import Layout
 from renkei.fleet.addresses import Network, parse_address
 from renkei.fleet.municipalities import Municipality, read_code
 from renkei.fleet.problems import Problem
 from renkei.fleet.tables import Row, read_table
 
 REQUIRED = ("code", "link", "ring", "register_bridge", "line_kbps")
-OPTIONAL = ("wan_address", "site_block", "place", "contact", "note")
+OPTIONAL = ("wan_address", "site_block", "layout", "place", "contact", "note")
 SLOWEST_KBPS, FASTEST_KBPS = 64, 100_000_000
 
 
@@ -37,7 +38,7 @@ class Endpoint:
     """A linked municipality or ward.
 
     `line_kbps` is its LGWAN line in kbit/s; `wan_address` and `site_block` are set where LGWAN gave them. `line` is the
-    row's line in the file.
+    row's line in the file. `layout` is that of what it gets, where it isn't the fleet's.
     """
 
     municipality: Municipality
@@ -47,6 +48,7 @@ class Endpoint:
     line_kbps: int
     wan_address: int | None
     site_block: Network | None
+    layout: Layout | None
     place: str
     contact: str
     note: str
@@ -90,7 +92,12 @@ def _endpoint(
     file: Path, row: Row, municipality: Municipality | None, rings: Collection[str] | None, problems: list[Problem]
 ) -> Endpoint | None:
     before = len(problems)
-    for column, known in (("link", tuple(Link)), ("ring", rings), ("register_bridge", tuple(RegisterBridge))):
+    for column, known in (
+        ("link", tuple(Link)),
+        ("ring", rings),
+        ("register_bridge", tuple(RegisterBridge)),
+        ("layout", [str(layout) for layout in Layout.every()] if row["layout"] else None),
+    ):
         if known is not None and row[column] not in known:
             where = " or add the ring to fleet.yml" if column == "ring" else ""
             what = f"{column} {row[column]!r} is unknown"
@@ -122,6 +129,7 @@ def _endpoint(
         line_kbps=int(kbps),
         wan_address=wan_address,
         site_block=site_block,
+        layout=Layout.parse(row["layout"]) if row["layout"] else None,
         place=row["place"],
         contact=row["contact"],
         note=row["note"],

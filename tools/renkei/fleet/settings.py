@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from renkei.domain.layouts import Layout
 from renkei.fleet.addresses import (
     ASP_NUMBER,
     BLOCK_PREFIX,
@@ -63,6 +64,7 @@ class Settings:
     rings: tuple[str, ...]
     exchange_times: tuple[str, ...]
     exchange_jitter_seconds: int
+    exchange_layout: Layout
     defaults: Mapping[str, Any]
 
     @property
@@ -120,6 +122,7 @@ def read_settings(file: Path) -> Settings:
         rings=tuple(map(str, data["rings"])),
         exchange_times=tuple(map(str, data["exchange"]["times"])),
         exchange_jitter_seconds=int(data["exchange"]["jitter_seconds"]),
+        exchange_layout=Layout.parse(str(data["exchange"].get("layout", Layout()))),
         defaults={str(key): _plain(value) for key, value in data.get("defaults", {}).items()},
     )
     if problems:

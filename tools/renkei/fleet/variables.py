@@ -54,6 +54,7 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
             "renkei_ring": endpoint.ring,
             "renkei_line_kbps": endpoint.line_kbps,
             "renkei_register_bridge": endpoint.register_bridge.value,
+            "renkei_layout": str(endpoint.layout or fleet.settings.exchange_layout),
         }
     if terminal and host.part is Part.TERMINAL:
         variables["renkei_terminal"] = {

@@ -12,9 +12,9 @@ def reasons_for_rows(name: str, accepted: int, rejections: Sequence[Rejection]) 
     """Return the text beside rejected rows (UTF-8, Japanese): line, item, reason and article, values masked."""
     lines = [f"ファイル: {name}", f"引渡し: {accepted}件", f"不受理: {len(rejections)}件", ""]
     for rejection in rejections[:_DESCRIBED]:
-        lines.append(f"{rejection.line}行目 {rejection.masked.get('通知番号', '')}".rstrip())
+        lines.append(f"{rejection.line}行目 {rejection.shown.get('通知番号', '')}".rstrip())
         lines += [f"  {each.item}: {each.message}({each.article})" for each in rejection.findings]
-        values = " ".join(f"{item}={value}" for item, value in rejection.masked.items() if value)
+        values = " ".join(f"{item}={value}" for item, value in rejection.shown.items() if value)
         lines += [f"  {values}"] if values else []
     if len(rejections) > _DESCRIBED:
         lines.append(f"ほか{len(rejections) - _DESCRIBED}件")

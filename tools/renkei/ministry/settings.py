@@ -10,9 +10,7 @@ A table for each program; every value has the production default, so the file na
 
     [connector]
     settle_seconds = 2
-
-    [connector.layout]
-    format = "xml"
+    layout = "xml-2"
 """
 
 import json
@@ -20,7 +18,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from renkei.domain.layouts import Layout
 from renkei.ministry.files import FileRefusedError, read_bounded
@@ -33,6 +31,13 @@ _MAX_TERMINALS = 16 * 1024 * 1024
 
 class SettingsError(Exception):
     """A settings file can't be used; the message names the file, the item and what is wrong with it."""
+
+
+def _layout(value: object) -> object:
+    return Layout.parse(value) if isinstance(value, str) else value
+
+
+LayoutName = Annotated[Layout, BeforeValidator(_layout)]
 
 
 class _Table(BaseModel):
@@ -67,7 +72,7 @@ class ConnectorSettings(_Table):
     terminals: Path = Path("/etc/renkei/terminals.json")
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 2
-    layout: Layout = Layout()
+    layout: LayoutName = Layout()
 
 
 class Settings(_Table):

@@ -139,9 +139,9 @@ def test_a_rejection_masks_personal_values_and_keeps_what_helps(lines: list[byte
     told = repr(rejection)
     for secret in ("NGUYEN", "AB123", "歌舞伎町", "1995", "ベトナム", "札幌"):
         assert secret not in told
-    assert rejection.masked["通知番号"] == "131041-20261123-0001"
-    assert rejection.masked["氏名"] == "＊＊＊"
-    assert "漢字氏名" not in rejection.masked
+    assert rejection.shown["通知番号"] == "131041-20261123-0001"
+    assert rejection.shown["氏名"] == "＊＊＊"
+    assert "漢字氏名" not in rejection.shown
 
 
 def test_a_row_shifted_by_a_column_shows_no_name_in_a_place_that_may_be_shown(lines: list[bytes]) -> None:
@@ -150,7 +150,7 @@ def test_a_row_shifted_by_a_column_shows_no_name_in_a_place_that_may_be_shown(li
         shifted = [fields[0], *fields[1 + shift :], *fields[1 : 1 + shift]]
         rejections = taken(lines[0] + (",".join(shifted) + "\r\n").encode()).rejections
         for secret in ("NGUYEN", "AB12345678CD", "歌舞伎町", "1995-04-12", "ベトナム", "男"):
-            assert secret not in repr([rejection.masked for rejection in rejections]), shift
+            assert secret not in repr([rejection.shown for rejection in rejections]), shift
 
 
 def test_another_type_of_notice_is_rejected(lines: list[bytes]) -> None:
@@ -231,7 +231,7 @@ def test_what_windows_31j_cannot_hold_is_told_by_line_and_item_never_a_question_
     with pytest.raises(Unwritable, match="line 3: 漢字氏名, 漢字氏名\\(原文字\\)") as refused:
         write([fine, bad], SJIS)
     [rejection] = refused.value.rejections
-    assert (rejection.position, rejection.line, rejection.masked) == (2, 3, {"通知番号": "M-2"})
+    assert (rejection.position, rejection.line, rejection.shown) == (2, 3, {"通知番号": "M-2"})
     assert [(each.item, each.rule) for each in rejection.findings] == [
         ("漢字氏名", "characters"),
         ("漢字氏名(原文字)", "characters"),
@@ -281,5 +281,5 @@ def test_many_rejections_are_described_and_the_rest_counted(lines: list[bytes]) 
     bad = lines[1].replace(b"AB12345678CD", b"ab")
     rejections: list[Rejection] = taken(lines[0] + bad * 1200).rejections
     assert len(rejections) == 1200
-    assert [bool(each.masked) for each in (rejections[0], rejections[999], rejections[1000])] == [True, True, False]
+    assert [bool(each.shown) for each in (rejections[0], rejections[999], rejections[1000])] == [True, True, False]
     assert all(each.findings == rejections[0].findings for each in rejections)

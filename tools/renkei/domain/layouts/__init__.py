@@ -79,13 +79,16 @@ class Contents:
         return [record.notice for record in self.records]
 
 
-def open_reader(stream: BinaryIO, expected: Collection[type[Notice]], layout: Layout | None = None) -> Reader:
+def open_reader(
+    stream: BinaryIO, expected: Collection[type[Notice]], layout: Layout | None = None, *, reveal: bool = False
+) -> Reader:
     """Read the head of a file of notices; iterating goes on, record by record, in bounded memory.
 
     Args:
         stream: binary, at its beginning.
         expected: the types that may come; a file holds one of them.
         layout: the one that it must be in; None finds it out.
+        reveal: whether rejections show personal values: only for who sits at the keyboard.
 
     Raises:
         InvalidLayout: the file can't be read in a layout that is known (or in the given one).
@@ -96,7 +99,8 @@ def open_reader(stream: BinaryIO, expected: Collection[type[Notice]], layout: La
     if layout is not None and is_xml is not (layout.format is Format.XML):
         raise InvalidLayout("layout", f"ファイルが様式{layout}ではありません。")
     types = tuple(expected)
-    return XmlReader(source, types, layout) if is_xml else CsvReader(source, types, layout)
+    reader = XmlReader if is_xml else CsvReader
+    return reader(source, types, layout, reveal=reveal)
 
 
 def read(stream: BinaryIO, expected: Collection[type[Notice]], layout: Layout | None = None) -> Contents:

@@ -19,8 +19,9 @@ class Unwritable(ValueError):
             finding an item; a character of a personal item is told by its place in the text only.
     """
 
-    def __init__(self, layout: Layout, rejections: list[Rejection]) -> None:
-        """Keep them, and say lines and items."""
+    def __init__(self, notices: Sequence[Notice], layout: Layout) -> None:
+        """Find them, and say lines and items."""
+        rejections = _reject(notices, layout)
         lines = (f"line {each.line}: {', '.join(found.item for found in each.findings)}" for each in rejections)
         more = "; …" if len(rejections) > _TOLD else ""
         super().__init__(
@@ -28,6 +29,11 @@ class Unwritable(ValueError):
             f"({'; '.join(islice(lines, _TOLD))}{more})"
         )
         self.rejections = rejections
+        self._notices, self._layout = notices, layout
+
+    def reveal(self) -> list[Rejection]:
+        """Return the rejections with the characters themselves: only for who sits at the keyboard."""
+        return _reject(self._notices, self._layout, reveal=True)
 
 
 def check_characters(notices: Sequence[Notice], layout: Layout) -> None:
@@ -38,12 +44,8 @@ def check_characters(notices: Sequence[Notice], layout: Layout) -> None:
     """
     if layout.charset is Charset.UTF_8:
         return
-    rejections = []
-    for position, notice in enumerate(notices, start=1):
-        if findings := tuple(_find(notice, layout)):
-            rejections.append(Rejection(position, position + 1, findings, {"通知番号": notice.number}))
-    if rejections:
-        raise Unwritable(layout, rejections)
+    if any(True for notice in notices for _ in _find(notice, layout)):
+        raise Unwritable(notices, layout)
 
 
 def unheld(text: str, charset: Charset) -> list[int]:
@@ -59,17 +61,26 @@ def _holds(character: str, charset: Charset) -> bool:
         return False
 
 
-def _find(notice: Notice, layout: Layout) -> Iterator[Finding]:
+def _reject(notices: Sequence[Notice], layout: Layout, *, reveal: bool = False) -> list[Rejection]:
+    return [
+        Rejection(position, position + 1, findings, {"通知番号": notice.number})
+        for position, notice in enumerate(notices, start=1)
+        if (findings := tuple(_find(notice, layout, reveal=reveal)))
+    ]
+
+
+def _find(notice: Notice, layout: Layout, *, reveal: bool = False) -> Iterator[Finding]:
     for item in notice.items(layout.version):
         text = to_text(getattr(notice, item.field))
         if places := unheld(text, layout.charset):
-            yield Finding(item.name, "characters", item.article, _tell(item, text, places, layout.charset))
+            shown = reveal or not item.personal
+            message = _tell(item, text, places, layout.charset, shown=shown)
+            yield Finding(item.name, "characters", item.article, message)
 
 
-def _tell(item: Item, text: str, places: list[int], charset: Charset) -> str:
+def _tell(item: Item, text: str, places: list[int], charset: Charset, *, shown: bool) -> str:
     told = [
-        f"{place + 1}文字目" + ("" if item.personal else f"「{text[place]}」(U+{ord(text[place]):04X})")
-        for place in places
+        f"{place + 1}文字目" + ("" if not shown else f"「{text[place]}」(U+{ord(text[place]):04X})") for place in places
     ]
     return (
         f"{item.name}の{'、'.join(told)}は{charset.value}にない文字です。"

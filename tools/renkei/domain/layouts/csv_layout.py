@@ -45,7 +45,12 @@ class CsvReader:
     """A CSV file that is being read; see `Reader`."""
 
     def __init__(
-        self, source: io.BufferedReader, expected: Sequence[type[Notice]], layout: Layout | None = None
+        self,
+        source: io.BufferedReader,
+        expected: Sequence[type[Notice]],
+        layout: Layout | None = None,
+        *,
+        reveal: bool = False,
     ) -> None:
         """Read the header.
 
@@ -53,11 +58,12 @@ class CsvReader:
             source: at its beginning.
             expected: the types that may come.
             layout: the one that it must be in; None finds it out.
+            reveal: whether rejections show personal values.
 
         Raises:
             InvalidLayout: an empty file, or a header that isn't that of a type and a version.
         """
-        self._source = source
+        self._source, self._reveal = source, reveal
         line = source.readline(MAX_LINE + 1)
         self._columns, charset = _decode_header(line, None if layout is None else layout.charset)
         versions = VERSIONS if layout is None else (layout.version,)
@@ -98,16 +104,19 @@ class CsvReader:
             notice, findings = self.notice_type.parse(row)
             if notice is not None:
                 return Record(number - 1, number, notice)
-        return Rejection(number - 1, number, tuple(findings), masked(self.notice_type, row) if describe else {})
+        return Rejection(
+            number - 1, number, tuple(findings), show(self.notice_type, row, self._reveal) if describe else {}
+        )
 
     def _skip_line(self, line: bytes) -> None:
         while line and not line.endswith(b"\n"):
             line = self._source.readline(MAX_LINE + 1)
 
 
-def masked(notice_type: type[Notice], row: Mapping[str, str]) -> dict[str, str]:
+def show(notice_type: type[Notice], row: Mapping[str, str], reveal: bool) -> dict[str, str]:  # noqa: FBT001 - handed on
     """Return a row as it may be shown."""
-    return {item.name: mask(item, row.get(item.name, "")) for item in notice_type.ITEMS if row.get(item.name)}
+    values = {item: row[item.name] for item in notice_type.ITEMS if row.get(item.name)}
+    return {item.name: value if reveal else mask(item, value) for item, value in values.items()}
 
 
 def write_csv_layout(notices: Sequence[Notice], notice_type: type[Notice], layout: Layout) -> bytes:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, ClassVar, Protocol
+from typing import BinaryIO, Protocol, Self
 
 from renkei.domain.notices import Notice
 from renkei.domain.notices_items import Finding
@@ -38,10 +38,10 @@ class Charset(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file of notices is written: `str()` gives `csv-2`, `csv-1-windows-31j` or `xml-2`.
+    """How a file of notices is written; its name (`csv-2`, `csv-1-windows-31j`, `xml-2`) is what settings say.
 
-    Settings hold one as a table of these three. The version's default is a number, not "the newest": a newer layout
-    reaches an endpoint when its settings name it, not before.
+    The default's version is a number, not "the newest": a newer layout reaches an endpoint when its settings name it,
+    not before.
 
     Attributes:
         format: CSV or XML.
@@ -55,7 +55,6 @@ class Layout:
     format: Format = Format.CSV
     version: int = 2
     charset: Charset = Charset.UTF_8
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         """Refuse what there is not."""
@@ -63,6 +62,24 @@ class Layout:
             raise ValueError(f"layout {self.version}: there are {' and '.join(map(str, VERSIONS))}")
         if self.format is Format.XML and self.charset is not Charset.UTF_8:
             raise ValueError("XML is always UTF-8; Windows-31J is for CSV")
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Return the layout of a name.
+
+        Raises:
+            ValueError: there is none of that name; the text lists all names.
+        """
+        for layout in cls.every():
+            if str(layout) == name:
+                return layout
+        raise ValueError(f"there is no layout {name!r}; there are {', '.join(map(str, cls.every()))}")
+
+    @classmethod
+    def every(cls) -> list[Self]:
+        """Return all layouts that there are."""
+        kinds = [(Format.CSV, Charset.UTF_8), (Format.CSV, Charset.WINDOWS_31J), (Format.XML, Charset.UTF_8)]
+        return [cls(form, version, charset) for form, charset in kinds for version in VERSIONS]
 
     @property
     def suffix(self) -> str:
@@ -111,14 +128,14 @@ class Rejection:
         position: as of a `Record`.
         line: as of a `Record`.
         findings: everything that is wrong with it.
-        masked: its items by Japanese name, personal and doubtful values hidden; empty if it can't be taken apart, or
-            if `DESCRIBED` came before it.
+        shown: its items by Japanese name, personal and doubtful values hidden (unless `reveal` was asked for); empty if
+            it can't be taken apart, or if `DESCRIBED` came before it.
     """
 
     position: int
     line: int
     findings: tuple[Finding, ...]
-    masked: dict[str, str]
+    shown: dict[str, str]
 
 
 class Reader(Protocol):

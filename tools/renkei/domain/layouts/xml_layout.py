@@ -14,7 +14,7 @@ from typing import cast
 
 from lxml import etree
 
-from renkei.domain.layouts.csv_layout import masked
+from renkei.domain.layouts.csv_layout import show
 from renkei.domain.layouts.layout import (
     DESCRIBED,
     MAX_ROWS,
@@ -46,7 +46,12 @@ class XmlReader:
     """An XML file that is being read; see `Reader`."""
 
     def __init__(
-        self, source: io.BufferedReader, expected: Sequence[type[Notice]], layout: Layout | None = None
+        self,
+        source: io.BufferedReader,
+        expected: Sequence[type[Notice]],
+        layout: Layout | None = None,
+        *,
+        reveal: bool = False,
     ) -> None:
         """Read up to the first notice.
 
@@ -54,10 +59,12 @@ class XmlReader:
             source: at its beginning.
             expected: the types that may come.
             layout: the one that it must be in; None finds it out.
+            reveal: whether rejections show personal values.
 
         Raises:
             InvalidLayout: no XML, another root or namespace, an unexpected type, or no notice at all.
         """
+        self._reveal = reveal
         self._versions = VERSIONS if layout is None else (layout.version,)
         self._events = _events(source)
         _, root, _ = next(self._events)
@@ -113,7 +120,8 @@ class XmlReader:
         line = cast("int | None", element.sourceline) or 0
         if notice is not None and not findings:
             return Record(position, line, notice)
-        return Rejection(position, line, tuple(findings), masked(self.notice_type, row) if describe else {})
+        shown = show(self.notice_type, row, self._reveal) if describe else {}
+        return Rejection(position, line, tuple(findings), shown)
 
     def _take_apart(self, element: etree._Element) -> tuple[dict[str, str], list[Finding]]:
         """Return the items by Japanese name, and what is wrong with the elements as such."""
