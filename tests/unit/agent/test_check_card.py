@@ -34,7 +34,6 @@ class Counter:
         self.home: Home = fleet.agent("131041", bridge={"kind": "folder", "folder": folder})
         prepare(self.home)
         self.config = fleet.write_config(self.home)
-        self.config.write_text(self.config.read_text() + f'[bridge]\nkind = "folder"\nfolder = "{folder}"\n')
         fleet.exchange(self.home)
         self.publish()
 

@@ -16,8 +16,10 @@ from renkei.agent.register.arriving import arriving
 from renkei.agent.register.share import FROM_REGISTER, MARKER, SIGN, TO_REGISTER, Share, ShareAway, prepare
 from renkei.agent.settings import SettingsError
 from renkei.agent.status import status_of
+from renkei.domain.layouts import Layout, write
 from renkei.store.imports import Standing
 from unit.agent.register_scenes import Register, arrive, bridged, numbers, special, status
+from unit.agent.test_kill import PROGRAM as EXCHANGE
 
 
 @pytest.fixture
@@ -201,8 +203,9 @@ with open_home(settings.load(Path(config))) as home:
 """
 
 
-def killed_at(fleet: Any, config: Path, step: int) -> bool:
-    process = fleet.processes.Process(target=exec, args=(PROGRAM, {"config": str(config), "fatal": step}), daemon=True)
+def killed_at(fleet: Any, config: Path, step: int, program: str = PROGRAM) -> bool:
+    """Run a program that dies at a step; whether it did."""
+    process = fleet.processes.Process(target=exec, args=(program, {"config": str(config), "fatal": step}), daemon=True)
     process.start()
     process.join(60)
     assert process.exitcode in {0, -signal.SIGKILL}
@@ -215,7 +218,6 @@ def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder
     home = bridged(fleet, folder)
     register = Register(folder)
     config = fleet.write_config(home)
-    config.write_text(config.read_text() + f'[bridge]\nkind = "folder"\nfolder = "{folder}"\n')
     kills, step = 0, 0
     while step < 40:
         step += 1
@@ -229,6 +231,25 @@ def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder
     assert kills > 20
     assert register.taken == numbers(*range(1, step + 1))
     assert [path.name for path in (folder / TO_REGISTER).iterdir()] == []
+
+
+def test_a_terminal_killed_at_any_step_of_an_exchange_hands_everything_over_once(fleet: Any, folder: Path) -> None:
+    ministry, home = fleet.agent("ministry"), bridged(fleet, folder)
+    config, register = fleet.write_config(home), Register(folder)
+    (ministry.settings.outbox / "131041").mkdir()
+    kills, steps = 0, range(3, 140, 9)
+    for number, step in enumerate(steps, start=1):
+        news = [status(number, card_number=f"AB{number:08d}CD")]
+        (ministry.settings.outbox / "131041" / f"{number}.csv").write_bytes(write(news, Layout()))
+        fleet.exchange(ministry)
+        kills += killed_at(fleet, config, step, EXCHANGE)
+        register.take()
+    fleet.exchange(home)
+    register.take()
+    fleet.exchange(ministry)
+    assert kills >= 8
+    assert register.taken == numbers(*range(1, len(steps) + 1))
+    assert ministry.spool.outgoing.unreceipted() == []
 
 
 # -- what the register system writes

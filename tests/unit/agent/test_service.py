@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from renkei.agent.home import Home
+from renkei.agent.register.share import prepare
 from renkei.agent.status import status_of
+from renkei.domain.layouts import Layout, write
+from unit.agent.register_scenes import Register, numbers, status
 
 PROGRAM = (
     "import sys; sys.argv = ['renkei-agent', 'serve', '--config', config]; from renkei.cli.agent import main; main()"
@@ -103,3 +106,27 @@ def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet: Any, tmp_p
     process.join(10)
     assert process.exitcode == 0
     manager.close()
+
+
+def test_the_service_tends_the_bridge_both_ways_and_when_the_share_comes_back(
+    fleet: Any, tmp_path: Path, residence_csv: Any
+) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    ministry = fleet.agent("ministry", publish={"seconds": 1})
+    shinjuku = fleet.agent("131041", bridge={"kind": "folder", "folder": share})
+    prepare(shinjuku)
+    register = Register(share)
+    (ministry.settings.outbox / "131041").mkdir()
+    with serving(fleet, ministry), serving(fleet, shinjuku):
+        (ministry.settings.outbox / "131041" / "1.csv").write_bytes(write([status(1)], Layout()))
+        until(register.take)
+        register.write("day.csv", residence_csv(2))
+        until(lambda: list((ministry.settings.inbox / "131041").glob("*")))
+        share.rename(tmp_path / "away")
+        (ministry.settings.outbox / "131041" / "2.csv").write_bytes(write([status(2)], Layout()))
+        until(lambda: [alarm.kind for alarm in status_of(shinjuku).alarms] == ["register"])
+        (tmp_path / "away").rename(share)
+        until(register.take)
+        until(lambda: status_of(shinjuku).alarms == ())
+    assert register.taken == numbers(1, 2)

@@ -358,25 +358,26 @@ def _insert(connection: apsw.Connection, arrival: Arrival, at: str) -> None:
         "INSERT INTO import_effects (place, item, mark) VALUES (?, ?, ?)",
         [(place, item, mark) for item, mark in arrival.effects],
     )
-    if arrival.standing is Standing.READY and _held_by(connection, place) is not None:
+    if arrival.standing is Standing.READY and _held_by(connection, place, renewed=arrival.renewed) is not None:
         connection.execute("UPDATE imports SET state = 'behind' WHERE place = ?", (place,))
 
 
 def _release(connection: apsw.Connection) -> None:
     """Let every notice go on before which no earlier one of the same person waits any more."""
-    for (place,) in fetch(connection, "SELECT place FROM imports WHERE state = 'behind' ORDER BY place"):
-        if _held_by(connection, place) is None:
+    for place, renewed in fetch(connection, "SELECT place, renewed FROM imports WHERE state = 'behind' ORDER BY place"):
+        if _held_by(connection, place, renewed=bool(renewed)) is None:
             connection.execute("UPDATE imports SET state = 'ready' WHERE place = ?", (place,))
 
 
-def _held_by(connection: apsw.Connection, place: int) -> int | None:
-    """The earliest notice of the same person that came before and doesn't go on yet."""
-    found = fetch(
-        connection,
+def _held_by(connection: apsw.Connection, place: int, *, renewed: bool) -> int | None:
+    """The earliest notice of the same person that came before and doesn't go on yet.
+
+    Loose marks are those of many people, so they are looked at only for a person `renewed`.
+    """
+    sql = (
         "SELECT min(earlier.place) FROM import_marks AS own JOIN import_marks AS other USING (mark)"
-        " JOIN imports AS earlier ON earlier.place = other.place JOIN imports AS later ON later.place = own.place"
+        " JOIN imports AS earlier ON earlier.place = other.place"
         " WHERE own.place = ?1 AND other.place < ?1 AND earlier.state IN ('unconfirmed', 'behind')"
-        " AND ((own.certain AND other.certain) OR later.renewed)",
-        (place,),
     )
+    found = fetch(connection, sql if renewed else f"{sql} AND own.certain AND other.certain", (place,))
     return None if found[0][0] is None else int(found[0][0])
