@@ -32,7 +32,7 @@ def format_time(at: datetime) -> str:
     Raises:
         InvalidTime: `at` has no time zone.
     """
-    return whole_seconds(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return whole_seconds(at).isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -44,7 +44,7 @@ def parse_time(text: str) -> datetime:
     if _FORM.fullmatch(text) is None:
         raise InvalidTime("a time must have the form 2026-11-23T09:00:00Z (UTC, whole seconds)")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidTime("a time has the right form but names no day or hour that exists") from error
 

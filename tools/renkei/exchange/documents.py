@@ -135,6 +135,19 @@ class _PublicKey(Key):
             raise UnverifiedSignatureError(f"not signed by {self.keyid}") from error
 
 
+class _PrivateKey(CryptoSigner):
+    """A key that documents are signed with; P-256 needs none of securesystemslib's choices a signature."""
+
+    def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
+        public_key = private_key.public_key()
+        super().__init__(private_key, SSlibKey.from_crypto(public_key, keyid=key_id(public_key)))
+        self._key = private_key
+
+    def sign(self, payload: bytes) -> Signature:
+        """See `Signer`."""
+        return Signature(self.public_key.keyid, self._key.sign(payload, _ECDSA).hex())
+
+
 class Signer:
     """Signs documents with one P-256 key."""
 
@@ -143,8 +156,8 @@ class Signer:
     def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
         """Hold the key; its id goes into every signature."""
         _check_curve(private_key)
-        self.key_id = key_id(private_key.public_key())
-        self._signer = CryptoSigner(private_key, SSlibKey.from_crypto(private_key.public_key(), keyid=self.key_id))
+        self._signer = _PrivateKey(private_key)
+        self.key_id = self._signer.public_key.keyid
 
     def sign(self, kind: Kind, payload: Mapping[str, object]) -> bytes:
         """Return the signed envelope.

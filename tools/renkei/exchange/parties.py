@@ -1,6 +1,7 @@
 """Who takes part in the exchange, and who may write to whom."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -16,6 +17,15 @@ class InvalidParty(ExchangeError):
     """Neither `ministry`, `authority`, `hub` nor a six-digit code whose check digit holds; or not a machine's name."""
 
 
+@lru_cache(maxsize=4096)
+def _is_code(value: str) -> bool:
+    try:
+        MunicipalityCode(value)
+    except InvalidCode:
+        return False
+    return True
+
+
 class Party(str):
     """A participant: `ministry` (the linkage endpoint), `authority`, `hub`, or the six-digit code of an endpoint.
 
@@ -28,13 +38,10 @@ class Party(str):
 
     def __new__(cls, value: str) -> Self:
         """Check `value` and return it as a party."""
-        if value not in cls._ROLES:
-            try:
-                MunicipalityCode(value)
-            except InvalidCode:
-                raise InvalidParty(
-                    "a party is ministry, authority, hub or an endpoint's code (six digits, the last a check digit)"
-                ) from None
+        if value not in cls._ROLES and not _is_code(value):
+            raise InvalidParty(
+                "a party is ministry, authority, hub or an endpoint's code (six digits, the last a check digit)"
+            )
         return super().__new__(cls, value)
 
     @property

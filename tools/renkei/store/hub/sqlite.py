@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import apsw
 
-from renkei.store.hub.contract import Bounds
+from renkei.store.hub.contract import Binding, Bounds
 from renkei.store.hub.schema import MIGRATIONS
 from renkei.store.hub.store import SqlHubStore, Work
 from renkei.store.hub.transaction import Row, Transaction
@@ -25,6 +25,7 @@ from renkei.store.writer import Statistics
 T = TypeVar("T")
 
 _READING_THREADS = 3
+_MOST_BINDINGS = 16_384
 
 
 class SqliteTransaction(Transaction):
@@ -69,6 +70,7 @@ class SqliteHubStore(SqlHubStore):
         super().__init__(bounds)
         self.database = Database(path, MIGRATIONS, readers=_READING_THREADS + 1)
         self._threads = ThreadPoolExecutor(_READING_THREADS, "reader")
+        self._bindings: dict[str, Binding] = {}
 
     @property
     def statistics(self) -> Statistics:
@@ -84,6 +86,22 @@ class SqliteHubStore(SqlHubStore):
         """See `SqlHubStore`: nothing, for one process alone serves from a file."""
         await asyncio.Event().wait()
         yield None
+
+    async def binding(self, fingerprint: str) -> Binding | None:
+        """See `HubStore`. It is asked at every request, and kept: nothing but `revoke` ever changes a binding."""
+        found = self._bindings.get(fingerprint)
+        if found is None and (found := await super().binding(fingerprint)) is not None:
+            if len(self._bindings) >= _MOST_BINDINGS:
+                self._bindings.clear()
+            self._bindings[fingerprint] = found
+        return found
+
+    async def revoke(self, fingerprint: str, envelope: bytes, by: str, at: int) -> bool:
+        """See `HubStore`; one process alone revokes in a file, and this is it."""
+        try:
+            return await super().revoke(fingerprint, envelope, by, at)
+        finally:
+            self._bindings.pop(fingerprint, None)
 
     async def _write(self, work: Work[T]) -> T:
         return await asyncio.wrap_future(self.database.submit(lambda c: work(SqliteTransaction(c))))

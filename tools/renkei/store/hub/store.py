@@ -103,11 +103,11 @@ class SqlHubStore(ABC):
 
     async def content(self, sender: str, message_id: str) -> list[tuple[str, int]] | None:
         """See `HubStore`."""
-        return await self._read(lambda t: messages.content(t, sender, message_id))
+        return await self._look(lambda t: messages.content(t, sender, message_id))
 
     async def part(self, sender: str, digest: str) -> bytes:
         """See `HubStore`."""
-        return await self._read(lambda t: messages.part(t, sender, digest))
+        return await self._look(lambda t: messages.part(t, sender, digest))
 
     async def receipt(self, receipt: Receipt, at: int) -> bool:
         """See `HubStore`."""
