@@ -81,7 +81,7 @@ def test_a_revocation_acts_on_the_next_request(bench: Any, refused: Any, shinjuk
     assert authority.put("/v1/revocations", bench.pki.revocation(shinjuku.machine)).status_code == 201
     refused(shinjuku.get("/v1/hub"), 403, "certificate")
     assert shinjuku.get("/v1/directory/131041").status_code == 403
-    assert authority.get("/v1/directory/131041").json() == {"entries": []}
+    assert authority.get("/v1/directory/131041").json() == {"entries": [], "profile": None}
 
 
 def test_a_revocation_ends_a_long_poll(bench: Any, refused: Any, shinjuku: Any, authority: Any) -> None:

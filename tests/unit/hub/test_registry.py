@@ -184,7 +184,7 @@ def test_the_directory_has_live_entries_newest_first(bench: Any, shinjuku: Any, 
     assert entries == [entry_of(second), entry_of(shinjuku.machine)]
     authority.put("/v1/revocations", bench.pki.revocation(second))
     assert shinjuku.get("/v1/directory/131041").json()["entries"] == [entry_of(shinjuku.machine)]
-    assert shinjuku.get("/v1/directory/011011").json() == {"entries": []}
+    assert shinjuku.get("/v1/directory/011011").json() == {"entries": [], "profile": None}
 
 
 def test_the_hub_says_who_it_is(bench: Any, shinjuku: Any) -> None:

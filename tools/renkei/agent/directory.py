@@ -20,7 +20,7 @@ from renkei.store.spool import Peer
 def refresh(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
     """Ask the hub for a party's entries and remember the newest; None, with an alarm, when none can be used."""
     try:
-        entries = hub.directory(party)
+        entries = hub.directory(party).entries
     except NotFound:
         entries = ()
     if not entries:

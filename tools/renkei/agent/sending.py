@@ -62,7 +62,8 @@ def reseal_all(home: Home, contact: Contact) -> int:
         if recipient is None or sealed_to == {recipient.fingerprint}:
             continue
         live = {
-            fingerprint(certificate_from_pem(entry.certificate)) for entry in contact.client.directory(recipient.party)
+            fingerprint(certificate_from_pem(entry.certificate))
+            for entry in contact.client.directory(recipient.party).entries
         }
         for message in home.spool.outgoing.unreceipted(name):
             if message.recipient_certificate_sha256 not in live:

@@ -47,9 +47,10 @@ class HubState(_Answer):
 
 
 class Directory(_Answer):
-    """`GET /v1/directory/{party}`: live entries, newest generation first."""
+    """`GET /v1/directory/{party}`: live entries, newest generation first, and the party's profile if it has one."""
 
     entries: Annotated[tuple[Entry, ...], Field(max_length=16)]
+    profile: Envelope | None = None
 
 
 class Missing(_Answer):

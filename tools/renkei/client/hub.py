@@ -69,10 +69,14 @@ class HubClient:
         """The hub's epoch, directory entry and signed tree head."""
         return read(HubState, self._line.request("GET", "/v1/hub"), "GET /v1/hub")
 
-    def directory(self, party: str) -> tuple[DirectoryEntry, ...]:
-        """A party's live entries, newest generation first; verify each before use."""
+    def directory(self, party: str) -> Directory:
+        """A party's live entries, newest generation first, and its profile; verify each before use."""
         path = f"/v1/directory/{_part(party)}"
-        return read(Directory, self._line.request("GET", path), f"GET {path}").entries
+        return read(Directory, self._line.request("GET", path), f"GET {path}")
+
+    def put_profile(self, party: str, profile: bytes) -> None:
+        """Declare what this party reads; the newest word counts."""
+        self._line.request("PUT", f"/v1/profiles/{_part(party)}", content=profile)
 
     # -- sending
 

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     VOID = "void"
     HORIZON = "horizon"
+    PROFILE = "profile"
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
 

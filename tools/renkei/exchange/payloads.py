@@ -227,6 +227,22 @@ class Horizon(_Way):
     published_up_to: Time
 
 
+class Profile(Payload):
+    """A party's word on itself: which versions of the encoding it reads, and what software says so."""
+
+    KIND = Kind.PROFILE
+    party: Party
+    encodings: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
+    software: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$")]
+    declared_at: Time
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if sorted(set(self.encodings)) != self.encodings:
+            raise ValueError("encodings don't rise, or one stands twice")
+        return self
+
+
 class TreeHead(Payload):
     """The hub's word on its journal: this many entries with this root (RFC 9162)."""
 

@@ -64,9 +64,11 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
 async def directory(hub: Hub, caller: Caller, request: Request) -> Response:
     """`GET /v1/directory/{party}`."""
     del caller
-    bindings = await hub.store.bindings(path_party(request, "party"), hub.now() + SKEW)
-    entries = b",".join(binding.entry for binding in bindings)
-    return Response(b'{"entries":[%s]}' % entries, media_type="application/json")
+    party = path_party(request, "party")
+    entries = b",".join(binding.entry for binding in await hub.store.bindings(party, hub.now() + SKEW))
+    profile = await hub.store.profile(party)
+    declared = b"null" if profile is None else quoted(profile)
+    return Response(b'{"entries":[%s],"profile":%s}' % (entries, declared), media_type="application/json")
 
 
 async def enrol(hub: Hub, address: str, request: Request) -> Response:

@@ -96,6 +96,15 @@ class SignedHorizon:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """A verified profile; `declared_at` in seconds since 1970."""
+
+    party: str
+    declared_at: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """One thing that waits for a party, and its signer's directory entry (JSON)."""
 
@@ -260,6 +269,12 @@ class HubStore(Protocol):
 
     async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
         """Return the newest horizon of a stream."""
+
+    async def put_profile(self, profile: Profile, at: int) -> bool:
+        """Keep a party's profile; false when one that was declared at the same time or later is there."""
+
+    async def profile(self, party: str) -> bytes | None:
+        """Return the envelope of a party's newest profile."""
 
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """Return up to `limit` items after a cursor, fewer if they exceed `max_bytes` (but at least one)."""

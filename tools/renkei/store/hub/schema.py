@@ -147,6 +147,13 @@ MIGRATIONS = (
         signer TEXT NOT NULL REFERENCES bindings
     ) STRICT;
     """,
+    """
+    CREATE TABLE profiles (
+        party TEXT PRIMARY KEY,
+        declared_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 _IN_POSTGRESQL = (

@@ -2,7 +2,7 @@
 
     HubStore (contract)  what the hub asks
       SqlHubStore        which rule answers, written or read                       this module
-        rules            messages, directory, horizons, journal, reports           on a Transaction
+        rules            messages, directory, horizons, profiles, journal, reports on a Transaction
         SqliteHubStore   one file, one machine                                     sqlite
         PostgresHubStore one server and its standby, several hubs                  postgresql
 
@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from renkei.store.hub import directory, horizons, messages, reports
+from renkei.store.hub import directory, horizons, messages, profiles, reports
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
@@ -24,6 +24,7 @@ from renkei.store.hub.contract import (
     InboxPage,
     Message,
     PartyCounts,
+    Profile,
     Receipt,
     SignAcceptance,
     SignedHorizon,
@@ -128,6 +129,14 @@ class SqlHubStore(ABC):
     async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
         """See `HubStore`."""
         return await self._look(lambda t: horizons.newest(t, sender, recipient, stream))
+
+    async def put_profile(self, profile: Profile, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: profiles.put(t, profile, at))
+
+    async def profile(self, party: str) -> bytes | None:
+        """See `HubStore`."""
+        return await self._look(lambda t: profiles.newest(t, party))
 
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """See `HubStore`."""
