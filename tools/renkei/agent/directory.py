@@ -7,6 +7,7 @@ parcels are sealed to the remembered entry, and sealed anew when the recipient t
 from collections.abc import Sequence
 from datetime import timedelta
 
+from renkei.agent import profiles
 from renkei.agent.home import Home, now, stamp
 from renkei.client.errors import NotFound
 from renkei.client.hub import HubClient
@@ -20,12 +21,15 @@ from renkei.store.spool import Peer
 def refresh(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
     """Ask the hub for a party's entries and remember the newest; None, with an alarm, when none can be used."""
     try:
-        entries = hub.directory(party).entries
+        answer = hub.directory(party)
+        entries, profile = answer.entries, answer.profile
     except NotFound:
-        entries = ()
+        entries, profile = (), None
     if not entries:
         home.alarm("no-binding", party, f"{party} has no terminal in the directory yet; what is for it waits")
         return None
+    if profile is not None:
+        profiles.learn(home, party, profile, entries)
     return learn(home, entries, party)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from renkei.agent import directory, gaps, horizons, platform, publishing
+from renkei.agent import directory, gaps, horizons, platform, profiles, publishing
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -139,6 +139,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         _intake(home, watch, outcome, None, gathered=gathered)  # sealed and numbered, it waits for the line
         _deliver(home, outcome)
         raise
+    profiles.declare(home, contact)
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
     horizon = None if home.settings.is_ministry else horizons.fetch(home, contact)

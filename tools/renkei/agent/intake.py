@@ -176,6 +176,7 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
             outcome.waiting += 1
             home.alarm("outbox", candidate.path.name, f"{candidate.path.name} waits: {error}")
             return
+        home.spool.settle("outbox", candidate.path.name)
         outcome.files += 1
         outcome.notices += len(notices)
         outcome.rejected += len(rejections)

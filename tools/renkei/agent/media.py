@@ -2,6 +2,7 @@
 
     DIR/renkei-012271-ministry-20261123T034500Z-5f1c/
         entries/2.json                  the exporter's directory entries
+        profile.json                    which encodings it reads
         documents/00001-receipt.json    envelopes: receipts, then voids, then manifests in the order of their streams
         sealed/DIGEST                   the sealed bytes of a manifest
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renkei.agent import gaps, platform
+from renkei.agent import gaps, platform, profiles
 from renkei.agent.delivery import Delivered, deliver_all
 from renkei.agent.files import read_bounded, stage
 from renkei.agent.home import Home, now
@@ -36,6 +37,7 @@ _MAX_DOCUMENTS = 20_000
 _MAX_ENTRIES = 16
 _MODE = 0o644
 _PREFIX = "renkei-"
+_PROFILE = "profile.json"
 _KINDS = frozenset({"manifest", "receipt", "void"})
 
 
@@ -129,6 +131,7 @@ def _write(home: Home, folder: Path, documents: list[tuple[str, bytes]], message
         part.mkdir()
     for generation in home.keyring.generations()[:_MAX_ENTRIES]:
         stage(folder / "entries" / f"{generation.number}.json", generation.entry.to_json(), _MODE)
+    stage(folder / _PROFILE, profiles.own(home), _MODE)
     for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):
         stage(folder / "documents" / f"{number:05d}-{kind}.json", envelope, _MODE)
     for message in messages:
@@ -137,7 +140,7 @@ def _write(home: Home, folder: Path, documents: list[tuple[str, bytes]], message
 
 def _import_folder(home: Home, folder: Path, received: Received) -> int:
     entries = _entries(folder)
-    refused = 0
+    refused = _import_profile(home, folder, entries)
     for path in sorted((folder / "documents").iterdir())[:_MAX_DOCUMENTS]:
         kind = path.stem.partition("-")[2]
         envelope = read_bounded(path, MAX_ENVELOPE) if kind in _KINDS and not path.is_symlink() else None
@@ -149,6 +152,20 @@ def _import_folder(home: Home, folder: Path, received: Received) -> int:
     for message in home.spool.incoming.in_state(State.ANNOUNCED):
         _fill(home, message, folder)
     return refused
+
+
+def _import_profile(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> int:
+    """Learn which encodings the exporter reads; 1 when what it says can't be believed."""
+    path = folder / _PROFILE
+    if path.is_symlink() or not path.is_file():
+        return 0  # written by a release that had no profiles
+    envelope = read_bounded(path, MAX_ENVELOPE) or b""
+    try:
+        profiles.take(home, envelope, home.anchor.verify_entry(_entry_of(entries, envelope), now()))
+    except (NotBelieved, BindingError, DocumentError) as error:
+        home.alarm("medium", f"{folder.name}/{_PROFILE}", f"the medium holds a profile that is none: {error}")
+        return 1
+    return 0
 
 
 def _fill(home: Home, message: IncomingMessage, folder: Path) -> None:

@@ -23,7 +23,7 @@ async def put_profile(hub: Hub, caller: Caller, request: Request) -> Response:
     if party != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't declare what {party} reads")
     envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
-    profile, _ = await open_signed(hub, Profile, envelope, caller.party)
+    profile, _ = await open_signed(hub, Profile, envelope, caller)
     if profile.party != party:
         raise Problem(400, "mismatch", "the path names another party than the profile")
     declared_at = int(profile.declared_at.timestamp())

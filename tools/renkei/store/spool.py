@@ -23,6 +23,7 @@ from renkei.store.gaps import Gap, gaps, received_voids
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
+from renkei.store.profiles import PROFILES_SCHEMA, Profiles
 from renkei.store.queries import row, rows
 from renkei.store.sqlite import Database
 from renkei.store.voids import VOIDS_SCHEMA, SentVoids
@@ -56,7 +57,12 @@ CREATE TABLE alarms (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA, IMPORTS_SCHEMA + DISPATCHES_SCHEMA, VOIDS_SCHEMA)
+MIGRATIONS = (
+    _SCHEMA + OUTGOING_SCHEMA + INCOMING_SCHEMA,
+    IMPORTS_SCHEMA + DISPATCHES_SCHEMA,
+    VOIDS_SCHEMA,
+    PROFILES_SCHEMA,
+)
 """A released one never changes; what is new is appended."""
 
 
@@ -109,6 +115,7 @@ class Spool:
         self.batches = Batches(self._database)
         self.dispatches = Dispatches(self._database)
         self.voids = SentVoids(self._database)
+        self.profiles = Profiles(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""
