@@ -163,6 +163,18 @@ def test_conversion_goes_round_through_every_layout(
     assert path.read_bytes() == first
 
 
+def test_of_very_many_wrong_notices_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    path = right(tmp_path, [notice_of(Inquiry)], Layout())
+    head, row = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(head + row.replace(b"131041", b"131042") * 10_500)
+    lines = run("validate", path).stdout.splitlines()
+    assert len(lines) == 10_000 + 2
+    assert lines[-2] == f"{path}: 500 more wrong notices, not told here: correct these and look again"
+    assert lines[-1].endswith("0 right, 10,500 wrong")
+    told = json.loads(run("validate", path, "--json").stdout)
+    assert (told["wrong"], told["not_told"], len(told["errors"])) == (10_500, 500, 10_000)
+
+
 def test_conversion_reads_standard_input_and_writes_a_file_for_its_owner(tmp_path: Path) -> None:
     out = tmp_path / "out.xml"
     result = run("convert", "-", "--to", "xml", "--out", out, stdin=write([notice_of(Inquiry)], Layout()))

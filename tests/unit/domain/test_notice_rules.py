@@ -132,6 +132,7 @@ RIGHT: list[tuple[type[Notice], Row]] = [
     *((each, {"訂正対象通知番号": "X-1"}) for each in TYPES if each.STREAM == "notices"),
     (StatusNotice, _SPECIAL),
     (StatusNotice, {**_REFUGE, "上陸期間等の満了の日": "2027-05-01"}),
+    (StatusNotice, {**_NO_STAY, "外国人住民区分": "経過滞在者", "氏名": "", "漢字氏名": "グエン アン"}),
     (StatusNotice, {**_SPECIAL, "変更項目": "外国人住民区分、在留資格、在留カード番号"}),
     (StatusNotice, {"在留資格": "高度専門職2号", "在留期間": "無期限", "在留期間の満了の日": ""}),
     (RegisterNotice, _ENTRY),

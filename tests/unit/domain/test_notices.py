@@ -1,4 +1,4 @@
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import date
 from typing import Any
 
@@ -203,6 +203,13 @@ def test_a_wrong_notice_cannot_be_made_or_changed(residence_row: Row) -> None:
     assert "秘密" not in str(refused.value)
     with pytest.raises(FrozenInstanceError):
         notice.name = "X"  # type: ignore[misc]
+
+
+def test_a_notice_that_was_read_is_the_one_that_is_made(residence_row: Row) -> None:
+    read, _ = ResidenceNotice.parse(residence_row)
+    assert read is not None
+    made = ResidenceNotice(**{field.name: getattr(read, field.name) for field in fields(read)})
+    assert (read, hash(read)) == (made, hash(made))
 
 
 def test_values_of_another_type_are_findings_not_crashes(residence_row: Row) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, NoReturn
 
 import typer
+from rich.console import Console
 
 from renkei.domain.layouts import (
     VERSIONS,
@@ -19,6 +20,7 @@ from renkei.domain.layouts import (
     InvalidLayout,
     Layout,
     Reader,
+    Record,
     Rejection,
     Unwritable,
     left_out,
@@ -30,6 +32,11 @@ from renkei.domain.layouts.xsd import make_xsd
 from renkei.domain.notices import TYPES, Notice
 
 app = typer.Typer(no_args_is_help=True, help="Check and convert files of notices, and print what the layouts are.")
+
+_KEPT = 10_000
+"""Wrong notices that are told of a file at most; the others are counted."""
+
+_TOLD_EVERY = 1000
 
 _NAMES = {each.NAME: each for each in TYPES}
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or XML file of notices; - for standard input.")]
@@ -172,7 +179,7 @@ class _Report:
         self._file, self._show_values, self._keep = file, show_values, keep
         self._refused: InvalidLayout | None = None
         self._reader: Reader | None = None
-        self._good = 0
+        self._good = self._more = 0
         self._rejections: list[Rejection] = []
         self.notices: list[Notice] = []
 
@@ -185,9 +192,12 @@ class _Report:
         """Read all of a file."""
         try:
             self._reader = open_reader(stream, TYPES, layout, reveal=self._show_values)
-            for each in self._reader:
+            for each in _watched(self._reader):
                 if isinstance(each, Rejection):
-                    self._rejections.append(each)
+                    if len(self._rejections) < _KEPT:
+                        self._rejections.append(each)
+                    else:
+                        self._more += 1
                     continue
                 self._good += 1
                 if self._keep:
@@ -208,7 +218,8 @@ class _Report:
             "layout": str(self._reader.layout) if self._reader else None,
             "type": self._reader.notice_type.NAME if self._reader else None,
             "good": self._good,
-            "wrong": len(self._rejections),
+            "wrong": len(self._rejections) + self._more,
+            "not_told": self._more,
             "refused": refused,
             "errors": [error for each in self._rejections for error in _errors(each)],
         }
@@ -220,13 +231,24 @@ class _Report:
                 value = f" [{error['value']}]" if error["value"] else ""
                 article = f"({error['article']})"
                 yield f"{self._file}:{each.line}: {error['item']}: {error['rule']}: {error['message']}{article}{value}"
+        if self._more:
+            yield f"{self._file}: {self._more:,} more wrong notices, not told here: correct these and look again"
         if self._refused is not None:
             yield f"{self._file}: {self._refused.rule}: {self._refused}"
             if self._good or self._rejections:
                 yield f"{self._file}: nothing of it counts"
         elif self._reader is not None:
             what = f"{self._reader.layout}, {self._reader.notice_type.TYPE} ({self._reader.notice_type.NAME})"
-            yield f"{self._file}: {what}: {self._good:,} right, {len(self._rejections):,} wrong"
+            yield f"{self._file}: {what}: {self._good:,} right, {len(self._rejections) + self._more:,} wrong"
+
+
+def _watched(reader: Reader) -> Iterator[Record | Rejection]:
+    """Say how far a long file is, at a terminal."""
+    with Console(stderr=True).status("reading") as status:
+        for count, each in enumerate(reader, start=1):
+            if count % _TOLD_EVERY == 0:
+                status.update(f"{count:,} notices read")
+            yield each
 
 
 def _errors(rejection: Rejection) -> list[dict[str, Any]]:

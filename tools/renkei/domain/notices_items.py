@@ -218,6 +218,8 @@ def _is_roman(_item: Item, value: Value) -> bool:
 def _is_text(_item: Item, value: Value) -> bool:
     if not isinstance(value, str) or value != value.strip() or value.startswith(_FORMULA):
         return False
+    if value.isprintable():  # most are, and it is quick; wide spaces and variation selectors aren't, and are right
+        return True
     return not any(unicodedata.category(letter) in {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"} for letter in value)
 
 

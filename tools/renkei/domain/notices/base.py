@@ -125,7 +125,10 @@ class Notice:
         values = {item.field: from_text(item, row.get(item.name, "")) for item in cls.ITEMS}
         if findings := find(cls, values):
             return None, findings
-        return cls(**values), []  # type: ignore[arg-type]  # `find` has just shown that each value is of its item's form
+        notice = object.__new__(cls)  # not by the constructor: it would check all of it again
+        for field, value in values.items():
+            object.__setattr__(notice, field, value)
+        return notice, []
 
 
 def find(notice_type: type[Notice], values: Mapping[str, Value]) -> list[Finding]:

@@ -22,10 +22,7 @@ from renkei.domain.notices.residents import (
     CARD,
     CATEGORY,
     CERTIFICATE,
-    MID_TO_LONG,
-    PROVISIONAL,
-    REFUGE,
-    SPECIAL_PERMANENT,
+    LATIN_NAME,
     TRANSITIONAL,
     some_name,
 )
@@ -120,9 +117,7 @@ _EVENT = Item(
     _DECREE,
     When("cause", frozenset(name for name, cause in CAUSES.items() if cause.event)),
 )
-# a child born here, or somebody who lost Japanese nationality, may have no document with a name in Latin letters
-_NAME = When("category", frozenset({MID_TO_LONG, REFUGE, PROVISIONAL}), frozenset({SPECIAL_PERMANENT, TRANSITIONAL}))
-_PERSON = person(_DECREE, name_needed=_NAME)
+_PERSON = person(_DECREE, name_needed=LATIN_NAME)
 _BIRTH = row_of(_PERSON, "birth_date")
 
 

@@ -26,6 +26,12 @@ def only(*categories: str) -> When:
     return When("category", frozenset(categories))
 
 
+LATIN_NAME = When(
+    "category", frozenset({MID_TO_LONG, REFUGE, PROVISIONAL}), frozenset({SPECIAL_PERMANENT, TRANSITIONAL})
+)
+"""Who must have a name in Latin letters: the certificate of a 特別永住者 may bear one in kanji alone, and a child born
+here, or somebody who lost Japanese nationality, may have no document with one."""
+
 CATEGORY = Item("category", "外国人住民区分", Form.CHOICE, 10, TABLE, choices=CATEGORIES)
 CARD = Item("card_number", "在留カード番号", Form.CARD, 12, TABLE, only(MID_TO_LONG))
 CERTIFICATE = Item("certificate_number", "特別永住者証明書番号", Form.CARD, 12, TABLE, only(SPECIAL_PERMANENT))

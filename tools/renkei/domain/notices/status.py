@@ -19,13 +19,13 @@ from renkei.domain.notices.residents import (
     CARD,
     CATEGORY,
     CERTIFICATE,
+    LATIN_NAME,
     MID_TO_LONG,
     PROVISIONAL,
     REFUGE,
     SPECIAL_PERMANENT,
     STATUSES,
     TABLE,
-    TRANSITIONAL,
     UNLIMITED_STATUSES,
     only,
     some_name,
@@ -54,9 +54,7 @@ _EXPIRES = Item(
     "expires_on", "在留期間の満了の日", Form.DATE, 10, TABLE, When("category", frozenset(), frozenset({MID_TO_LONG}))
 )
 _PERMIT = Item("permit_expires_on", "上陸期間等の満了の日", Form.DATE, 10, TABLE, only(REFUGE, PROVISIONAL))
-# the certificate of a 特別永住者 may bear a name in kanji alone
-_NAME = When("category", frozenset({MID_TO_LONG, REFUGE, PROVISIONAL, TRANSITIONAL}), frozenset({SPECIAL_PERMANENT}))
-_PERSON = person(_ACT, name_needed=_NAME)
+_PERSON = person(_ACT, name_needed=LATIN_NAME)
 _BIRTH = row_of(_PERSON, "birth_date")
 
 
