@@ -137,10 +137,11 @@ def find(notice_type: type[Notice], values: Mapping[str, Value]) -> list[Finding
     Whether an item belongs there isn't told while the item that it hangs on is itself wrong.
     """
     wrong = {item.field: found for item in notice_type.ITEMS if (found := check(item, values.get(item.field), values))}
+    if not wrong:
+        return [found for rule in notice_type.RULES for found in rule.find(values)]
     undecided = {
         item.field for item in notice_type.ITEMS if isinstance(item.needed, When) and item.needed.field in wrong
     }
-    findings = [
+    return [
         found for field, found in wrong.items() if not (field in undecided and found.rule in {"required", "unexpected"})
     ]
-    return findings or [found for rule in notice_type.RULES for found in rule.find(values)]
