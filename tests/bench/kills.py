@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # what the tests of faults share lies beside this folder
 
-from faults.killing import SUBJECTS, Scene, kill_at, reference
+from faults.killing import SUBJECTS, Scene, kill_at
 from faults.kills import every_point
 from faults.place import fleet_behind, lines_to_hub
 from faults.promises import differences
@@ -32,7 +32,7 @@ def _killed(subject: str) -> list[dict[str, Any]]:
         pki = Pki(folder)
         with lines_to_hub(folder, pki, SEED) as lines, fleet_behind(lines, folder, pki) as fleet:
             scene = Scene(fleet, write_residence_csv)
-            points = every_point(reference(scene, subject, folder / "calls"))
+            points = every_point(scene.reference(subject, folder / "calls"))
             scene.kills = 0
             kill_at(scene, subject, points)
             scene.come_to_rest()

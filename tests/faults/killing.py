@@ -60,29 +60,29 @@ class Scene:
         """The numbers of the notices that were given, in order."""
         return [f"N-{SHINJUKU}-{number:06d}" for number in range(1, self.given + 1)]
 
-    # -- each of these is one run of who is killed, counted where `trace` is given
+    # -- each of these is one run of one of the three: its calls go to `trace`, strace does to them what `inject` says
 
-    def sends(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+    def sends(self, *, trace: Path | None = None, inject: str = "") -> None:
         """The sender exchanges: a file of its outbox becomes a parcel at the hub, an earlier one gets its receipt."""
         attempt(self.ministry)
         self.take()
         self.give()
-        self._agent(self.sender, trace, point)
+        self._agent(self.sender, trace, inject)
 
-    def receives(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+    def receives(self, *, trace: Path | None = None, inject: str = "") -> None:
         """The recipient exchanges: a parcel becomes a file of its inbox, and its receipt goes back."""
         self.give()
         attempt(self.sender)
-        self._agent(self.ministry, trace, point)
+        self._agent(self.ministry, trace, inject)
         self.take()
 
-    def serves(self, *, trace: Path | None = None, point: Point | None = None) -> None:
+    def serves(self, *, trace: Path | None = None, inject: str = "") -> None:
         """The hub starts, takes a parcel, hands it on, takes the receipt."""
         self.fleet.stop_hub()
         self.give()
         socket_file = self.fleet.folder / "run" / "hub.sock"
         socket_file.unlink(missing_ok=True)
-        with self._run(SERVE, self.fleet.folder / "hub.toml", trace, point) as process:
+        with self._run(SERVE, self.fleet.folder / "hub.toml", trace, inject) as process:
             until(lambda: socket_file.exists() or not process.is_alive())
             for home in (self.sender, self.ministry, self.sender):
                 attempt(home)
@@ -90,14 +90,24 @@ class Scene:
             self._note(process)
         self.fleet.start_hub()
 
-    def _agent(self, home: Home, trace: Path | None, point: Point | None) -> None:
-        with self._run(EXCHANGE, self.fleet.write_config(home), trace, point) as process:
+    def reference(self, subject: str, trace: Path) -> Counter[str]:
+        """The writing calls of a run to which nothing happens."""
+        run = SUBJECTS[subject]
+        run(self)  # the first run makes folders and the like; later ones are alike
+        counts = []
+        for _ in range(2):  # what both runs call is called by others, too
+            run(self, trace=trace)
+            counts.append(count_calls(trace))
+        return counts[0] & counts[1]
+
+    def _agent(self, home: Home, trace: Path | None, inject: str) -> None:
+        with self._run(EXCHANGE, self.fleet.write_config(home), trace, inject) as process:
             process.join(_A_RUN)
-            assert process.exitcode in {0, 1, 3, -signal.SIGKILL}, process.exitcode
+            assert process.exitcode in {0, 1, 2, 3, -signal.SIGKILL}, process.exitcode
             self._note(process)
 
-    def _run(self, program: str, config: Path, trace: Path | None, point: Point | None) -> Any:
-        return running(program, config, trace=trace, inject=[kill(point)] if point else [])
+    def _run(self, program: str, config: Path, trace: Path | None, inject: str) -> Any:
+        return running(program, config, trace=trace, inject=[inject] if inject else [])
 
     def _note(self, process: BaseProcess) -> None:
         self.kills += process.exitcode == -signal.SIGKILL
@@ -106,21 +116,10 @@ class Scene:
 SUBJECTS = {"hub": Scene.serves, "sender": Scene.sends, "recipient": Scene.receives}
 
 
-def reference(scene: Scene, subject: str, trace: Path) -> Counter[str]:
-    """The writing calls of a run in which nobody is killed."""
-    run = SUBJECTS[subject]
-    run(scene)  # the first run makes folders and the like; later ones are alike
-    counts = []
-    for _ in range(2):  # what both runs call is called by others, too
-        run(scene, trace=trace)
-        counts.append(count_calls(trace))
-    return counts[0] & counts[1]
-
-
 def kill_at(scene: Scene, subject: str, points: Iterable[Point]) -> None:
     """One run a point."""
     for point in points:
-        SUBJECTS[subject](scene, point=point)
+        SUBJECTS[subject](scene, inject=kill(point))
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from faults.killing import SUBJECTS, Scene, kill_at, reference
+from faults.killing import SUBJECTS, Scene, kill_at
 from faults.kills import stratified
 
 POINTS = 20
@@ -17,7 +17,7 @@ def test_a_kill_at_any_write_loses_and_doubles_nothing(
     fleet: Any, residence_csv: Any, tmp_path: Path, subject: str
 ) -> None:
     scene = Scene(fleet, residence_csv)
-    calls = reference(scene, subject, tmp_path / "calls")
+    calls = scene.reference(subject, tmp_path / "calls")
     scene.kills = 0
     points = stratified(calls, POINTS)
     assert len(points) == POINTS

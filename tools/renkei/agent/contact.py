@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from renkei.agent.home import Home, log, now, stamp
 from renkei.client.answers import HubState
+from renkei.client.errors import GatewayNotTrusted, NotAllowed
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import BindingError, VerifiedParty
 from renkei.exchange.documents import DocumentError
@@ -31,9 +32,13 @@ def establish(home: Home, client: HubClient) -> Contact:
 
     Raises:
         HubNotGenuine: the entry, the tree head or the consistency proof doesn't hold; alarmed too.
-        HubError: the request failed.
+        HubError: the request failed; where the hub or its gateway turns this machine away, alarmed too.
     """
-    state = client.state()
+    try:
+        state = client.state()
+    except (NotAllowed, GatewayNotTrusted) as error:
+        home.alarm("hub", "access", str(error))
+        raise
     try:
         hub = home.anchor.verify_entry(state.entry, now(), HUB)
         head = TreeHead.open(state.tree_head, hub.signing_public_key)
@@ -42,7 +47,9 @@ def establish(home: Home, client: HubClient) -> Contact:
     except (BindingError, DocumentError, HubNotGenuine) as error:
         home.alarm("hub", "identity", str(error))
         raise HubNotGenuine(str(error)) from error
-    home.spool.settle("hub", "identity")
+    for alarm in home.spool.alarms():
+        if (alarm.kind, alarm.subject) in {("hub", "identity"), ("hub", "access")}:
+            home.spool.settle(alarm.kind, alarm.subject)
     if head.epoch != home.spool.epoch:
         home.spool.enter_epoch(head.epoch)
     home.spool.note(hub_seen_at=stamp())

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from renkei.agent import directory, gaps, horizons, platform, profiles, publishing
+from renkei.agent import directory, gaps, horizons, platform, profiles, publishing, room
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -19,6 +19,7 @@ from renkei.agent.intake import STREAMS, Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.register import bridge
 from renkei.agent.register.release import release_due
+from renkei.agent.room import Room
 from renkei.agent.sending import reseal_all, send_all
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
@@ -112,9 +113,9 @@ def take_offline(home: Home, watch: Watch, *, gathered: bool = False) -> Outcome
         watch: what was seen of the outbox before.
         gathered: also prepare what is gathered for the next exchange time.
     """
-    outcome = Outcome()
-    _intake(home, watch, outcome, None, gathered=gathered)
-    _deliver(home, outcome)
+    outcome, space = Outcome(), room.tend(home)
+    _intake(home, watch, outcome, None, space, gathered=gathered)
+    _deliver(home, outcome, space)
     return outcome
 
 
@@ -132,12 +133,12 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         HubNotGenuine: what answers is not the hub.
         NotEnrolled: this machine has no certificate.
     """
-    outcome, begin = Outcome(), time.monotonic()
+    outcome, begin, space = Outcome(), time.monotonic(), room.tend(home)
     try:
         contact = establish(home, client)
     except HubError:
-        _intake(home, watch, outcome, None, gathered=gathered)  # sealed and numbered, it waits for the line
-        _deliver(home, outcome)
+        _intake(home, watch, outcome, None, space, gathered=gathered)  # sealed and numbered, it waits for the line
+        _deliver(home, outcome, space)
         raise
     profiles.declare(home, contact)
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
@@ -150,14 +151,15 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         read_inbox(home, contact)
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
-    _intake(home, watch, outcome, contact, gathered=gathered)
+    _intake(home, watch, outcome, contact, space, gathered=gathered)
     reseal_all(home, contact)
     sent = send_all(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
     if handed is not None:
         publishing.publish(home, contact, handed)
-    outcome.bytes_received = fetch_all(home, contact)
-    _deliver(home, outcome)
+    if space.to_deliver:
+        outcome.bytes_received = fetch_all(home, contact)
+    _deliver(home, outcome, space)
     outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
     home.spool.outgoing.forget(format_time(now() - KEPT_AFTER_RECEIPT))
@@ -169,7 +171,12 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     return outcome
 
 
-def _intake(home: Home, watch: Watch, outcome: Outcome, contact: Contact | None, *, gathered: bool) -> None:
+def _intake(
+    home: Home, watch: Watch, outcome: Outcome, contact: Contact | None, space: Room, *, gathered: bool
+) -> None:
+    if not space.to_take:
+        return
+
     def recipient_of(party: Party) -> VerifiedParty | None:
         if not _stream_has_begun(home, party, contact):
             return None
@@ -197,7 +204,9 @@ def _stream_has_begun(home: Home, party: Party, contact: Contact | None) -> bool
     return True
 
 
-def _deliver(home: Home, outcome: Outcome) -> None:
+def _deliver(home: Home, outcome: Outcome, space: Room) -> None:
+    if not space.to_deliver:
+        return
     delivered = deliver_all(home)
     outcome.parcels_delivered += delivered.parcels
     outcome.notices_delivered += delivered.notices

@@ -15,10 +15,8 @@ _LATE = timedelta(days=30)
 
 def tend(home: Home, client: HubClient) -> None:
     """Ask for a renewal when it is due, or look for the answer; a failure is alarmed and tried again next time."""
-    try:
-        present = home.anchor.verify_entry(home.keys().entry, now(), home.party)
-    except BindingError as error:
-        home.alarm("certificate", home.party, f"{error}; enrol this terminal anew")
+    present = check(home)
+    if present is None:
         return
     if not is_due(present):
         home.spool.settle("certificate", home.party)
@@ -32,6 +30,15 @@ def tend(home: Home, client: HubClient) -> None:
         return
     if present.not_after - now() < _LATE:
         home.alarm("certificate", home.party, f"the certificate ends on {present.not_after:%Y-%m-%d} and isn't renewed")
+
+
+def check(home: Home) -> VerifiedParty | None:
+    """The machine's own binding as it is now; None, with an alarm, when it isn't good: nothing but enrolment helps."""
+    try:
+        return home.anchor.verify_entry(home.keys().entry, now(), home.party)
+    except BindingError as error:
+        home.alarm("certificate", home.party, f"{error}; enrol this terminal anew")
+        return None
 
 
 def is_due(present: VerifiedParty) -> bool:

@@ -18,7 +18,8 @@ from renkei.agent.home import Home, NotEnrolled, log, now, stamp
 from renkei.agent.intake import Watch, candidates
 from renkei.agent.register import bridge
 from renkei.agent.settings import Link
-from renkei.client.errors import HubError
+from renkei.client.backoff import Backoff
+from renkei.client.errors import GatewayNotTrusted, HubBusy, HubError, NotAllowed
 from renkei.exchange.clock import parse_time
 from renkei.store.errors import StoreError
 
@@ -27,6 +28,12 @@ _HOLD = 20
 """Seconds of one long poll: short enough that a line which died silently is noticed within a minute."""
 
 _FIRST_RETRY = 2.0
+_LONGEST_ASKED = 900.0
+"""Seconds that the hub may ask to be left alone."""
+
+_TROUBLE = (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, StoreError, OSError)
+"""What passes by itself, or when a person has done what the alarm says."""
+
 _ANSWER_AGAIN = 10.0
 """Seconds between two looks for the registration authority's answer: its listener takes few requests."""
 
@@ -44,7 +51,7 @@ class Service:
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._news = threading.Event()
-        self._failures = 0
+        self._backoff = Backoff(_FIRST_RETRY, home.settings.exchange.retry_seconds)
         self._not_before = 0.0
         self._follow_ups: list[float] = []
         self._outbox: frozenset[Path] = frozenset()
@@ -69,7 +76,10 @@ class Service:
             threading.Thread(target=self._listen, name="long poll", daemon=True).start()
         while not self._stopping.is_set():
             self._woken.clear()
-            self._turn()
+            try:
+                self._turn()
+            except _TROUBLE as error:  # already looking whether there is something to do can fail, on a broken disk
+                self._failed(error)
             if not self._stopping.is_set():
                 self._woken.wait(self._home.settings.exchange.poll_seconds)
         platform.notify_service_manager("STOPPING=1")
@@ -88,14 +98,14 @@ class Service:
             if self._outbox_calls():
                 self._guarded(self._offline)
         elif reason := self._reason():
-            log.log(logging.DEBUG if self._failures else logging.INFO, "exchanging: %s", reason)
+            log.log(logging.DEBUG if self._backoff.failures else logging.INFO, "exchanging: %s", reason)
             self._guarded(self._exchange)
 
     def _reason(self) -> str:
         """Why to exchange now, or nothing."""
         reasons: tuple[tuple[Callable[[], bool], str], ...] = (
             (self._asked, "somebody asked"),
-            (lambda: self._failures > 0, "the last one failed"),
+            (lambda: self._backoff.failures > 0, "the last one failed"),
             (self._outbox_calls, "the outbox has something"),
             (self._news.is_set, "the hub has something"),
             (self._spool_calls, "the spool has something"),
@@ -157,7 +167,11 @@ class Service:
     def _exchange(self) -> None:
         with alone(self._home, _PATIENCE), self._home.connect() as client:
             self._news.clear()
-            outcome = exchange(self._home, client, self._watch, gathered=self._was_asked)
+            try:
+                outcome = exchange(self._home, client, self._watch, gathered=self._was_asked)
+            except (NotAllowed, GatewayNotTrusted):
+                renewal.check(self._home)
+                raise
             self._was_asked = False
             renewal.tend(self._home, client)
         if outcome.parcels_sent and self._home.settings.link is not Link.ONLINE:
@@ -170,17 +184,20 @@ class Service:
         """Do `work`; when the line or the disk fails, try again, at first soon and then at longer intervals."""
         try:
             work()
-        except (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, StoreError, OSError) as error:
-            if self._failures == 0:
-                log.warning("%s", error)
-            longest = self._home.settings.exchange.retry_seconds
-            self._not_before = time.monotonic() + min(_FIRST_RETRY * 2 ** min(self._failures, 10), longest)
-            self._failures += 1
+        except _TROUBLE as error:
+            self._failed(error)
         else:
-            if self._failures:
-                log.info("works again after %d failures", self._failures)
-            self._failures = 0
+            if self._backoff.failures:
+                log.info("works again after %d failures", self._backoff.failures)
+            self._backoff.reset()
             self._not_before = 0.0
+
+    def _failed(self, error: Exception) -> None:
+        """Tell of the first of several failures, as loudly as it deserves, and say when to try again."""
+        if self._backoff.failures == 0:
+            log.log(logging.CRITICAL if isinstance(error, StoreError | OSError) else logging.WARNING, "%s", error)
+        asked = error.problem.retry_after if isinstance(error, HubBusy) else None
+        self._not_before = time.monotonic() + self._backoff.pause(min(asked or 0.0, _LONGEST_ASKED))
 
     def _listen(self) -> None:
         """Wait at the hub as long as the service runs; should this fail unforeseen, the service ends with it."""
@@ -191,7 +208,7 @@ class Service:
 
     def _wait_at_the_hub(self) -> None:
         """Wake the loop when something is there, and let it work before asking again."""
-        pause = _FIRST_RETRY
+        backoff = Backoff(_FIRST_RETRY, self._home.settings.exchange.retry_seconds)
         while not self._stopping.is_set():
             if self._news.is_set() or self._home.keyring.current() is None:
                 self._stopping.wait(0.2)
@@ -200,13 +217,12 @@ class Service:
                 with self._home.connect() as client:
                     while not self._stopping.is_set() and not self._news.is_set():
                         page = client.inbox(self._home.spool.cursor.read, limit=1, wait=_HOLD)
-                        pause = _FIRST_RETRY
+                        backoff.reset()
                         if page.items:
                             self._news.set()
                             self._woken.set()
             except (HubError, NotEnrolled, StoreError, OSError):
-                self._stopping.wait(pause)
-                pause = min(pause * 2, self._home.settings.exchange.retry_seconds)
+                self._stopping.wait(backoff.pause())
 
 
 def _is_still(watch: Watch, path: Path) -> bool:

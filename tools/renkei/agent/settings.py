@@ -102,6 +102,8 @@ class ExchangeSettings(_Settings):
     retry_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     mode: Mode = "immediate"
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
+    reserve_mib: Annotated[int, Field(ge=1, le=1024 * 1024)] = 64
+    inbox_files: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
 
 
 class Bridge(StrEnum):

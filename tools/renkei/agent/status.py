@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
-from renkei.agent.home import Home
+from renkei.agent.home import Home, stamp
 from renkei.agent.intake import candidates
+from renkei.agent.room import shortages
 from renkei.agent.voiding import voided
 from renkei.exchange.certificates import certificate_from_pem
 from renkei.exchange.clock import format_time
@@ -103,13 +104,25 @@ def status_of(home: Home) -> Status:
         last_exchange_seconds=float(seconds) if seconds is not None else None,
         outbox_files=sum(1 for _ in candidates(home)),
         rejected_files=sum(1 for path in home.settings.rejected.rglob(f"*{REASON_SUFFIX}")),
-        alarms=tuple(
-            AlarmStatus(kind=a.kind, subject=a.subject, text=a.text, first_at=a.first_at, times=a.times)
-            for a in home.spool.alarms()
-        ),
+        alarms=_alarms(home),
         voids=tuple(VoidStatus(**asdict(each)) for each in voided(home)),
         peers=_peers(home.spool.outgoing.counts(), home.spool.incoming.counts()),
     )
+
+
+def _alarms(home: Home) -> tuple[AlarmStatus, ...]:
+    """The alarms that stand, and what there is no room in now: that may be too little to note an alarm."""
+    noted = [
+        AlarmStatus(kind=a.kind, subject=a.subject, text=a.text, first_at=a.first_at, times=a.times)
+        for a in home.spool.alarms()
+    ]
+    known = {(alarm.kind, alarm.subject) for alarm in noted}
+    now_short = [
+        AlarmStatus(kind="room", subject=subject, text=text, first_at=stamp(), times=1)
+        for subject, text in shortages(home).items()
+        if ("room", subject) not in known
+    ]
+    return (*noted, *now_short)
 
 
 def _peers(outgoing: list[OutgoingCount], incoming: list[IncomingCount]) -> tuple[PeerStatus, ...]:

@@ -109,6 +109,8 @@ def health(hub: Hub) -> ASGIApp:
         except TimeoutError:
             text = f"a commit takes longer than {_COMMIT_SECONDS} s: where the store has a standby, is it there?\n"
             return PlainTextResponse(text, 503)
+        if short := hub.room.shortage():
+            return PlainTextResponse(f"takes no parcels: {short}\n", 503)
         if hub.identity is None:
             return PlainTextResponse("waiting: the hub has no directory entry yet (renkei-hub install-entry)\n", 503)
         return PlainTextResponse("ok\n")

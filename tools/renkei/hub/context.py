@@ -9,6 +9,7 @@ from renkei.hub.identity import Identity
 from renkei.hub.limits import TokenBuckets, Waiters
 from renkei.hub.metrics import Metrics
 from renkei.hub.problems import Problem
+from renkei.hub.room import Room
 from renkei.hub.settings import Settings
 from renkei.store.hub.contract import HubStore
 
@@ -38,6 +39,7 @@ class Hub:
     endpoint_rate: TokenBuckets = field(init=False)
     ministry_rate: TokenBuckets = field(init=False)
     enrolment_rate: TokenBuckets = field(init=False)
+    room: Room = field(init=False)
 
     def __post_init__(self) -> None:
         """Set up the bounds."""
@@ -45,6 +47,7 @@ class Hub:
         self.waiters = Waiters(limits.polls_per_party, limits.polls)
         self.endpoint_rate = TokenBuckets(limits.requests_per_second, limits.burst)
         self.ministry_rate = TokenBuckets(limits.ministry_requests_per_second, limits.ministry_burst)
+        self.room = Room(self.settings.state, limits.reserve_mib)
         per_minute = limits.enrolment_requests_per_minute
         self.enrolment_rate = TokenBuckets(per_minute / 60, per_minute)
 

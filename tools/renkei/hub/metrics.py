@@ -25,6 +25,7 @@ class Metrics:
         self.expiring = Gauge("renkei_hub_expiring_bindings", "Of these, expiring within 30 days.", registry=r)
         self.expiry = Gauge("renkei_hub_certificate_expiry", "When the hub's own expires, Unix time.", registry=r)
         self.tree = Gauge("renkei_hub_journal_entries", "Entries in the journal.", registry=r)
+        self.short = Gauge("renkei_hub_short_of_room", "1 while nothing new is taken for want of room.", registry=r)
         self.ready = Gauge("renkei_hub_ready", "1 when the hub has its directory entry.", registry=r)
 
     def note_store(self, statistics: Statistics) -> None:

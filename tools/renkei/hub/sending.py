@@ -44,6 +44,7 @@ async def missing_parts(hub: Hub, caller: Caller, request: Request) -> Response:
 
 async def put_part(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/parts/{sha256}`."""
+    hub.room.require()
     digest = path_digest(request)
     require_digest(request)
     content = await read_body(request, PART_SIZE, hub.settings.limits.body_seconds)

@@ -33,7 +33,7 @@ async def look_for_identity(hub: Hub) -> None:
     """Take the hub's keys and entry as they are now."""
     try:
         hub.identity = await find_identity(hub.store, hub.settings.keys, hub.now())
-    except (IdentityError, ExchangeError) as error:
+    except (IdentityError, ExchangeError, StoreError) as error:
         log.warning("no identity: %s", error)
     hub.metrics.ready.set(hub.identity is not None)
     hub.metrics.expiry.set(hub.identity.not_after if hub.identity else 0)
@@ -63,6 +63,7 @@ async def flush_once(hub: Hub, store: SqlHubStore) -> None:
     counts, now = await store.counts(), hub.now()
     live, expiring = await store.expiring(now, now + 30 * _DAY)
     hub.metrics.note_store(store.statistics)
+    hub.metrics.short.set(bool(hub.room.shortage()))
     hub.metrics.inbox.set(sum(each.waiting for each in counts))
     hub.metrics.held.set(sum(each.held_bytes for each in counts))
     hub.metrics.live.set(live)

@@ -19,6 +19,7 @@ import apsw
 from renkei.exchange.mailbox import Cursor
 from renkei.store.batches import Batches
 from renkei.store.dispatches import DISPATCHES_SCHEMA, Dispatches
+from renkei.store.errors import StoreError
 from renkei.store.gaps import Gap, gaps, received_voids
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
@@ -107,7 +108,10 @@ class Spool:
         Raises:
             StoreError: it can't be opened durably, or newer software wrote it.
         """
-        path.touch(mode=0o600, exist_ok=True)
+        try:
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path}: can't be written ({error.strerror}); check its disk and its owner") from error
         self._database = Database(path, MIGRATIONS, readers=2)
         self.outgoing = OutgoingMessages(self._database)
         self.incoming = IncomingMessages(self._database)

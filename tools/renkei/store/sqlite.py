@@ -25,6 +25,7 @@ Work = Callable[[apsw.Connection], T]
 
 _BUSY_MILLISECONDS = 10_000
 _MACHINE_ERRORS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.NoMemError)
+_UNREADABLE = (apsw.IOError, apsw.CorruptError, apsw.NoMemError)
 _DURABLE: dict[str, object] = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
@@ -93,6 +94,9 @@ class Database:
         Args:
             work: reads only, and leaves no statement unfinished.
             together: false for work of one statement, which needs no transaction around it.
+
+        Raises:
+            StoreError: the machine is at fault: the file can't be read.
         """
         connection = self._readers.get()
         try:
@@ -100,6 +104,8 @@ class Database:
                 return work(connection)
             with _transaction(connection, "BEGIN"):
                 return work(connection)
+        except _UNREADABLE as error:
+            raise StoreError(f"{self.path}: {error}") from error
         finally:
             self._readers.put(connection)
 
