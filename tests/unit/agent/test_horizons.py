@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from renkei.agent import horizons
+from renkei.agent import horizons, publishing
 from renkei.agent.exchange import exchange
 from renkei.agent.home import Home
 from renkei.agent.intake import Watch
@@ -139,7 +139,9 @@ def test_a_horizon_of_somebody_else_is_not_believed(fleet: Any, sides: Any) -> N
     assert ("horizon", "document") in alarms(shinjuku)
 
 
-def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(fleet: Any, sides: Any, status_csv: Any) -> None:
+def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(
+    fleet: Any, sides: Any, status_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ministry, shinjuku = sides
     sapporo = fleet.agent("011011")
     fleet.exchange(sapporo)
@@ -151,6 +153,8 @@ def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(fleet: Any, s
     before = horizons.known(shinjuku)
     put_out(ministry, status_csv(1, first=9), "still-growing.csv")
     publish_again(ministry)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    monkeypatch.setattr(publishing, "now", lambda: later)
     with ministry.connect() as client:
         exchange(ministry, client, Watch(600))
     fleet.exchange(shinjuku)
@@ -159,7 +163,7 @@ def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(fleet: Any, s
     moved = horizons.known(sapporo)
     assert moved is not None
     assert before is not None
-    assert moved.published_up_to >= before.published_up_to
+    assert moved.published_up_to > before.published_up_to
 
 
 def test_with_a_connector_its_mark_is_the_moment_and_names_endpoints_that_never_got_anything(fleet: Any) -> None:

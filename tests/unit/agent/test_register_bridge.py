@@ -1,6 +1,7 @@
 """The folder between terminal and register: whole, in order, exactly once, and a share that comes and goes."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from renkei.agent.settings import SettingsError
 from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
 from renkei.store.imports import Standing
+from renkei.store.outgoing import Source
 from unit.agent.register_scenes import Register, arrive, bridged, numbers, special, status
 from unit.agent.test_kill import PROGRAM as EXCHANGE
 
@@ -131,6 +133,30 @@ def test_a_file_system_without_a_flush_of_directories_will_do(
 
     monkeypatch.setattr(os, "fsync", picky)
     arrive(home, [status(1)])
+    assert register.take() == numbers(1)
+
+
+def test_a_folder_that_lost_the_file_but_not_its_hidden_marker_gets_it_again(
+    home: Home, register: Register, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ShareAway("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Share, "rename", away)
+        arrive(home, [status(1)])
+    [path] = (folder / TO_REGISTER).glob("[!.]*.csv")
+    path.unlink()
+    bridge.tend(home)
+    assert register.take() == numbers(1)
+
+
+def test_a_number_that_comes_again_changes_nothing_and_with_other_content_is_named(
+    home: Home, register: Register
+) -> None:
+    arrive(home, [status(1)])
+    assert arrive(home, [status(1)]).reused == []
+    assert arrive(home, [status(1, name="LI MEI")]).reused == numbers(1)
     assert register.take() == numbers(1)
 
 
@@ -314,11 +340,12 @@ def test_what_a_kill_left_half_removed_is_finished_and_a_new_file_of_the_name_st
 
 
 def test_a_file_that_was_sent_already_is_only_removed(home: Home, folder: Path, register: Register) -> None:
-    register.write("results.csv", b"same")
+    """A kill fell between its copy and its removal, and the copy was taken meanwhile."""
+    sha256 = hashlib.sha256(b"same").hexdigest()
+    home.spool.outgoing.take(Source(sha256, "", "same.csv", "2026-11-20T00:00:00Z", 1, 0), "ministry", "results", [])
+    register.write("same.csv", b"same")
     bridge.tend(home)
-    register.write("results.csv", b"same")
-    bridge.tend(home)
-    assert len(list(home.settings.outbox.iterdir())) == 1
+    assert list(home.settings.outbox.iterdir()) == []
     assert list((folder / FROM_REGISTER).iterdir()) == []
 
 

@@ -96,6 +96,17 @@ def test_a_change_of_name_and_number_at_once_is_held_behind_the_waiting_one(home
     assert standing(home, 2) is Standing.BEHIND
 
 
+def test_what_waits_behind_another_holds_its_own_followers(home: Home, register: Register) -> None:
+    """The third shares a card with the second alone, and the second waits for the first."""
+    second = status(2, **KIM, card_number="KK00000000KK")
+    third = status(3, **{**KIM, "name": "KIM HANAKO", "nationality": "中国"}, card_number="KK00000000KK")
+    arrive(home, [special(1), second, third])
+    assert register.take() == []
+    confirmation.confirm(home, *numbers(1))
+    bridge.tend(home)
+    assert register.take() == numbers(1, 2, 3)
+
+
 def test_a_refusal_lets_the_next_go_on_and_tells_the_ministry_why(home: Home, register: Register) -> None:
     arrive(home, [special(1), special(2)])
     confirmation.confirm(home, *numbers(2))
