@@ -138,8 +138,7 @@ def test_a_combining_mark_belongs_to_its_base() -> None:
 
 
 def test_the_original_travels_beside_the_converted_name() -> None:
-    name = KanjiName.of("刘骏\U000e0100")
-    assert name.items() == {"kanji_name": "刘駿", "kanji_original": "刘骏\U000e0100"}
+    assert KanjiName.of("刘骏\U000e0100") == KanjiName("刘骏\U000e0100", "刘駿")
 
 
 @given(st.text(max_size=20))

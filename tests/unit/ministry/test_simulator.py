@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from io import BytesIO
 
 import pytest
 
+from renkei.domain.kanji import MARK, KanjiName
 from renkei.domain.layouts import read_csv, write_csv
 from renkei.domain.notices import MID_TO_LONG, SPECIAL_PERMANENT, ResidenceNotice, StatusNotice
 from renkei.ministry.people import add_months
@@ -60,6 +62,19 @@ def test_every_nationality_group_and_status_comes_up(statuses: list[StatusNotice
 def test_kanji_stand_only_where_cards_bear_them(statuses: list[StatusNotice]) -> None:
     for each in statuses:
         assert (each.kanji_name is not None) == (each.nationality in {"中国", "台湾", "韓国"})
+
+
+def test_names_in_kanji_travel_as_they_were_handed_in_where_that_is_wanted(statuses: list[StatusNotice]) -> None:
+    both = status_notices(CODES, 2000, 1, DAY, originals=True)
+    assert [replace(each, kanji_original=None) for each in both] == statuses
+    assert all((each.kanji_original is None) == (each.kanji_name is None) for each in both)
+    for each in both:
+        if each.kanji_original is not None:
+            assert KanjiName.of(each.kanji_original).converted == each.kanji_name
+            assert MARK not in str(each.kanji_name)
+    simplified = [each for each in both if each.kanji_original != each.kanji_name]
+    assert {each.nationality for each in simplified} == {"中国"}
+    assert len(simplified) > 100
 
 
 def test_a_period_fits_its_status_and_the_stay_has_not_run_out(statuses: list[StatusNotice]) -> None:

@@ -42,6 +42,11 @@ def connector(config: Config = DEFAULT_PATH) -> None:
             running.close()
 
 
+Originals = Annotated[
+    bool, typer.Option("--originals", help="With names in kanji as people handed them in, an item of layout 2.")
+]
+
+
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the CSV file is put.")],
@@ -49,6 +54,8 @@ def simulate(
     notices: Count,
     seed: Seed = 1,
     day: Day = None,
+    *,
+    originals: Originals = False,
 ) -> None:
     """Make notices of the immigration system (住基法30条の50). Nobody in them exists."""
     from renkei.domain.layouts import Layout, write
@@ -58,7 +65,8 @@ def simulate(
     codes = [_endpoint_code(each.strip()) for each in endpoints.split(",") if each.strip()]
     if not codes:
         raise typer.BadParameter("name at least one code", param_hint="--endpoints")
-    _put(out, f"status-{today:%Y%m%d}-{seed}.csv", write(status_notices(codes, notices, seed, today), Layout()))
+    made = status_notices(codes, notices, seed, today, originals=originals)
+    _put(out, f"status-{today:%Y%m%d}-{seed}.csv", write(made, Layout()))
 
 
 @app.command("simulate-register")
@@ -69,13 +77,15 @@ def simulate_register(
     seed: Seed = 1,
     day: Day = None,
     place: Annotated[str, typer.Option(help="How its addresses begin: 東京都新宿区")] = "",
+    *,
+    originals: Originals = False,
 ) -> None:
     """Make notices of a municipality (入管法施行令2条). Nobody in them exists."""
     from renkei.domain.layouts import Layout, write
     from renkei.ministry.simulator import residence_notices
 
     today, own = _day(day), _endpoint_code(endpoint)
-    content = write(residence_notices(own, notices, seed, today, place), Layout())
+    content = write(residence_notices(own, notices, seed, today, place, originals=originals), Layout())
     _put(out, f"residence-{own}-{today:%Y%m%d}-{seed}.csv", content)
 
 

@@ -96,10 +96,6 @@ class KanjiName:
         conversions = convert(original, borne=borne, requested=requested)
         return cls(original, "".join([conversion.result for conversion in conversions]))
 
-    def items(self) -> dict[str, str]:
-        """Return the items of a notice that the name fills, by their field names."""
-        return {"kanji_name": self.converted, "kanji_original": self.original}
-
 
 def convert(text: str, *, borne: str = "", requested: str = "") -> list[Conversion]:
     """Convert a name to 正字, character by character.

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from random import Random
 from string import ascii_uppercase
 
+from renkei.domain.kanji import KanjiName
 from renkei.ministry.populations import NATIONALITIES, STATUSES, Names, Nationality, Status, Weighted
 
 GROUPS = tuple(STATUSES)
@@ -15,11 +16,12 @@ GROUPS = tuple(STATUSES)
 class Person:
     """A foreign resident as a residence card shows one.
 
-    `kanji` is None where the card has none; `period` is (years, months), None for 無期限.
+    `kanji` is the name as it was handed in and in 正字, None where the card has none; `period` is (years, months), None
+    for 無期限.
     """
 
     name: str
-    kanji: str | None
+    kanji: KanjiName | None
     birth_date: date
     sex: str
     nationality: str
@@ -73,8 +75,8 @@ class People:
         group = STATUSES[self._random.choices(GROUPS, weights)[0]]
         return self._random.choices(group, [status.weight for status in group])[0]
 
-    def _name(self, names: Names, *, female: bool) -> tuple[str, str | None]:
-        """Draw (romanised name, kanji)."""
+    def _name(self, names: Names, *, female: bool) -> tuple[str, KanjiName | None]:
+        """Draw (romanised name, name in kanji)."""
         pool = names.female if female else names.male
         parts = self._random.sample(pool, self._random.choice(names.given_parts))
         family = [self.weighted(names.family)] if names.family else []
@@ -82,7 +84,7 @@ class People:
             return " ".join([*family, *parts]), None
         pairs = [part.split(":") for part in (*family, *parts)]
         kanji = "".join(kanji for kanji, _ in pairs)
-        return f"{pairs[0][1]} {''.join(reading for _, reading in pairs[1:])}", kanji
+        return f"{pairs[0][1]} {''.join(reading for _, reading in pairs[1:])}", KanjiName.of(kanji)
 
     def _birth_date(self, status: Status) -> date:
         youngest, oldest = status.ages

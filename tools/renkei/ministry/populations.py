@@ -1,7 +1,8 @@
 """Frequencies and name parts from which the simulator draws: none of them is a person's.
 
 Weights follow the order of magnitude of 在留外国人統計 (end of 2024, in thousands of residents). Names are common ones,
-romanised as residence cards print them: capitals, the family name first where there is one. Kanji are 正字.
+romanised as residence cards print them: capitals, the family name first where there is one. Kanji are as people hand
+them in, in mainland China simplified: `people` puts them into 正字.
 """
 
 from dataclasses import dataclass
@@ -109,6 +110,20 @@ def _plain(family: str, male: str, female: str, given_parts: tuple[int, ...] = (
 
 _CHINESE = Names(
     family=_ranked("""
+        王:WANG 李:LI 张:ZHANG 刘:LIU 陈:CHEN 杨:YANG 黄:HUANG 赵:ZHAO 吴:WU 周:ZHOU 徐:XU 孙:SUN 马:MA 朱:ZHU
+        胡:HU 郭:GUO 何:HE 林:LIN 高:GAO 罗:LUO 郑:ZHENG 梁:LIANG 谢:XIE 宋:SONG 唐:TANG 许:XU 韩:HAN 冯:FENG
+        邓:DENG 曹:CAO 彭:PENG 田:TIAN 董:DONG 袁:YUAN 潘:PAN 于:YU 蔡:CAI 余:YU 杜:DU 叶:YE 程:CHENG 魏:WEI"""),
+    male=_words("""
+        伟:WEI 强:QIANG 军:JUN 洋:YANG 勇:YONG 杰:JIE 明:MING 超:CHAO 平:PING 刚:GANG 建:JIAN 文:WEN 宇:YU 浩:HAO
+        俊:JUN 天:TIAN 志:ZHI 海:HAI 鹏:PENG 飞:FEI 龙:LONG 峰:FENG 博:BO 成:CHENG 国:GUO 新:XIN 永:YONG 东:DONG"""),
+    female=_words("""
+        芳:FANG 娜:NA 敏:MIN 静:JING 丽:LI 娟:JUAN 秀:XIU 霞:XIA 桂:GUI 英:YING 华:HUA 玉:YU 红:HONG 欣:XIN 雨:YU
+        思:SI 佳:JIA 怡:YI 雪:XUE 梅:MEI 兰:LAN 琳:LIN 慧:HUI 春:CHUN 燕:YAN 婷:TING 雅:YA 诗:SHI 然:RAN 乐:LE"""),
+    given_parts=(1, 2, 2, 2, 2),
+    kanji=True,
+)
+_TAIWANESE = Names(
+    family=_ranked("""
         王:WANG 李:LI 張:ZHANG 劉:LIU 陳:CHEN 楊:YANG 黄:HUANG 趙:ZHAO 呉:WU 周:ZHOU 徐:XU 孫:SUN 馬:MA 朱:ZHU
         胡:HU 郭:GUO 何:HE 林:LIN 高:GAO 羅:LUO 鄭:ZHENG 梁:LIANG 謝:XIE 宋:SONG 唐:TANG 許:XU 韓:HAN 馮:FENG
         鄧:DENG 曹:CAO 彭:PENG 田:TIAN 董:DONG 袁:YUAN 潘:PAN 于:YU 蔡:CAI 余:YU 杜:DU 葉:YE 程:CHENG 魏:WEI"""),
@@ -215,7 +230,7 @@ NATIONALITIES: tuple[Nationality, ...] = (
     Nationality("ブラジル", 212, _BRAZILIAN, 97, 0, 1, 1, 1),
     Nationality("インドネシア", 200, _INDONESIAN, 8, 76, 5, 7, 4),
     Nationality("ミャンマー", 135, _BURMESE, 3, 52, 24, 17, 4),
-    Nationality("台湾", 70, _CHINESE, 45, 0, 14, 32, 9),
+    Nationality("台湾", 70, _TAIWANESE, 45, 0, 14, 32, 9),
     Nationality("米国", 66, _ENGLISH, 52, 0, 6, 33, 9),
     Nationality("タイ", 65, _THAI, 60, 25, 7, 6, 2),
     Nationality("スリランカ", 63, _SOUTH_ASIAN, 9, 12, 32, 27, 20),

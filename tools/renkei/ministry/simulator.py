@@ -51,7 +51,9 @@ _BASES = (("住基法22条", 42), ("住基法23条", 38), ("住基法30条の46"
 _ARRIVED = frozenset({"住基法30条の46", "住基法30条の47", "入管法19条の7"})
 
 
-def status_notices(endpoints: Sequence[str], count: int, seed: int, today: date) -> list[StatusNotice]:
+def status_notices(
+    endpoints: Sequence[str], count: int, seed: int, today: date, *, originals: bool = False
+) -> list[StatusNotice]:
     """Make notices of the ministry to municipalities (住基法30条の50), in the order of their numbers.
 
     Args:
@@ -59,6 +61,7 @@ def status_notices(endpoints: Sequence[str], count: int, seed: int, today: date)
         count: how many notices.
         seed: of the chance; part of the notices' numbers, too.
         today: the day of the notices.
+        originals: names in kanji as they were handed in, too: an item of layout 2, which not everybody reads.
 
     Raises:
         ValueError: no endpoint.
@@ -70,12 +73,16 @@ def status_notices(endpoints: Sequence[str], count: int, seed: int, today: date)
     chosen = [*endpoints[:count], *random.choices(endpoints, k=max(0, count - len(endpoints)))]
     random.shuffle(chosen)
     return [
-        _status_notice(random, people.draw(), f"M{today:%Y%m%d}-{seed}-{number:06d}", endpoint, today)
+        _status_notice(
+            random, people.draw(), f"M{today:%Y%m%d}-{seed}-{number:06d}", endpoint, today, originals=originals
+        )
         for number, endpoint in enumerate(chosen, start=1)
     ]
 
 
-def residence_notices(endpoint: str, count: int, seed: int, today: date, place: str = "") -> list[ResidenceNotice]:
+def residence_notices(
+    endpoint: str, count: int, seed: int, today: date, place: str = "", *, originals: bool = False
+) -> list[ResidenceNotice]:
     """Make notices of a municipality to the ministry (入管法施行令2条), in the order of their numbers.
 
     Args:
@@ -84,18 +91,26 @@ def residence_notices(endpoint: str, count: int, seed: int, today: date, place: 
         seed: of the chance; part of the notices' numbers, too.
         today: the day of the filings.
         place: prefecture and municipality, as addresses begin there.
+        originals: as for `status_notices`.
     """
     random = Random(f"residence {endpoint} {seed}")  # noqa: S311 - made-up people need no secrecy
     people = People(random, today)
     return [
         _residence_notice(
-            random, _mid_to_long(people), f"R{today:%Y%m%d}-{seed}-{number:06d}", (endpoint, place), today
+            random,
+            _mid_to_long(people),
+            f"R{today:%Y%m%d}-{seed}-{number:06d}",
+            (endpoint, place),
+            today,
+            originals=originals,
         )
         for number in range(1, count + 1)
     ]
 
 
-def _status_notice(random: Random, person: Person, number: str, endpoint: str, today: date) -> StatusNotice:
+def _status_notice(
+    random: Random, person: Person, number: str, endpoint: str, today: date, *, originals: bool
+) -> StatusNotice:
     special = person.status == SPECIAL_PERMANENT
     possible = [
         change
@@ -117,7 +132,8 @@ def _status_notice(random: Random, person: Person, number: str, endpoint: str, t
         changed_on=changed_on,
         category=SPECIAL_PERMANENT if special else MID_TO_LONG,
         name=person.name,
-        kanji_name=person.kanji,
+        kanji_name=person.kanji.converted if person.kanji else None,
+        kanji_original=person.kanji.original if person.kanji and originals else None,
         birth_date=person.birth_date.isoformat(),
         sex=person.sex,
         nationality=person.nationality,
@@ -130,7 +146,7 @@ def _status_notice(random: Random, person: Person, number: str, endpoint: str, t
 
 
 def _residence_notice(
-    random: Random, person: Person, number: str, where: tuple[str, str], today: date
+    random: Random, person: Person, number: str, where: tuple[str, str], today: date, *, originals: bool
 ) -> ResidenceNotice:
     endpoint, place = where
     basis = random.choices([name for name, _ in _BASES], [weight for _, weight in _BASES])[0]
@@ -143,7 +159,8 @@ def _residence_notice(
         basis=basis,
         filed_on=today,
         name=person.name,
-        kanji_name=person.kanji,
+        kanji_name=person.kanji.converted if person.kanji else None,
+        kanji_original=person.kanji.original if person.kanji and originals else None,
         birth_date=person.birth_date.isoformat(),
         sex=person.sex,
         nationality=person.nationality,
