@@ -14,8 +14,8 @@ from renkei.agent.register.share import prepare
 from renkei.agent.settings import JST
 from renkei.domain.cards import ResidenceCardNumber
 from renkei.domain.layouts import Layout, write
-from renkei.store.imports import Standing
 from renkei.store.outgoing import Source
+from renkei.store.standings import Standing
 from unit.agent.register_scenes import (
     KIM,
     Register,

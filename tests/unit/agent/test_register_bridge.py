@@ -18,8 +18,8 @@ from renkei.agent.register.share import FROM_REGISTER, MARKER, SIGN, TO_REGISTER
 from renkei.agent.settings import SettingsError
 from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
-from renkei.store.imports import Standing
 from renkei.store.outgoing import Source
+from renkei.store.standings import Standing
 from unit.agent.register_scenes import Register, arrive, bridged, numbers, special, status
 from unit.agent.test_kill import PROGRAM as EXCHANGE
 

@@ -12,7 +12,7 @@ from renkei.agent.home import Home
 from renkei.agent.register import bridge, confirmation
 from renkei.agent.register.confirmation import BadReason
 from renkei.cli.agent import app
-from renkei.store.imports import NotWaiting, Standing
+from renkei.store.standings import NotWaiting, Standing
 from unit.agent.register_scenes import KIM, Register, arrive, bridged, numbers, outcome, special, status
 
 

@@ -16,7 +16,7 @@ from renkei.agent.register.share import prepare
 from renkei.cli.agent import app
 from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import ImportResult, Inquiry, Notice
-from renkei.store.imports import Standing
+from renkei.store.standings import Standing
 from unit.agent.register_scenes import DAY, Register, amended, departing, numbers, special, status
 
 

@@ -13,8 +13,22 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         FileExistsError: it is there already.
     """
-    _write(path, content, os.O_EXCL, 0o600)
+    write_new(path, content, 0o600)
     platform.sync_directory(path.parent)
+
+
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Make a new file and flush it; that its name stays is the caller's business.
+
+    Args:
+        path: where; a link there isn't followed.
+        content: all of it.
+        mode: permission bits, of which the process' umask takes some away.
+
+    Raises:
+        FileExistsError: something is there already.
+    """
+    _write(path, content, os.O_EXCL, mode)
 
 
 def stage(path: Path, content: bytes, mode: int = 0o660) -> None:

@@ -12,6 +12,7 @@ from renkei.exchange.certificates import certificate_from_pem
 from renkei.exchange.clock import format_time
 from renkei.store.incoming import IncomingCount
 from renkei.store.outgoing import OutgoingCount
+from renkei.store.standings import Standing
 
 REASON_SUFFIX = ".reason.txt"
 
@@ -61,7 +62,11 @@ class VoidStatus(_Model):
 
 
 class Status(_Model):
-    """One agent; times are RFC 3339, `certificate_days` may be negative."""
+    """One agent; times are RFC 3339.
+
+    `register_waiting` counts notices that aren't in the register yet by where they stand (`store.imports.Standing`),
+    `dispatches_waiting` those that wait for their day or the next exchange time.
+    """
 
     party: str
     terminal: str
@@ -78,11 +83,13 @@ class Status(_Model):
     alarms: tuple[AlarmStatus, ...]
     peers: tuple[PeerStatus, ...]
     voids: tuple[VoidStatus, ...] = ()
+    register_waiting: dict[str, int] = {}
+    dispatches_waiting: int = 0
 
     @property
     def needs_person(self) -> bool:
-        """Whether rejected rows or alarms wait for somebody."""
-        return self.rejected_files > 0 or bool(self.alarms)
+        """Whether rejected rows, alarms or notices to decide on wait for somebody."""
+        return self.rejected_files > 0 or bool(self.alarms) or Standing.UNCONFIRMED in self.register_waiting
 
 
 def status_of(home: Home) -> Status:
@@ -105,6 +112,8 @@ def status_of(home: Home) -> Status:
         outbox_files=sum(1 for _ in candidates(home)),
         rejected_files=sum(1 for path in home.settings.rejected.rglob(f"*{REASON_SUFFIX}")),
         alarms=_alarms(home),
+        register_waiting=home.spool.imports.standings(),
+        dispatches_waiting=home.spool.dispatches.count(),
         voids=tuple(VoidStatus(**asdict(each)) for each in voided(home)),
         peers=_peers(home.spool.outgoing.counts(), home.spool.incoming.counts()),
     )

@@ -259,6 +259,11 @@ def _show(found: Status) -> None:
         console.print(
             f"void since {each.voided_at}: {each.stream} {each.sequence} {way}: {each.reason}", soft_wrap=True
         )
+    if found.register_waiting:
+        standings = ", ".join(f"{count} {name}" for name, count in found.register_waiting.items())
+        console.print(f"not in the register yet: {standings} (renkei-agent pending)")
+    if found.dispatches_waiting:
+        console.print(f"to be sent later: {found.dispatches_waiting} notices (renkei-agent results)")
     for alarm in found.alarms:
         console.print(f"alarm since {alarm.first_at}: {alarm.kind} {alarm.subject}: {alarm.text}", soft_wrap=True)
 

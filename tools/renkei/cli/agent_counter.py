@@ -29,7 +29,7 @@ from renkei.client.errors import HubError, NotAllowed
 from renkei.domain.cards import InvalidCardNumber, ResidenceCardNumber
 from renkei.domain.notices import InvalidNotice
 from renkei.exchange.clock import parse_time
-from renkei.store.imports import IN_REGISTER
+from renkei.store.standings import IN_REGISTER
 
 CONTRADICTION, WAITING = 4, 5
 _CODES = {

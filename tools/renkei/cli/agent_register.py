@@ -19,7 +19,7 @@ from renkei.cli.agent_shared import (
     reported,
     settings_of,
 )
-from renkei.store.imports import Standing
+from renkei.store.standings import Standing
 
 _PATIENCE = 300.0
 

@@ -23,7 +23,7 @@ from renkei.exchange.codes import CodeError
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.parties import InvalidParty
 from renkei.store.errors import StoreError
-from renkei.store.imports import NotWaiting
+from renkei.store.standings import NotWaiting
 from renkei.store.voids import NotVoidable
 
 NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3

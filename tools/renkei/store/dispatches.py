@@ -174,11 +174,9 @@ class Dispatches:
         sql = f"SELECT {_WAITING} FROM waiting ORDER BY place"  # noqa: S608  (a constant)
         return [Waiting(*each) for each in rows(self._database, sql)]
 
-    def waiting_for(self, number: str) -> Waiting | None:
-        """The waiting notice of a number."""
-        sql = f"SELECT {_WAITING} FROM waiting WHERE number = ? ORDER BY place DESC LIMIT 1"  # noqa: S608
-        found = rows(self._database, sql, (number,))
-        return Waiting(*found[0]) if found else None
+    def count(self) -> int:
+        """How many notices wait."""
+        return int(rows(self._database, "SELECT count(*) FROM waiting")[0][0])
 
     def let_wait(self, waiting: Waiting, at: str) -> None:
         """Keep one notice of this agent's own making until the next exchange."""

@@ -9,18 +9,16 @@ kept until the register has said that it was imported (longer where `kept`); wit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import takewhile
-from typing import Self
 
 import apsw
 
 from renkei.domain.notices import ImportResult
 from renkei.domain.notices.results import FAILED, IMPORTED
 from renkei.store.dispatches import Dispatches, Waiting
-from renkei.store.queries import Row, Values, fetch
+from renkei.store.queries import Row, Values, fetch, rows
 from renkei.store.sqlite import Database
+from renkei.store.standings import Arrival, Import, NotWaiting, Standing
 
 IMPORTS_SCHEMA = """
 CREATE TABLE imports (
@@ -74,84 +72,7 @@ CREATE TABLE batches (
 """
 
 
-class Standing(StrEnum):
-    """Where a notice stands on its way into the register."""
-
-    UNCONFIRMED = "unconfirmed"
-    BEHIND = "behind"
-    READY = "ready"
-    HANDED = "handed"
-    IMPORTED = "imported"
-    FAILED = "failed"
-    REFUSED = "refused"
-    PASSED = "passed"
-
-
-OPEN = (Standing.UNCONFIRMED, Standing.BEHIND)
-"""Standings that hold later notices of the same person."""
-
 _OUTCOMES = {IMPORTED: Standing.IMPORTED, FAILED: Standing.FAILED}
-IN_REGISTER = frozenset({Standing.IMPORTED, Standing.REFUSED, Standing.PASSED})
-"""Standings after which nothing more is to come."""
-
-
-class NotWaiting(Exception):
-    """A notice that isn't here, or waits for nobody's word; the text says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A notice as it came; marks and effects are keyed digests.
-
-    Attributes:
-        number: the sender's.
-        type: 通知種別.
-        category: 外国人住民区分, "" where the type has none.
-        noticed_on: the day of the notice, RFC 3339 or "".
-        standing: where it begins: UNCONFIRMED, READY, HANDED (no bridge) or PASSED (no result is expected).
-        content_mark: of all of it: the same number with other content is no repetition.
-        row: the notice as text, JSON; None where it isn't to be kept.
-        certain, loose: marks of the person, see `domain.identity`.
-        renewed: whether loose marks of earlier notices count.
-        kept: whether `row` stays after the import: what stands before a later notice's change.
-        effects: by item the mark of the value that the register has after the import.
-    """
-
-    number: str
-    type: str
-    category: str
-    noticed_on: str
-    standing: Standing
-    content_mark: bytes
-    row: str | None = field(default=None, repr=False)
-    certain: frozenset[bytes] = frozenset()
-    loose: frozenset[bytes] = frozenset()
-    renewed: bool = False
-    kept: bool = False
-    effects: tuple[tuple[str, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A notice as the ledger has it; `row` (JSON) is None when it isn't kept or no longer."""
-
-    place: int
-    number: str
-    type: str
-    category: str
-    noticed_on: str
-    received_at: str
-    standing: Standing
-    confirmed: bool
-    row: str | None = field(repr=False)
-    batch: int | None = None
-    error_item: str | None = None
-    reason: str | None = None
-    settled_at: str | None = None
-
-    def refused(self, reason: str) -> Self:
-        """The same notice as it will be once it is refused."""
-        return replace(self, standing=Standing.REFUSED, reason=reason)
 
 
 class Imports:
@@ -283,6 +204,14 @@ class Imports:
     def unfinished(self) -> list[Import]:
         """Notices that the register hasn't confirmed, in the order in which they came."""
         return self._select("state NOT IN ('imported', 'refused', 'passed') ORDER BY place", ())
+
+    def standings(self) -> dict[str, int]:
+        """How many notices that the register hasn't confirmed stand where."""
+        sql = (
+            "SELECT state, count(*) FROM imports WHERE state NOT IN ('imported', 'refused', 'passed')"
+            " GROUP BY state ORDER BY state"
+        )
+        return {str(state): int(count) for state, count in rows(self._database, sql)}
 
     def about(self, marks: frozenset[bytes]) -> list[Import]:
         """Notices of the person whom one of the marks is of, whatever other marks link them; in order."""

@@ -16,7 +16,7 @@ from renkei.exchange import encoding
 from renkei.exchange.parcels import SALT
 from renkei.exchange.parties import MINISTRY
 from renkei.store.dispatches import Waiting
-from renkei.store.imports import Import, Standing
+from renkei.store.standings import Import, Standing
 
 _REASONS = {
     Standing.UNCONFIRMED: "職員の確認を待っています。",

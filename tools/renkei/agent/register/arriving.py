@@ -17,8 +17,9 @@ from renkei.domain.identity import identify
 from renkei.domain.notices import SPECIAL_PERMANENT, ImportResult, Inquiry, Notice
 from renkei.domain.notices_items import LIST_SEPARATOR
 from renkei.store.dispatches import Dispatches, Waiting
-from renkei.store.imports import Arrival, Imports, Standing
+from renkei.store.imports import Imports
 from renkei.store.marks import Marks
+from renkei.store.standings import Arrival, Standing
 
 NAME, KANJI_NAME = "氏名", "漢字氏名"
 _ECHOING = {"生年月日": "birth_date", "性別": "sex", "国籍・地域": "nationality"}

@@ -21,8 +21,8 @@ from renkei.domain.cards import ResidenceCardNumber
 from renkei.domain.identity import card_feature
 from renkei.exchange.clock import format_time
 from renkei.exchange.parties import MINISTRY
-from renkei.store.imports import IN_REGISTER, Import, Standing
 from renkei.store.marks import Marks
+from renkei.store.standings import IN_REGISTER, Import, Standing
 
 _DONE = {Standing.IMPORTED: "取込済", Standing.REFUSED: "取り込まない", Standing.PASSED: "対象外"}
 

@@ -4,7 +4,7 @@ from renkei.agent.home import Home, log, stamp
 from renkei.agent.register import sheets
 from renkei.agent.register.answers import result_of, waiting
 from renkei.domain.notices import InvalidNotice
-from renkei.store.imports import Import
+from renkei.store.standings import Import
 
 
 class BadReason(Exception):

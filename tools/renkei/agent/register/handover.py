@@ -20,7 +20,7 @@ from renkei.agent.writing import write_notices
 from renkei.domain.notices import ImportResult
 from renkei.exchange.payloads import MAX_NOTICES
 from renkei.store.batches import Batch, Progress
-from renkei.store.imports import Import
+from renkei.store.standings import Import
 
 
 def hand_over_all(home: Home, share: Share) -> int:

@@ -9,7 +9,7 @@ from renkei.agent.home import Home, now
 from renkei.agent.register.rows import notice_of
 from renkei.domain.notices_items import MASK
 from renkei.exchange.clock import parse_time
-from renkei.store.imports import Import, Standing
+from renkei.store.standings import Import, Standing
 
 STANDINGS = {
     Standing.UNCONFIRMED: "確認待ち",

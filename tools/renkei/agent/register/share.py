@@ -11,14 +11,14 @@ before the folder has shown whose it is. What goes wrong with it (EIO, ESTALE, r
 
 import errno
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from renkei.agent.files import read_bounded
+from renkei.agent import platform
+from renkei.agent.files import read_bounded, write_new
 from renkei.agent.home import Home
 from renkei.agent.settings import Bridge, SettingsError
 
@@ -45,11 +45,8 @@ class Share:
         """Let a file appear whole and durable; one of the same name is replaced."""
         with self._guarded(f"{folder}/{name} can't be written"):
             unfinished = self.root / folder / f".{name}.part"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            with os.fdopen(os.open(unfinished, flags, _MODE), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            unfinished.unlink(missing_ok=True)
+            write_new(unfinished, content, _MODE)
             unfinished.replace(self.root / folder / name)
             self._flush(folder)
 
@@ -93,14 +90,11 @@ class Share:
             return sorted(path.name for path in (self.root / folder).iterdir())
 
     def _flush(self, folder: str) -> None:
-        handle = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(handle)
+            platform.sync_directory(self.root / folder)
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_FLUSH:  # some network file systems know no flush of a directory
                 raise
-        finally:
-            os.close(handle)
 
     @contextmanager
     def _guarded(self, what: str) -> Iterator[None]:

@@ -17,8 +17,8 @@ from renkei.domain.identity import identify
 from renkei.domain.notices import Notice
 from renkei.domain.notices_items import LIST_SEPARATOR
 from renkei.exchange.clock import parse_time
-from renkei.store.imports import Import, Standing
 from renkei.store.marks import Marks
+from renkei.store.standings import Import, Standing
 
 SUFFIX = ".html"
 _ABOUT_THE_NOTICE = frozenset(
