@@ -63,7 +63,7 @@ class Traffic:
         """Wait until the senders hold so many acceptances."""
         deadline = time.monotonic() + _PATIENCE
         while self.count() < acceptances:
-            assert not self.faults
+            assert not self.faults, self.faults
             assert time.monotonic() < deadline, f"{self.count()} of {acceptances} were accepted"
             time.sleep(0.01)
 
