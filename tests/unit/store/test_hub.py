@@ -420,6 +420,7 @@ def test_bindings_are_live_within_their_time_and_until_revoked(store: SqlHubStor
         ("UPDATE streams SET next_sequence = 9", "131041/ministry/notices: the stream has a gap"),
         ("UPDATE streams SET unreceipted = 0", "131041/ministry/notices: unreceipted messages are miscounted"),
         ("UPDATE parts SET uses = 2", "the uses of a part are miscounted"),
+        ("UPDATE parts SET content = acceptance FROM messages", "the part isn't what its sender stored"),
     ],
 )
 def test_the_check_finds_what_was_changed_behind_the_hubs_back(store: SqlHubStore, harm: str, found: str) -> None:

@@ -5,6 +5,8 @@ import json
 import logging
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from renkei.hub.settings import Settings, SettingsError, read_settings
@@ -160,6 +163,76 @@ def check_store(config: Config = _CONFIG) -> None:
     if problems:
         _fail("\n".join(problems))
     typer.echo(f"the store is sound: {entries} journal entries, every counter holds")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new file, or a folder for one named by the time.")],
+    config: Config = _CONFIG,
+    *,
+    keep: Annotated[int | None, typer.Option(min=1, help="In a folder: how many to keep, the newest.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up the store while the hub serves, and check the copy.
+
+    A backup is one SQLite file, also of a store in PostgreSQL; it holds no key. Exits with 1 when there is no sound
+    copy.
+    """
+    from renkei.hub.backups import back_up
+    from renkei.hub.server import ServeError
+    from renkei.store.errors import StoreError
+    from renkei.store.hub.backup import BackupError
+
+    try:
+        with _progress("copying") as progress:
+            path, found = back_up(_settings(config), target, keep, progress)
+    except (BackupError, ServeError, StoreError) as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(json.dumps({"file": str(path), **asdict(found)}, indent=2))
+    else:
+        typer.echo(f"{path}: sound, {found.entries} journal entries, epoch {found.epoch}")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup.")],
+    config: Config = _CONFIG,
+    *,
+    overwrite: Annotated[bool, typer.Option(help="Replace a store that holds something.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup in the place of the store, and begin a new epoch.
+
+    By the epoch every party knows that the hub forgot something: senders offer again all that has no receipt, and the
+    authority tells again who may speak. A hub on SQLite must be stopped first. Exits with 1 when nothing was changed.
+    """
+    from renkei.hub.backups import restore as put_back
+    from renkei.hub.server import ServeError
+    from renkei.store.errors import StoreError
+    from renkei.store.hub.backup import BackupError
+
+    try:
+        with _progress("restoring") as progress:
+            done = put_back(_settings(config), source, overwrite=overwrite, progress=progress)
+    except (BackupError, ServeError, StoreError) as error:
+        _fail(str(error))
+    kept = str(done.kept) if done.kept else None
+    if as_json:
+        typer.echo(json.dumps({**asdict(done.backup), "epoch": done.epoch, "kept": kept}, indent=2))
+    else:
+        typer.echo(f"restored {done.backup.entries} journal entries, epoch {done.epoch}")
+        if kept:
+            typer.echo(f"the store that was there is {kept}")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a copy is, to a person."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _settings(config: Path) -> Settings:

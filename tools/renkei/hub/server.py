@@ -36,6 +36,9 @@ from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
 from renkei.store.postgresql import Server
 
+SOCKET = "hub.sock"
+"""The exchange listener's socket, in the folder of the setting `run`."""
+
 _BACKLOG = 1024
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
@@ -106,7 +109,7 @@ async def serve(settings: Settings) -> None:
 async def _serve(hub: Hub, store: SqlHubStore) -> None:
     run, group = hub.settings.run, hub.settings.socket_group
     listeners = (
-        (app.exchange(hub), run / "hub.sock", group),
+        (app.exchange(hub), run / SOCKET, group),
         (app.enrolment(hub), run / "enrolment.sock", group),
         (app.health(hub), run / "health.sock", None),
     )
@@ -159,7 +162,7 @@ def listen(path: Path, group: str | None) -> socket.socket:
     Raises:
         ServeError: another process listens there, or the path or group can't be had.
     """
-    _check_free(path)
+    check_free(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)
@@ -177,7 +180,12 @@ def listen(path: Path, group: str | None) -> socket.socket:
     return sock
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """See that nobody listens on a socket.
+
+    Raises:
+        ServeError: another process does.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
 
+from renkei.store.copies import Progress
+from renkei.store.hub import backup
 from renkei.store.hub.contract import Bounds
 from renkei.store.hub.schema import MIGRATIONS, in_postgresql
 from renkei.store.hub.store import SqlHubStore, Work
@@ -27,6 +30,10 @@ _READING_THREADS = 8
 _CHANNEL = "renkei_inbox"
 _RETRY_SECONDS = 0.5
 _ROWS_AT_ONCE = 500
+_IDENTITIES = (
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE is_identity = 'YES' AND table_schema = current_schema()"
+)
 
 
 class PostgresTransaction(Transaction):
@@ -99,6 +106,37 @@ class PostgresHubStore(SqlHubStore):
                         yield notice.payload
             except psycopg.Error:
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def copy_to(self, target: Path, progress: Progress) -> None:
+        """See `SqlHubStore`."""
+        backup.make_empty(target)
+
+        def copy(transaction: Transaction) -> None:
+            with backup.rows_of(target) as rows:
+                backup.copy_rows(transaction, rows, backup.tables_of(target), progress)
+
+        await self._read(copy)
+
+    async def put_back(self, source: Path, progress: Progress, at: int) -> int:
+        """Put the rows of a backup in the place of all that is here, in one transaction, and begin a new epoch.
+
+        Hubs may serve meanwhile: they see the old rows or the new ones.
+
+        Returns:
+            the new epoch.
+        """
+        tables = backup.tables_of(source)
+
+        def replace(transaction: Transaction) -> int:
+            replaced = transaction.count("SELECT epoch FROM hub")
+            with backup.rows_of(source) as rows:
+                backup.copy_rows(rows, transaction, tables, progress)
+            for table, column in transaction.some(_IDENTITIES):
+                sql = f"SELECT setval(pg_get_serial_sequence(?, ?), coalesce(max({column}), 1)) FROM {table}"  # noqa: S608
+                transaction.some(sql, (table, column))
+            return backup.begin_epoch(transaction, replaced, at)
+
+        return await self._write(replace)
 
     async def _write(self, work: Work[T]) -> T:
         return await asyncio.wrap_future(self._database.submit(lambda c: work(PostgresTransaction(c))))

@@ -1,6 +1,7 @@
 """Counters, and the check that they and the journal's tree still say what the rows say."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from renkei.exchange.journal import MerkleTree
 from renkei.store.hub.contract import PartyCounts
@@ -48,9 +49,17 @@ def counts(transaction: Transaction) -> list[PartyCounts]:
 
 
 def check(transaction: Transaction) -> list[str]:
-    """Return every counter and every part of the journal that doesn't fit, one line each."""
+    """Return every counter, part and entry of the journal that doesn't fit, one line each."""
     found = [f"{row[0]}: {meaning}" for sql, meaning in _CONTRADICTIONS.items() for row in transaction.some(sql)]
-    return found + _check_tree(transaction)
+    return found + _check_parts(transaction) + _check_tree(transaction)
+
+
+def _check_parts(transaction: Transaction) -> list[str]:
+    return [
+        f"{sender}/{digest}: the part isn't what its sender stored"
+        for sender, digest, content in transaction.each("SELECT sender, sha256, content FROM parts")
+        if sha256(content).hexdigest() != digest
+    ]
 
 
 def _check_tree(transaction: Transaction) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import apsw
 
+from renkei.store.copies import Progress, copy_file
 from renkei.store.hub.contract import Binding, Bounds
 from renkei.store.hub.schema import MIGRATIONS
 from renkei.store.hub.store import SqlHubStore, Work
@@ -103,6 +104,11 @@ class SqliteHubStore(SqlHubStore):
         finally:
             self._bindings.pop(fingerprint, None)
 
+    async def copy_to(self, target: Path, progress: Progress) -> None:
+        """See `SqlHubStore`."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, lambda: copy_file(self.database.path, target, progress))
+
     async def _write(self, work: Work[T]) -> T:
         return await asyncio.wrap_future(self.database.submit(lambda c: work(SqliteTransaction(c))))
 
@@ -116,10 +122,11 @@ class SqliteHubStore(SqlHubStore):
         return self.database.read(lambda connection: work(SqliteTransaction(connection)))
 
     async def _check_database(self) -> list[str]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.database.read, _check_file)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.database.read, check_file)
 
 
-def _check_file(connection: apsw.Connection) -> list[str]:
+def check_file(connection: apsw.Connection) -> list[str]:
+    """Have SQLite check a file's pages and references; return what is wrong."""
     damage = connection.execute("PRAGMA integrity_check").fetchall()
     dangling = connection.execute("PRAGMA foreign_key_check").fetchall()
     return [f"SQLite: {row[0]}" for row in damage if row[0] != "ok"] + [

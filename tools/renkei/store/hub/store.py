@@ -11,8 +11,10 @@ The databases differ in how a transaction is had and in nothing that a rule can 
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+from renkei.store.copies import Progress
 from renkei.store.hub import directory, horizons, messages, profiles, reports
 from renkei.store.hub.contract import (
     Binding,
@@ -65,6 +67,10 @@ class SqlHubStore(ABC):
     @abstractmethod
     def arrivals(self) -> AsyncIterator[str | None]:
         """Yield each party for whom another hub on this database took something; None: perhaps for any."""
+
+    @abstractmethod
+    async def copy_to(self, target: Path, progress: Progress) -> None:
+        """Copy the store as it is at one moment into `target`, an empty SQLite file."""
 
     @abstractmethod
     async def _write(self, work: Work[T]) -> T:
