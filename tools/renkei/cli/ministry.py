@@ -1,5 +1,7 @@
 """`renkei ministry`: what runs on the ministry's side of the link."""
 
+import json
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +47,39 @@ def connector(config: Config = DEFAULT_PATH) -> None:
 Originals = Annotated[
     bool, typer.Option("--originals", help="With names in kanji as people handed them in, an item of layout 2.")
 ]
+
+
+@app.command()
+def held(
+    config: Config = DEFAULT_PATH,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+) -> None:
+    """List the notices of municipalities that wait for another one, and for how long (docs/order.md).
+
+    Exit codes: 0 nothing is about somebody unknown, 1 something is, or it can't be read.
+    """
+    from renkei.ministry.cases import read_waiting
+    from renkei.ministry.service import become_owner
+    from renkei.store.errors import StoreError
+
+    with errors_in_words():
+        settings = load_settings(config).connector
+        become_owner(settings.state)
+        try:
+            found = read_waiting(settings.database)
+        except StoreError as error:
+            fail(str(error))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1))
+    elif not found:
+        typer.echo("nothing waits")
+    else:
+        for each in found:
+            what = f" for {each.waits_for} until {each.until}" if each.waits_for else ""
+            typer.echo(f"{each.municipality} {each.number} {each.type}: {each.reason}{what}, since {each.since}")
+    if any(each.reason == "unknown" for each in found):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -9,9 +9,10 @@ system of record has said what became of it. All of it is changed in the transac
 is noted as taken or handed on exactly when its file is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 
 import apsw
 
@@ -20,9 +21,10 @@ from renkei.domain.notices import TYPES, ImportResult, Notice, RegisterNotice
 from renkei.domain.notices.results import FAILED, IMPORTED, PENDING
 from renkei.domain.notices.rows import notice_of, row_of
 from renkei.exchange.clock import format_time, parse_time
-from renkei.ministry.merge import Case, Hold, Release, Terms, Verdict, Whereabouts, judge
+from renkei.ministry.merge import Case, Hold, Terms, Verdict, Whereabouts, judge
 from renkei.ministry.places import Places
 from renkei.ministry.steps import Act, Step, step_of
+from renkei.store.errors import StoreError
 from renkei.store.marks import Marks
 from renkei.store.queries import Row, Values, fetch
 
@@ -134,11 +136,17 @@ class Cases:
                 taken.clashing.append(notice)
         return taken
 
-    def judge(self, now: datetime, terms: Terms) -> list[Verdict]:
-        """Say for everybody of whom something waits what goes on now."""
-        people = self._rows("select distinct person from notices where state = 'waiting' order by person")
+    def judge(self, now: datetime, terms: Terms, limit: int) -> Iterator[Verdict]:
+        """Say for everybody of whom something waits what goes on now, until `limit` notices go on."""
+        people = self._rows("select person from notices where state = 'waiting' group by person order by min(id)")
         senders = {str(place) for (place,) in self._rows("select place from senders")}
-        return [judge(self._case(int(person)), senders, now, terms) for (person,) in people]
+        going = 0
+        for (person,) in people:
+            verdict = judge(self._case(int(person)), senders, now, terms)
+            going += len(verdict.releases)
+            yield verdict
+            if going >= limit:
+                return
 
     def hold(self, holds: Iterable[Hold]) -> None:
         """Note why notices wait, for whoever asks."""
@@ -147,9 +155,9 @@ class Cases:
             [(each.reason.value, each.waits_for, format_time(each.until), each.step.id) for each in holds],
         )
 
-    def handed(self, verdict: Verdict, releases: Sequence[Release], now: datetime) -> None:
+    def handed(self, verdict: Verdict, now: datetime) -> None:
         """Note that a person's notices went on, and where that leaves the person."""
-        for release in releases:
+        for release in verdict.releases:
             step = release.step
             self._connection.execute(
                 "update notices set state = 'handed', handed_at = ?, overtaken = ?, reason = null, waits_for = null,"
@@ -167,7 +175,7 @@ class Cases:
         self._connection.execute(
             "update people set at = ?, left_from = ?, day = ?, place = ?"
             " where id = (select person from notices where id = ?)",
-            (where.at, where.left, day, where.place, releases[-1].step.id),
+            (where.at, where.left, day, where.place, verdict.releases[-1].step.id),
         )
 
     def notice(self, step: Step) -> Notice:
@@ -249,14 +257,6 @@ class Cases:
         self._connection.execute("delete from people where id not in (select person from notices)")
         return count
 
-    def waiting(self) -> list[Waiting]:
-        """Return all that waits, oldest first."""
-        found = self._rows(
-            "select place, number, type, received_at, coalesce(reason, ''), coalesce(waits_for, ''),"
-            " coalesce(until, '') from notices where state in ('waiting', 'unknown') order by id"
-        )
-        return [Waiting(place, number, TYPES[kind].TYPE, *rest) for place, number, kind, *rest in found]
-
     def _insert(self, notice: Notice, content: bytes, now: datetime) -> None:
         marks = self._marks.all(identify(notice).certain)
         step = step_of(notice, 0, now, self._places)
@@ -322,6 +322,25 @@ class Cases:
 
     def _rows(self, sql: str, values: Values = ()) -> list[Row]:
         return fetch(self._connection, sql, values)
+
+
+def read_waiting(path: Path) -> list[Waiting]:
+    """Read from a connector's database all that waits, oldest first; the connector isn't disturbed.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        found = fetch(
+            connection,
+            "select place, number, type, received_at, coalesce(reason, ''), coalesce(waits_for, ''),"
+            " coalesce(until, '') from notices where state in ('waiting', 'unknown') order by id",
+        )
+        connection.close()
+    except apsw.Error as error:
+        raise StoreError(f"{path}: can't be read ({error}); has the connector run here?") from error
+    return [Waiting(place, number, TYPES[kind].TYPE, *rest) for place, number, kind, *rest in found]
 
 
 def _step(values: Row) -> Step:

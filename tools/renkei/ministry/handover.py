@@ -13,16 +13,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
 from renkei.ministry.files import stage, sync_directories
-from renkei.store.sqlite import Database
+from renkei.store.sqlite import Database, Work
 
 STAGED_PREFIX = ".renkei-staged-"
 """Begins the hidden names; whoever reads a folder passes over names that begin with a dot."""
 
 _REMEMBERED = 10_000  # batches
+T = TypeVar("T")
 
 MIGRATIONS = (
     """
@@ -77,15 +79,18 @@ class Output:
 class Handover:
     """The batches of one connector. Only one process at a time may use the same file."""
 
-    def __init__(self, path: Path, *, at: Callable[[str], None] = lambda _moment: None) -> None:
+    def __init__(
+        self, path: Path, *, more: Sequence[str] = (), at: Callable[[str], None] = lambda _moment: None
+    ) -> None:
         """Open or make the batches' file.
 
         Args:
             path: the file; its folder must be there.
+            more: migrations of tables that the callers keep in the same file, changed by `also` of `hand_over`.
             at: called at each moment between two durable steps, with its name; tests kill there.
 
         """
-        self._database = Database(path, MIGRATIONS, readers=1)
+        self._database = Database(path, (*MIGRATIONS, *more), readers=1)
         self._at = at
 
     def close(self) -> None:
@@ -101,8 +106,21 @@ class Handover:
         prefix = f"{towards}/"
         return bool(self._rows(statement, (item.sha256, item.name, len(prefix), prefix)))
 
-    def hand_over(self, inputs: Sequence[Input], outputs: Sequence[Output]) -> int:
+    def read(self, work: Work[T]) -> T:
+        """Read the callers' tables; all of it is of one moment."""
+        return self._database.read(work)
+
+    def write(self, work: Work[T]) -> T:
+        """Change the callers' tables alone."""
+        return self._database.write(work)
+
+    def hand_over(self, inputs: Sequence[Input], outputs: Sequence[Output], also: Work[None] | None = None) -> int:
         """Put all outputs in their places and remove all inputs, as one step; return the batch's number.
+
+        Args:
+            inputs: files that were read; they go away.
+            outputs: files that come of them.
+            also: changes the callers' tables in the transaction that decides.
 
         Raises:
             OSError: a file couldn't be written, renamed or removed. What was recorded is finished by `recover`.
@@ -126,6 +144,8 @@ class Handover:
                 [(number, str(item.path), item.name, item.sha256) for item in inputs],
             )
             connection.executemany("insert into outputs values (?, ?, ?)", moves)
+            if also is not None:
+                also(connection)
             for table, column in (("inputs", "batch"), ("outputs", "batch"), ("batches", "id")):
                 connection.execute(f"delete from {table} where {column} <= ?", (number - _REMEMBERED,))  # noqa: S608
 

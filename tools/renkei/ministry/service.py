@@ -20,6 +20,19 @@ ALARM = logging.CRITICAL
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 1}
 
 
+class AlarmOnce:
+    """Tells a person something, once as long as the program runs."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log, self._said = log, set[str]()
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it was said."""
+        if text not in self._said:
+            self._said.add(text)
+            self._log.log(ALARM, "%s", text)
+
+
 class _JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = " | ".join(super().format(record).splitlines())

@@ -15,6 +15,7 @@ A table for each program; every value has the production default, so the file na
 
 import json
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from renkei.domain.layouts import Layout
 from renkei.ministry.files import FileRefusedError, read_bounded
+from renkei.ministry.merge import Terms
 
 DEFAULT_PATH = Path("/etc/renkei/ministry.toml")
 
@@ -64,7 +66,11 @@ class AuthoritySettings(_Table):
 
 
 class ConnectorSettings(_Table):
-    """The connector between the immigration system's drop and the ministry's agent."""
+    """The connector between the immigration system's drop and the ministry's agent.
+
+    A move in waits `crossing_hours` for the move out at most, anything else `held_days`; what is about somebody whom
+    the immigration system doesn't know is an alarm after `unknown_days`. All goes after `keep_days` (施行令34条).
+    """
 
     drop: Path = Path("/srv/renkei-drop")
     agent: Path = Path("/var/lib/renkei-agent")
@@ -73,6 +79,20 @@ class ConnectorSettings(_Table):
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 2
     layout: LayoutName = Layout()
+    crossing_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 24
+    held_days: Annotated[float, Field(ge=0, le=31)] = 7
+    unknown_days: Annotated[float, Field(gt=0, le=31)] = 3
+    keep_days: Annotated[int, Field(ge=1, le=3660)] = 365
+
+    @property
+    def database(self) -> Path:
+        """The record of what was handed over, and of what waits."""
+        return self.state / "handover.db"
+
+    @property
+    def terms(self) -> Terms:
+        """How long a notice waits for another (docs/order.md)."""
+        return Terms(timedelta(hours=self.crossing_hours), timedelta(days=self.held_days))
 
 
 class Settings(_Table):
@@ -92,6 +112,8 @@ class RegisteredTerminal(BaseModel):
     endpoint: str
     machine_serial: str
     state: str
+    place: str = ""
+    """How addresses there begin: prefecture and name, of a ward after its city's."""
 
 
 _TERMINALS = TypeAdapter(list[RegisteredTerminal])

@@ -1,0 +1,326 @@
+"""The scenarios of docs/order.md, through the connector's folders; each test's name is the scenario's."""
+
+import itertools
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from renkei.domain.layouts import Layout, read, write
+from renkei.domain.notices import TYPES, ImportResult, Inquiry, Notice, StatusNotice
+from renkei.ministry.cases import read_waiting
+from renkei.ministry.connector import Connector
+from renkei.ministry.settings import ConnectorSettings
+
+from .lives import (
+    ADDRESS,
+    CARD,
+    CHUO,
+    DAY,
+    PLACE,
+    SHINJUKU,
+    UTASHINAI,
+    WHO,
+    amended,
+    card_handed_out,
+    moved_in,
+    moved_out,
+)
+
+TODAY = date(2026, 11, 23)
+
+
+class Ministry:
+    """A connector on folders of its own, with a clock that the test moves."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("drop/to-municipalities", "drop/from-municipalities", "agent/outbox", "agent/inbox"):
+            (folder / name).mkdir(parents=True)
+        rows = [
+            {
+                "asset_number": f"T-{code}",
+                "endpoint": code,
+                "machine_serial": "X",
+                "state": "in_service",
+                "place": place,
+            }
+            for code, place in PLACE.items()
+        ]
+        (folder / "terminals.json").write_text(json.dumps(rows))
+        self.settings = ConnectorSettings(
+            drop=folder / "drop",
+            agent=folder / "agent",
+            state=folder / "state",
+            terminals=folder / "terminals.json",
+            settle_seconds=0,
+        )
+        self.now = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+        self._files = itertools.count(1)
+
+    def run(self, at: Callable[[str], None] = lambda _moment: None) -> None:
+        connector = Connector(self.settings, at=at, clock=lambda: self.now)
+        try:
+            connector.run_once()
+        finally:
+            connector.close()
+
+    def arrive(self, *notices: Notice) -> None:
+        """Bring notices, each in a parcel of its own, and let the connector work after each."""
+        for notice in notices:
+            self.bring(notice)
+            self.run()
+
+    def bring(self, notice: Notice) -> None:
+        folder = self.settings.agent / "inbox" / notice.municipality
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{notice.STREAM}-{next(self._files):08d}-0a1b2c3d.csv"
+        path.write_bytes(write([notice], Layout()))
+
+    def say(self, *notices: Notice) -> None:
+        """Let the immigration system say something."""
+        for notice in notices:
+            path = self.settings.drop / "to-municipalities" / f"{next(self._files)}.csv"
+            path.write_bytes(write([notice], Layout()))
+        self.run()
+
+    def result(self, place: str, target: str, result: str, **more: str) -> None:
+        number = f"I-{next(self._files)}"
+        self.say(
+            ImportResult(number=number, municipality=place, target=target, result=result, processed_on=TODAY, **more)
+        )
+
+    @property
+    def collected(self) -> list[str]:
+        """The numbers that the immigration system got, in order."""
+        return [notice.number for _, notice in self._collected()]
+
+    @property
+    def overtaken(self) -> list[str]:
+        return [notice.number for path, notice in self._collected() if "overtaken" in path.name]
+
+    def _collected(self) -> Iterator[tuple[Path, Notice]]:
+        for path in sorted((self.settings.drop / "from-municipalities").glob("[!.]*")):
+            for notice in read(BytesIO(path.read_bytes()), TYPES).notices:
+                yield path, notice
+
+    def told(self, place: str) -> list[Notice]:
+        """What went to a municipality."""
+        return [
+            notice
+            for path in sorted((self.settings.agent / "outbox" / place).glob("[!.]*"))
+            for notice in read(BytesIO(path.read_bytes()), TYPES).notices
+        ]
+
+    @property
+    def waiting(self) -> list[tuple[str, str, str]]:
+        return [(each.number, each.reason, each.waits_for) for each in read_waiting(self.settings.database)]
+
+
+@pytest.fixture
+def ministry(tmp_path: Path) -> Ministry:
+    return Ministry(tmp_path)
+
+
+@pytest.fixture
+def settled(ministry: Ministry) -> Ministry:
+    """Everybody's municipality sends 市町村通知; the person of the scenarios isn't among those that they were about."""
+    other = {"name": "KIM MINJI", "kanji_name": None, "birth_date": "1971-05-05", "nationality": "韓国"}
+    for index, place in enumerate(PLACE):
+        ministry.arrive(amended(place, f"X{index}", **other, card_number=f"XX0000000{index}XX"))
+    for path in (ministry.settings.drop / "from-municipalities").iterdir():
+        path.unlink()
+    return ministry
+
+
+def test_move_in_and_move_out_cross(settled: Ministry) -> None:
+    settled.arrive(moved_in(SHINJUKU, "in-1", CHUO))
+    assert settled.waiting == [("in-1", "crossing", CHUO)]
+    settled.arrive(moved_out(CHUO, "out-1"))
+    assert settled.collected == ["out-1", "in-1"]
+    assert settled.overtaken == []
+
+
+def test_move_in_and_out_on_one_day(settled: Ministry) -> None:
+    settled.arrive(
+        moved_in(UTASHINAI, "in2", SHINJUKU),
+        moved_in(SHINJUKU, "in1", CHUO),
+        moved_out(SHINJUKU, "out2"),
+        moved_out(CHUO, "out1"),
+    )
+    assert settled.collected == ["out1", "in1", "out2", "in2"]
+
+
+def test_correction_of_a_correction(settled: Ministry) -> None:
+    settled.arrive(amended(CHUO, "3", corrects="2"))
+    (asked,) = settled.told(CHUO)
+    assert isinstance(asked, Inquiry)
+    assert (asked.kind, asked.target) == ("再送依頼", "2")
+    settled.arrive(amended(CHUO, "2", corrects="1"), amended(CHUO, "1"))
+    assert settled.collected == ["1", "2", "3"]
+
+
+def test_correction_of_what_never_came(settled: Ministry, caplog: pytest.LogCaptureFixture) -> None:
+    settled.arrive(amended(CHUO, "2", corrects="1"))
+    settled.now += timedelta(days=7)
+    settled.run()
+    assert settled.collected == ["2"]
+    assert "notice 2 of 011011 went on without what it had waited for (correction)" in caplog.text
+    assert len(settled.told(CHUO)) == 1, "asked once"
+
+
+def test_somebody_not_known_yet(settled: Ministry, caplog: pytest.LogCaptureFixture) -> None:
+    settled.arrive(card_handed_out(CHUO, "card-1"))
+    settled.result(CHUO, "card-1", "未取込", reason="該当者なし")
+    assert [type(each) for each in settled.told(CHUO)] == [ImportResult, Inquiry]
+    settled.arrive(card_handed_out(CHUO, "card-1"))  # the answer: the same notice once more
+    settled.result(CHUO, "card-1", "未取込", reason="該当者なし")
+    assert len(settled.told(CHUO)) == 3, "asked once"
+    settled.now += timedelta(days=4)
+    settled.run()
+    assert "notice card-1 of 011011: the immigration system knows nobody like that" in caplog.text
+    assert settled.waiting == [("card-1", "unknown", "")]
+    settled.say(_status(CHUO))
+    assert settled.collected == ["card-1", "card-1", "card-1"], (
+        "offered again, because somebody with that card is known now"
+    )
+    settled.result(CHUO, "card-1", "取込済")
+    assert settled.waiting == []
+
+
+def test_a_correction_takes_the_place_of_what_could_not_be_placed(settled: Ministry) -> None:
+    settled.arrive(card_handed_out(CHUO, "card-1", card_number="ZZ99999999ZZ"))
+    settled.result(CHUO, "card-1", "未取込", reason="該当者なし")
+    settled.arrive(card_handed_out(CHUO, "card-2", corrects="card-1"))
+    settled.result(CHUO, "card-2", "取込済")
+    assert settled.collected == ["card-1", "card-2"]
+    assert settled.waiting == []
+
+
+def test_overtaken_by_media(settled: Ministry, caplog: pytest.LogCaptureFixture) -> None:
+    settled.arrive(moved_in(SHINJUKU, "in-1", UTASHINAI))
+    settled.now += timedelta(hours=24)
+    settled.run()
+    assert settled.collected == ["in-1"]
+    assert "went on without what it had waited for (crossing)" in caplog.text
+    settled.arrive(moved_out(UTASHINAI, "out-1"))
+    assert settled.collected == ["in-1", "out-1"]
+    assert settled.overtaken == ["out-1"]
+
+
+def test_the_same_notice_twice(settled: Ministry) -> None:
+    settled.arrive(amended(CHUO, "1"), amended(CHUO, "1"))
+    assert settled.collected == ["1"]
+    settled.arrive(amended(CHUO, "1", changed_items="性別"))
+    assert settled.collected == ["1"]
+    (refused,) = settled.told(CHUO)
+    assert isinstance(refused, ImportResult)
+    assert (refused.target, refused.result, refused.error_item) == ("1", "エラー", "通知番号")
+
+
+def test_numbers_of_two_municipalities_are_two(settled: Ministry) -> None:
+    other = {"name": "LEE JUN", "kanji_name": None, "card_number": "LL00000000LL", "birth_date": "1980-01-01"}
+    settled.arrive(amended(CHUO, "1"), amended(SHINJUKU, "1", **other))
+    assert settled.collected == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("state", "result"),
+    [("taken", "未取込"), ("imported", "取込済"), ("failed", "エラー"), ("never came", "不明")],
+)
+def test_what_became_of_a_notice(settled: Ministry, state: str, result: str) -> None:
+    if state != "never came":
+        settled.arrive(amended(CHUO, "1"))
+    if state == "imported":
+        settled.result(CHUO, "1", "取込済")
+    if state == "failed":
+        settled.result(CHUO, "1", "エラー", error_item="在留カード番号", reason="失効したカードの番号です。")
+    settled.arrive(Inquiry(number="Q-1", municipality=CHUO, kind="状態照会", target="1"))
+    answer = settled.told(CHUO)[-1]
+    assert isinstance(answer, ImportResult)
+    assert (answer.target, answer.result) == ("1", result)
+    assert "Q-1" not in settled.collected, "the connector answers by itself"
+
+
+def test_results_and_requests_to_send_again_go_both_ways_at_once(settled: Ministry) -> None:
+    again = Inquiry(number="Q-1", municipality=CHUO, kind="再送依頼", target="M-1")
+    done = ImportResult(number="A-1", municipality=CHUO, target="M-2", result="取込済", processed_on=TODAY)
+    settled.arrive(again, done)
+    assert settled.collected == ["Q-1", "A-1"]
+    settled.say(Inquiry(number="Q-2", municipality=CHUO, kind="状態照会", target="1"))
+    assert [each.number for each in settled.told(CHUO)] == ["Q-2"]
+
+
+def test_after_a_year_only_what_waits_is_left(settled: Ministry) -> None:
+    settled.arrive(amended(CHUO, "done-1"), card_handed_out(UTASHINAI, "card-1", card_number="ZZ99999999ZZ"))
+    settled.result(UTASHINAI, "card-1", "未取込", reason="該当者なし")
+    rejected = settled.settings.state / "rejected" / "old.csv"
+    rejected.write_bytes(b"")
+    os.utime(rejected, (0, 0))
+    settled.now += timedelta(days=366)
+    settled.run()
+    assert not rejected.exists()
+    assert settled.waiting == [("card-1", "unknown", "")]
+    settled.arrive(amended(CHUO, "done-1"))
+    assert settled.collected.count("done-1") == 2, "forgotten, so it is a new one"
+
+
+def test_no_name_and_no_number_of_a_card_stays_once_it_is_imported(settled: Ministry) -> None:
+    settled.arrive(moved_in(SHINJUKU, "in-1", CHUO), moved_out(CHUO, "out-1"))
+    for place, number in ((CHUO, "out-1"), (SHINJUKU, "in-1")):
+        settled.result(place, number, "取込済")
+    connector = Connector(settled.settings)
+    connector._handover.write(lambda c: c.execute("pragma secure_delete = on"))
+    rows = connector._handover.read(lambda c: list(c.execute("select * from notices"))[-2:])
+    connector.close()
+    for secret in (WHO["name"], WHO["kanji_name"], CARD, ADDRESS[CHUO]):
+        assert secret not in str(rows)
+
+
+def test_a_kill_at_any_moment_neither_loses_nor_doubles_nor_reorders(settled: Ministry) -> None:
+    expected: list[str] = []
+    for moment in itertools.count():
+        card = {"card_number": f"AB{moment:08d}CD", "name": f"WANG {'A' * (moment + 1)}", "kanji_name": None}
+        settled.bring(moved_in(SHINJUKU, f"in{moment}", CHUO, **card))
+        settled.run()
+        settled.bring(moved_out(CHUO, f"out{moment}", **card))
+        settled.bring(Inquiry(number=f"Q{moment}", municipality=CHUO, kind="状態照会", target=f"out{moment}"))
+        expected += [f"out{moment}", f"in{moment}"]
+        child = os.fork()
+        if child == 0:
+            steps = itertools.count()
+
+            def at(_moment: str, moment: int = moment, steps: "itertools.count[int]" = steps) -> None:
+                if next(steps) == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            settled.run(at)
+            os._exit(0)
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        settled.run()
+        if not killed:
+            break
+    assert moment > 10
+    assert settled.collected == expected
+    answers = [each.target for each in settled.told(CHUO) if isinstance(each, ImportResult)]
+    assert answers == [f"out{each}" for each in range(moment + 1)]
+
+
+def _status(place: str) -> StatusNotice:
+    return StatusNotice(
+        **WHO,
+        number="M-1",
+        municipality=place,
+        notified_on=DAY,
+        cause="変更",
+        changed_items="在留カード番号",
+        changed_on=DAY,
+        category="中長期在留者",
+        status="永住者",
+        period="無期限",
+        card_number=CARD,
+    )
