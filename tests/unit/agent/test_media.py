@@ -102,7 +102,7 @@ def test_damage_on_the_medium_is_found_and_a_good_copy_is_taken_later(
     written = send(fleet, sides, medium, residence_csv, status_csv)
     folder = medium / written.folder
     copy = shutil.copytree(medium, medium.with_name("copy"))
-    place = {"sealed": "sealed/*", "manifest": "documents/*-manifest.json", "entry": "entries/*", "missing": "sealed/*"}
+    place = {"sealed": "sealed/*", "manifest": "documents/*-manifest.*", "entry": "entries/*", "missing": "sealed/*"}
     (path,) = folder.glob(place[damage])
     if damage == "missing":
         path.unlink()

@@ -6,8 +6,9 @@
         documents/00001-receipt.json    envelopes: receipts, then voids, then manifests in the order of their streams
         sealed/DIGEST                   the sealed bytes of a manifest
 
-An export appears under its name only when it is complete. Importing one twice, or an old one, changes nothing: every
-document says which message it is about, and every message is delivered once.
+Entries and documents are in compact form (`.bin`) for whoever is known to read it. An export appears under its name
+only when it is complete. Importing one twice, or an old one, changes nothing: every document says which message it is
+about, and every message is delivered once.
 """
 
 import secrets
@@ -21,9 +22,11 @@ from renkei.agent.delivery import Delivered, deliver_all
 from renkei.agent.files import read_bounded, stage
 from renkei.agent.home import Home, now
 from renkei.agent.receiving import NotBelieved, Received, finish, take
+from renkei.exchange import encoding
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import CertificateError, certificate_from_pem, public_key_of
 from renkei.exchange.clock import format_time
+from renkei.exchange.compact import pack, pack_entry, unpack, unpack_entry
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import MAX_SEALED, Manifest
@@ -88,7 +91,7 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
     documents += [("manifest", message.manifest) for message in messages]
     try:
         with platform.files_for_everybody():
-            _write(home, folder, documents, messages)
+            _write(home, folder, recipient, documents, messages)
             folder.rename(medium / name)
         platform.sync_directory(medium)
     except OSError as error:
@@ -126,14 +129,21 @@ def import_all(home: Home, medium: Path) -> Import:
     return outcome
 
 
-def _write(home: Home, folder: Path, documents: list[tuple[str, bytes]], messages: list[OutgoingMessage]) -> None:
+def _write(
+    home: Home, folder: Path, recipient: Party, documents: list[tuple[str, bytes]], messages: list[OutgoingMessage]
+) -> None:
+    known = home.spool.profiles.newest(recipient)
+    packs = known is not None and encoding.LATEST in known.encodings  # who reads that reads compact documents, too
+    suffix = "bin" if packs else "json"
     for part in (folder, folder / "entries", folder / "documents", folder / "sealed"):
         part.mkdir()
     for generation in home.keyring.generations()[:_MAX_ENTRIES]:
-        stage(folder / "entries" / f"{generation.number}.json", generation.entry.to_json(), _MODE)
+        entry = generation.entry.to_json()
+        stage(folder / "entries" / f"{generation.number}.{suffix}", pack_entry(entry) if packs else entry, _MODE)
     stage(folder / _PROFILE, profiles.own(home), _MODE)
     for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):
-        stage(folder / "documents" / f"{number:05d}-{kind}.json", envelope, _MODE)
+        document = pack(envelope) if packs else envelope
+        stage(folder / "documents" / f"{number:05d}-{kind}.{suffix}", document, _MODE)
     for message in messages:
         stage(folder / "sealed" / _digest(message.manifest), message.sealed or b"", _MODE)
 
@@ -143,9 +153,10 @@ def _import_folder(home: Home, folder: Path, received: Received) -> int:
     refused = _import_profile(home, folder, entries)
     for path in sorted((folder / "documents").iterdir())[:_MAX_DOCUMENTS]:
         kind = path.stem.partition("-")[2]
-        envelope = read_bounded(path, MAX_ENVELOPE) if kind in _KINDS and not path.is_symlink() else None
+        document = read_bounded(path, MAX_ENVELOPE) if kind in _KINDS and not path.is_symlink() else None
         try:
-            take(home, kind, envelope or b"", _entry_of(entries, envelope or b""), received)
+            envelope = unpack(document or b"")
+            take(home, kind, envelope, _entry_of(entries, envelope), received)
         except (NotBelieved, DocumentError) as error:
             refused += 1
             home.alarm("medium", f"{folder.name}/{path.name}", f"the medium holds a document that is none: {error}")
@@ -189,9 +200,9 @@ def _entries(folder: Path) -> dict[str, DirectoryEntry]:
     for path in _some_files(folder / "entries", _MAX_ENTRIES):
         content = read_bounded(path, MAX_ENVELOPE)
         try:
-            entry = DirectoryEntry.from_json(content or b"")
+            entry = DirectoryEntry.from_json(unpack_entry(content or b""))
             found[key_id(public_key_of(certificate_from_pem(entry.certificate)))] = entry
-        except (BindingError, CertificateError):
+        except (BindingError, CertificateError, DocumentError):
             continue  # documents that need it are refused, and named
     return found
 

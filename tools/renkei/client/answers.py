@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from renkei.client.connection import Answer
 from renkei.client.errors import BadAnswer
 from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
+from renkei.exchange.pages import unpack_page
 
 _DIGEST = r"^[0-9a-f]{64}$"
 
@@ -38,12 +40,13 @@ class _Answer(BaseModel):
 
 
 class HubState(_Answer):
-    """`GET /v1/hub`: who the hub is and how far its journal goes."""
+    """`GET /v1/hub`: who the hub is, how far its journal goes, which forms of documents it reads beside JSON."""
 
     epoch: Annotated[int, Field(ge=0, lt=2**63)]
     entry: Entry
     tree_head: Envelope
     time: Annotated[str, Field(max_length=20)]
+    reads: Annotated[tuple[str, ...], Field(max_length=16)] = ()
 
 
 class Directory(_Answer):
@@ -152,8 +155,29 @@ def read(shape: type[Shape], answer: Answer, request: str) -> Shape:
     Raises:
         BadAnswer: it doesn't fit; the message names the first member that doesn't.
     """
+    return _shaped(shape, answer.json(), request)
+
+
+def read_page(answer: Answer, request: str) -> InboxPage:
+    """The page of an inbox in compact form.
+
+    Raises:
+        BadAnswer: it is none.
+    """
     try:
-        return shape.model_validate(answer.json())
+        items, following = unpack_page(answer.body)
+        listed = [
+            {"cursor": item.cursor, "kind": item.kind, "envelope": item.envelope, "entry": json.loads(item.entry)}
+            for item in items
+        ]
+    except (DocumentError, ValueError, RecursionError) as error:
+        raise BadAnswer(f"the answer to {request} breaks the protocol: {error}") from error
+    return _shaped(InboxPage, {"items": listed, "next": following}, request)
+
+
+def _shaped(shape: type[Shape], value: object, request: str) -> Shape:
+    try:
+        return shape.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"

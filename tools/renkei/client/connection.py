@@ -49,6 +49,7 @@ class Answer:
 
     status: int
     body: bytes
+    media_type: str = "application/json"
 
     def json(self) -> object:
         """The body as JSON.
@@ -205,7 +206,8 @@ class Connection:
             try:
                 name = f"{request.method} {request.url.path}"
                 _check(response, name)
-                return Answer(response.status_code, b"".join(_bounded(response, limit, name)))
+                media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+                return Answer(response.status_code, b"".join(_bounded(response, limit, name)), media_type)
             finally:
                 response.close()
         except httpx.HTTPError as error:

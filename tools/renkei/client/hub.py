@@ -12,7 +12,7 @@ Each method may raise what `Connection.request` raises. All requests are idempot
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -32,10 +32,13 @@ from renkei.client.answers import (
     StreamState,
     Submitted,
     read,
+    read_page,
 )
-from renkei.client.connection import Connection
+from renkei.client.connection import Answer, Connection
 from renkei.client.errors import BadAnswer
+from renkei.exchange import compact, pages
 from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
 
 HORIZONS_AT_ONCE = 256
@@ -52,6 +55,7 @@ class HubClient:
     def __init__(self, connection: Connection) -> None:
         """Speak over a connection, which this client closes."""
         self._line = connection
+        self._packs = False
 
     def __enter__(self) -> Self:
         """Nothing is sent before the first request."""
@@ -67,7 +71,9 @@ class HubClient:
 
     def state(self) -> HubState:
         """The hub's epoch, directory entry and signed tree head."""
-        return read(HubState, self._line.request("GET", "/v1/hub"), "GET /v1/hub")
+        state = read(HubState, self._line.request("GET", "/v1/hub"), "GET /v1/hub")
+        self._packs = compact.MEDIA_TYPE in state.reads
+        return state
 
     def directory(self, party: str) -> Directory:
         """A party's live entries, newest generation first, and its profile; verify each before use."""
@@ -99,15 +105,21 @@ class HubClient:
     def put_message(self, sender: str, message_id: str, manifest: bytes) -> bytes:
         """Offer a message whose parts are there; answers the hub's acceptance envelope."""
         path = f"/v1/messages/{_part(sender)}/{_part(message_id)}"
-        return self._line.request("PUT", path, content=manifest, limit=_ENVELOPE_LIMIT).body
+        answer = self._put(path, manifest, {"Accept": f"{compact.MEDIA_TYPE}, application/json"})
+        if answer.media_type != compact.MEDIA_TYPE:
+            return answer.body
+        try:
+            return compact.unpack(answer.body)
+        except DocumentError as error:
+            raise BadAnswer(f"the answer to PUT {path} breaks the protocol: {error}") from error
 
     def put_receipt(self, sender: str, message_id: str, receipt: bytes) -> None:
         """Hand in the receipt of a message from `sender`."""
-        self._line.request("PUT", f"/v1/receipts/{_part(sender)}/{_part(message_id)}", content=receipt)
+        self._put(f"/v1/receipts/{_part(sender)}/{_part(message_id)}", receipt)
 
     def put_void(self, recipient: str, stream: str, sequence: int, void: bytes) -> None:
         """Void a number of a stream of ours."""
-        self._line.request("PUT", f"/v1/voids/{_part(recipient)}/{_part(stream)}/{sequence}", content=void)
+        self._put(f"/v1/voids/{_part(recipient)}/{_part(stream)}/{sequence}", void)
 
     def stream(self, recipient: str, stream: str) -> StreamState:
         """How far the hub has a stream of ours."""
@@ -135,7 +147,10 @@ class HubClient:
     def inbox(self, after: int, limit: int = 100, wait: int = 0) -> InboxPage:
         """What came after a cursor; the hub holds the request up to `wait` seconds until something does."""
         query = {"after": after, "limit": limit, "wait": min(wait, LONG_POLL_LIMIT)}
-        answer = self._line.request("GET", "/v1/inbox", query=query, patience=float(wait))
+        headers = {"Accept": f"{pages.MEDIA_TYPE}, application/json"}
+        answer = self._line.request("GET", "/v1/inbox", query=query, headers=headers, patience=float(wait))
+        if answer.media_type == pages.MEDIA_TYPE:
+            return read_page(answer, "GET /v1/inbox")
         return read(InboxPage, answer, "GET /v1/inbox")
 
     def content(self, sender: str, message_id: str, size: int, start: int = 0) -> Iterator[bytes]:
@@ -153,6 +168,13 @@ class HubClient:
                 raise BadAnswer(f"GET {path}: asked for bytes from {start} on, the hub sends another range")
             if piece:
                 yield piece
+
+    def _put(self, path: str, envelope: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """Put a document, in compact form where the hub said that it reads it."""
+        document = compact.pack(envelope) if self._packs else envelope
+        kind = compact.MEDIA_TYPE if document.startswith(compact.FORM) else "application/json"
+        fields = {"Content-Type": kind, **(headers or {})}
+        return self._line.request("PUT", path, content=document, headers=fields, limit=_ENVELOPE_LIMIT)
 
     # -- the journal
 

@@ -221,6 +221,22 @@ def peek(envelope: bytes) -> Unverified:
     return Unverified(kind, _only(opened).keyid, sha256(opened.payload).hexdigest(), _payload(opened))
 
 
+def read_envelope(envelope: bytes) -> tuple[dict[str, Any], Kind, str, bytes]:
+    """Return what an envelope holds: payload, kind, key id (hex) and signature (DER), for another form of the same.
+
+    Raises:
+        DocumentError: too large or malformed.
+    """
+    opened, kind = _parse(envelope)
+    signature = _only(opened)
+    return _payload(opened), kind, signature.keyid, bytes.fromhex(signature.signature)
+
+
+def write_envelope(payload: bytes, kind: Kind, keyid: str, signature: bytes) -> bytes:
+    """Write an envelope again from what it holds; whether the signature holds is for `open_document` to say."""
+    return canonical(Envelope(payload, kind.payload_type, {keyid: Signature(keyid, signature.hex())}).to_dict())
+
+
 def payload_sha256(envelope: bytes) -> str:
     """Return the SHA-256 (hex) of the payload's bytes: the same for every signature over the same document.
 

@@ -10,7 +10,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from starlette.requests import Request
+from starlette.responses import Response
 
+from renkei.exchange import compact
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.hub.problems import Problem
 
@@ -49,6 +52,33 @@ async def read_body(request: Request, limit: int, seconds: int) -> bytes:
     content = bytes(body)
     _check_digest(request, content)
     return content
+
+
+async def read_document(request: Request, seconds: int) -> bytes:
+    """Return the envelope that a request brings, in JSON or, where its type says so, in compact form.
+
+    Raises:
+        Problem: as `read_body`; 400 for what is not in compact form.
+    """
+    body = await read_body(request, MAX_ENVELOPE, seconds)
+    if request.headers.get("content-type") != compact.MEDIA_TYPE:
+        return body
+    try:
+        return compact.unpack(body)
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+
+
+def document(request: Request, envelope: bytes, status: int) -> Response:
+    """Return an answer that is an envelope: in compact form for whoever accepts it."""
+    if accepts(request, compact.MEDIA_TYPE):
+        return Response(compact.pack(envelope), status, media_type=compact.MEDIA_TYPE)
+    return Response(envelope, status, media_type="application/json")
+
+
+def accepts(request: Request, media_type: str) -> bool:
+    """Tell whether a request's `Accept` names a media type."""
+    return media_type in {each.partition(";")[0].strip() for each in request.headers.get("accept", "").split(",")}
 
 
 def require_digest(request: Request) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from renkei.exchange.documents import MAX_ENVELOPE
 from renkei.exchange.payloads import Horizon
 from renkei.hub.access import Caller, open_signed
-from renkei.hub.bodies import parse, path_party, path_stream, quoted, read_body
+from renkei.hub.bodies import parse, path_party, path_stream, quoted, read_body, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -28,7 +28,7 @@ class _Batch(BaseModel):
 async def put_horizon(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/horizons/{recipient}/{stream}`."""
     place = path_party(request, "recipient"), path_stream(request)
-    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    envelope = await read_document(request, hub.settings.limits.body_seconds)
     horizon = await _verified(hub, caller, envelope)
     if (horizon.recipient, horizon.stream) != place:
         raise Problem(400, "mismatch", "the path names another stream than the horizon")

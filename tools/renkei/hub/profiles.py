@@ -6,10 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from renkei.exchange.clock import format_time
-from renkei.exchange.documents import MAX_ENVELOPE
 from renkei.exchange.payloads import Profile
 from renkei.hub.access import SKEW, Caller, open_signed
-from renkei.hub.bodies import path_party, read_body
+from renkei.hub.bodies import path_party, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -22,7 +21,7 @@ async def put_profile(hub: Hub, caller: Caller, request: Request) -> Response:
     party = path_party(request, "party")
     if party != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't declare what {party} reads")
-    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    envelope = await read_document(request, hub.settings.limits.body_seconds)
     profile, _ = await open_signed(hub, Profile, envelope, caller)
     if profile.party != party:
         raise Problem(400, "mismatch", "the path names another party than the profile")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from renkei.exchange.documents import MAX_ENVELOPE
+from renkei.exchange import pages
 from renkei.exchange.payloads import PART_SIZE, Receipt
 from renkei.hub.access import Caller, identify, open_signed
-from renkei.hub.bodies import path_party, path_uuid, query_number, quoted, read_body
+from renkei.hub.bodies import accepts, path_party, path_uuid, query_number, quoted, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -44,12 +44,15 @@ async def inbox(hub: Hub, caller: Caller, request: Request) -> Response:
                     pass
                 await identify(hub, request)  # the certificate may have been revoked meanwhile
                 page = await _page(hub, caller, after, limit)
+    end = page.items[-1].cursor if page.items else after
+    if accepts(request, pages.MEDIA_TYPE):
+        packed = pages.pack_page([pages.PageItem(i.cursor, i.kind, i.envelope, i.entry) for i in page.items], end)
+        return Response(packed, media_type=pages.MEDIA_TYPE)
     items = [
         b'{"cursor":%d,"kind":"%s","envelope":%s,"entry":%s}'
         % (item.cursor, item.kind.encode(), quoted(item.envelope), item.entry)
         for item in page.items
     ]
-    end = page.items[-1].cursor if page.items else after
     body = b'{"items":[%s],"next":%d}' % (b",".join(items), end)
     return Response(body, media_type="application/json")
 
@@ -81,7 +84,7 @@ async def put_receipt(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/receipts/{sender}/{id}`."""
     sender, message_id = path_party(request, "sender"), path_uuid(request)
     message = await _message_for(hub, caller, sender, message_id)
-    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    envelope = await read_document(request, hub.settings.limits.body_seconds)
     receipt, signer = await open_signed(hub, Receipt, envelope, caller)
     said = (str(receipt.id), receipt.sender, receipt.recipient, receipt.stream, receipt.sequence)
     if said != (message.id, message.sender, message.recipient, message.stream, message.sequence):

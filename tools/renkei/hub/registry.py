@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
 from renkei.exchange.clock import format_time
+from renkei.exchange.compact import MEDIA_TYPE
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentError, EnrolmentRequest
 from renkei.exchange.errors import ExchangeError
@@ -56,9 +57,11 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
     speaker = hub.speaker()
     head = await signed_head(hub)
     epoch = await hub.store.epoch()
-    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s"}'
+    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s","reads":["%s"]}'
     time = format_time(hub.clock()).encode()
-    return Response(body % (epoch, speaker.entry, quoted(head), time), media_type="application/json")
+    return Response(
+        body % (epoch, speaker.entry, quoted(head), time, MEDIA_TYPE.encode()), media_type="application/json"
+    )
 
 
 async def directory(hub: Hub, caller: Caller, request: Request) -> Response:

@@ -9,19 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Outline, outline
+from renkei.exchange.documents import DocumentError, Outline, outline
 from renkei.exchange.parties import MINISTRY, may_send
 from renkei.exchange.payloads import MAX_PARTS, PART_SIZE, Acceptance, Manifest, Void
 from renkei.hub.access import SKEW, Caller, open_signed
 from renkei.hub.bodies import (
     JSON_LIMIT,
     Digest,
+    document,
     parse,
     path_digest,
     path_party,
     path_stream,
     path_uuid,
     read_body,
+    read_document,
     require_digest,
 )
 from renkei.hub.context import Hub
@@ -60,7 +62,7 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
     if path_party(request, "sender") != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't send in another's name")
     speaker = hub.speaker()
-    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    envelope = await read_document(request, hub.settings.limits.body_seconds)
     try:
         claimed = outline(envelope)
     except DocumentError as error:
@@ -72,7 +74,7 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
         known = await hub.store.message(caller.party, message_id)
         if known is None or known.manifest_sha256 != claimed.payload_sha256:
             raise
-        return _document(known.acceptance, 200)
+        return document(request, known.acceptance, 200)
     at = hub.now()
 
     def accept(index: int, epoch: int) -> bytes:
@@ -103,13 +105,13 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
         *(message.sender, message.recipient, message.stream, message.sequence, manifest.envelope_size, message.id),
     )
     hub.waiters.wake(message.recipient)
-    return _document(acceptance, 201 if new else 200)
+    return document(request, acceptance, 201 if new else 200)
 
 
 async def put_void(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/voids/{recipient}/{stream}/{sequence}`."""
     recipient, stream = path_party(request, "recipient"), path_stream(request)
-    envelope = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
+    envelope = await read_document(request, hub.settings.limits.body_seconds)
     void, signer = await open_signed(hub, Void, envelope, caller)
     named = (caller.party, recipient, stream, request.path_params["sequence"])
     if (void.sender, void.recipient, void.stream, void.sequence) != named:
@@ -158,7 +160,3 @@ async def _open_manifest(
 
 def _quota(hub: Hub, caller: Caller) -> int:
     return hub.settings.quota(ministry=caller.party == MINISTRY)
-
-
-def _document(envelope: bytes, status: int) -> Response:
-    return Response(envelope, status, media_type="application/json")
