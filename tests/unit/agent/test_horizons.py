@@ -121,17 +121,18 @@ def test_a_horizon_that_stands_still_is_alarmed(
     assert ("horizon", "age") in alarms(shinjuku)
 
 
-def test_a_horizon_of_somebody_else_is_not_believed(fleet: Any, sides: Any) -> None:
-    _, shinjuku = sides
-    other = fleet.agent("011011")
-    forged = Horizon(
-        sender=Party("ministry"),
-        recipient=shinjuku.party,
+@pytest.mark.parametrize("lie", ["signer", "recipient", "moment"])
+def test_a_horizon_that_cannot_be_is_not_believed(fleet: Any, sides: Any, lie: str) -> None:
+    ministry, shinjuku = sides
+    signer = fleet.agent("011011") if lie == "signer" else ministry
+    made = Horizon(
+        sender=ministry.party,
+        recipient=Party("011011") if lie == "recipient" else shinjuku.party,
         stream="notices",
         next_sequence=1,
-        published_up_to=dt.datetime.now(dt.UTC),
-    ).sign(other.keys().signer)
-    answer = {"envelope": forged.decode(), "entry": other.keys().entry.model_dump()}
+        published_up_to=dt.datetime.now(dt.UTC) + dt.timedelta(hours=lie == "moment"),
+    ).sign(signer.keys().signer)
+    answer = {"envelope": made.decode(), "entry": signer.keys().entry.model_dump()}
     contact = fleet.contact(shinjuku)
     with contact.client:
         contact.client.horizon = lambda *_: SignedHorizon.model_validate(answer)  # type: ignore[method-assign]

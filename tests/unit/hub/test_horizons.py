@@ -7,7 +7,7 @@ from typing import Any
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Horizon
 
-START = datetime(2026, 11, 26, tzinfo=UTC)
+START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def signed(speaker: Any, recipient: str, next_sequence: int, minutes: int = 0, **changes: Any) -> bytes:
@@ -72,6 +72,12 @@ def test_nobody_speaks_for_another(shinjuku: Any, ministry: Any) -> None:
     replayed = signed(ministry, "131041", 1)
     assert shinjuku.put("/v1/horizons/131041/notices", replayed).status_code == 400
     assert ministry.put("/v1/horizons/011011/notices", replayed).status_code == 400
+
+
+def test_a_moment_that_has_not_come_is_refused(ministry: Any) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    answer = ministry.put("/v1/horizons/131041/notices", signed(ministry, "131041", 1, published_up_to=tomorrow))
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:renkei:problem:clock")
 
 
 def test_a_batch_has_bounds(ministry: Any) -> None:

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from clusters import Cluster
 from renkei.exchange.journal import verify_consistency, verify_inclusion
 from renkei.store.errors import StoreError
-from renkei.store.hub.contract import Binding, Bounds, Enrolment, Message, Receipt, Void
+from renkei.store.hub.contract import Binding, Bounds, Enrolment, Horizon, Message, Receipt, Void
 from renkei.store.hub.postgresql import PostgresHubStore
 from renkei.store.hub.refusals import (
     ConflictRefusal,
@@ -342,6 +342,21 @@ def test_many_at_once_get_their_own_place_in_the_journal(store: SqlHubStore) -> 
     assert run(offer()) == [sign(size + n, 1) for n in range(40)]
     assert max(store.statistics.batches) > 1
     assert run(store.check()) == []
+
+
+def test_the_newest_horizon_of_a_stream_is_kept_and_never_one_that_runs_ahead(store: SqlHubStore) -> None:
+    def horizon(number: int, moment: int) -> Horizon:
+        envelope = b'{"horizon":[%d,%d]}' % (number, moment)
+        return Horizon(SENDER, RECIPIENT, "notices", number, moment, envelope, SIGNERS[SENDER])
+
+    assert run(store.horizon(SENDER, RECIPIENT, "notices")) is None
+    assert run(store.put_horizons([horizon(2, 50)])) == [(0, 1)]
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+    run(store.accept(message(1, 1, [b"part"]), sign, PLENTY, 1))
+    assert run(store.put_horizons([horizon(1, 90), horizon(2, 50), horizon(2, 40), horizon(3, 99)])) == [(3, 2)]
+    kept = run(store.horizon(SENDER, RECIPIENT, "notices"))
+    assert (kept.envelope, kept.entry) == (b'{"horizon":[2,50]}', b"{}")
+    assert run(store.horizon(RECIPIENT, SENDER, "notices")) is None
 
 
 def test_a_quota_is_a_senders_own(store: SqlHubStore) -> None:

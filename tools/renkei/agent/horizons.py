@@ -16,6 +16,8 @@ from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import MINISTRY
 from renkei.exchange.payloads import Horizon
 
+_SKEW = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True)
 class Followed:
@@ -43,7 +45,7 @@ def fetch(home: Home, contact: Contact) -> Followed | None:
     try:
         signer = home.anchor.verify_entry(answer.entry, now(), MINISTRY)
         horizon = Horizon.open(answer.envelope, signer.signing_public_key)
-        _check_way(home, horizon)
+        _check(home, horizon)
     except ExchangeError as error:
         home.alarm("horizon", "document", f"the hub's horizon of the ministry can't be believed: {error}")
         return known(home)
@@ -116,6 +118,8 @@ def _check_age(home: Home, horizon: Followed) -> None:
         home.spool.settle("horizon", "age")
 
 
-def _check_way(home: Home, horizon: Horizon) -> None:
+def _check(home: Home, horizon: Horizon) -> None:
     if (horizon.sender, horizon.recipient, horizon.stream) != (MINISTRY, home.party, STREAM):
         raise ExchangeError(f"it is of {horizon.sender}'s {horizon.stream} for {horizon.recipient}")
+    if horizon.published_up_to > now() + _SKEW:
+        raise ExchangeError(f"it is of {format_time(horizon.published_up_to)}, which hasn't come yet: check the clocks")

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from renkei.exchange.documents import MAX_ENVELOPE
 from renkei.exchange.payloads import Horizon
-from renkei.hub.access import Caller, open_signed
+from renkei.hub.access import SKEW, Caller, open_signed
 from renkei.hub.bodies import parse, path_party, path_stream, quoted, read_body, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
@@ -63,12 +63,15 @@ async def _verified(hub: Hub, caller: Caller, envelope: bytes) -> contract.Horiz
     horizon, signer = await open_signed(hub, Horizon, envelope, caller)
     if horizon.sender != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't publish a horizon in another's name")
+    moment = int(horizon.published_up_to.timestamp())
+    if moment > hub.now() + SKEW:
+        raise Problem(400, "clock", "the horizon is of a moment that hasn't come yet: set the sender's clock")
     return contract.Horizon(
         sender=horizon.sender,
         recipient=horizon.recipient,
         stream=horizon.stream,
         next_sequence=horizon.next_sequence,
-        published_up_to=int(horizon.published_up_to.timestamp()),
+        published_up_to=moment,
         envelope=envelope,
         signer=signer,
     )
