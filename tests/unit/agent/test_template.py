@@ -1,0 +1,45 @@
+"""What the role writes is what the agent reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+from renkei.agent.settings import SettingsError, load
+from renkei.domain.layouts import Layout
+
+TEMPLATE = Path(__file__).parents[3] / "roles/agent/templates/etc/renkei/agent.toml.j2"
+
+
+def rendered(tmp_path: Path, **changes: Any) -> Path:
+    values = {
+        "agent_endpoint": "131041",
+        "agent_terminal": "T-131041-01",
+        "agent_machine_serial": "LAB131041A",
+        "agent_link": "online",
+        "agent_layout": "csv-2",
+        "agent_gateway": "https://gateway.renkei.example:8443",
+        "agent_enrolment": "https://enrolment.renkei.example:8444",
+        "agent_exchange_times": ["08:45"],
+        "agent_exchange_jitter_seconds": 300,
+        "agent_exchange_stable_seconds": 3,
+        "agent_exchange_mode": "daily",
+        "agent_bridge": "none",
+    }
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - it makes TOML
+    environment.filters |= {"to_json": json.dumps, "bool": bool}
+    path = tmp_path / "agent.toml"
+    path.write_text(environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values | changes))
+    return path
+
+
+@pytest.mark.parametrize("layout", Layout.every(), ids=str)
+def test_the_layout_of_the_inventory_reaches_the_agent(tmp_path: Path, layout: Layout) -> None:
+    assert load(rendered(tmp_path, agent_layout=str(layout))).layout == layout
+
+
+def test_a_layout_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="layout: there is no layout 'csv-9'; there are csv-1, csv-2"):
+        load(rendered(tmp_path, agent_layout="csv-9"))
