@@ -28,7 +28,7 @@ from renkei.agent.keys import Keyring, point_of
 from renkei.agent.settings import Settings
 from renkei.client.connection import Connection, Credentials
 from renkei.client.hub import HubClient
-from renkei.domain.layouts import write_csv
+from renkei.domain.layouts import Layout, write
 from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty, bind
 from renkei.exchange.certificates import (
@@ -485,7 +485,7 @@ def status_notices(count: int, municipality: str = "131041", first: int = 1) -> 
 
 
 def write_residence_csv(count: int, municipality: str = "131041", first: int = 1) -> bytes:
-    return write_csv(residence_notices(count, municipality, first))
+    return write(residence_notices(count, municipality, first), Layout())
 
 
 @pytest.fixture(scope="session")
@@ -505,6 +505,6 @@ def status_csv() -> Callable[..., bytes]:
     """A file of the ministry: (count, municipality, number of the first)."""
 
     def make(count: int, municipality: str = "131041", first: int = 1) -> bytes:
-        return write_csv(status_notices(count, municipality, first))
+        return write(status_notices(count, municipality, first), Layout())
 
     return make

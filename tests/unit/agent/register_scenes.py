@@ -11,7 +11,7 @@ from renkei.agent.home import Home
 from renkei.agent.register import bridge
 from renkei.agent.register.arriving import Arriving, arriving
 from renkei.agent.register.share import FROM_REGISTER, MARKER, TO_REGISTER, prepare
-from renkei.domain.layouts import read_csv
+from renkei.domain.layouts import read
 from renkei.domain.notices import ImportResult, Notice, RegisterNotice, StatusNotice
 from renkei.store.imports import Imports
 
@@ -106,7 +106,8 @@ class Register:
         for marker in sorted((self.folder / TO_REGISTER).glob(f"[!.]*{MARKER}")):
             said = json.loads(marker.read_text())
             path = marker.with_name(said["file"])
-            notices, rejections = read_csv(BytesIO(path.read_bytes()), StatusNotice)
+            contents = read(BytesIO(path.read_bytes()), [StatusNotice])
+            notices, rejections = contents.notices, contents.rejections
             assert rejections == []
             assert len(notices) == said["notices"]
             found += [notice.number for notice in notices]

@@ -16,7 +16,7 @@ from renkei.agent.home import Home
 from renkei.agent.register import bridge, confirmation
 from renkei.agent.register.share import prepare
 from renkei.cli.agent import app
-from renkei.domain.layouts import write_csv
+from renkei.domain.layouts import Layout, write
 from renkei.domain.notices import StatusNotice
 from unit.agent.register_scenes import Register, numbers, outcome, special, status
 
@@ -42,7 +42,7 @@ class Counter:
         folder = self.ministry.settings.outbox / "131041"
         folder.mkdir(exist_ok=True)
         if notices:
-            (folder / name).write_bytes(write_csv(notices))
+            (folder / name).write_bytes(write(notices, Layout()))
         self.ministry.spool.note(horizons_at="2026-01-01T00:00:00Z")
         self.fleet.exchange(self.ministry)
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from renkei.cli.ca import app as ca
 from renkei.cli.ministry import app as ministry_app
-from renkei.domain.layouts import read_csv
+from renkei.domain.layouts import read
 from renkei.domain.notices import ResidenceNotice, StatusNotice
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.enrolment import EnrolmentFields
@@ -122,9 +122,10 @@ def test_simulated_files_are_whole_and_valid(tmp_path: Path) -> None:
     )
     assert made.exit_code == 0
     with Path(made.stdout.strip()).open("rb") as stream:
-        notices, rejections = read_csv(stream, StatusNotice)
+        contents = read(stream, [StatusNotice])
+        notices, rejections = contents.notices, contents.rejections
     assert (len(notices), rejections) == (9, [])
     made = run("ministry", "simulate-register", "--out", tmp_path, "--endpoint", "131041", "--notices", "3")
     with Path(made.stdout.strip()).open("rb") as stream:
-        assert len(read_csv(stream, ResidenceNotice)[0]) == 3
+        assert len(read(stream, [ResidenceNotice]).notices) == 3
     assert run("ministry", "simulate", "--out", tmp_path, "--endpoints", "131042", "--notices", "9").exit_code == 2

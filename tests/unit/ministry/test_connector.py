@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from renkei.domain.layouts import read_csv, write_csv
+from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import ResidenceNotice, StatusNotice
 from renkei.exchange.clock import parse_time
 from renkei.ministry.connector import MARK, AnotherConnectorError, Connector
@@ -50,7 +50,7 @@ def run(settings: ConnectorSettings, at: Callable[[str], None] = lambda _moment:
 
 def drop(settings: ConnectorSettings, name: str, notices: list[StatusNotice]) -> Path:
     path = settings.drop / "to-municipalities" / name
-    path.write_bytes(write_csv(notices))
+    path.write_bytes(write(notices, Layout()))
     return path
 
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_not_taken_yet_holds_the_mark_before_its_arrival(settings
 def arrive(settings: ConnectorSettings, code: str, name: str, notices: list[ResidenceNotice]) -> None:
     folder = settings.agent / "inbox" / code
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(write_csv(notices))
+    (folder / name).write_bytes(write(notices, Layout()))
 
 
 def visible(folder: Path) -> list[Path]:
@@ -90,7 +90,8 @@ def outbox(settings: ConnectorSettings) -> dict[str, list[str]]:
     """The numbers of the notices handed to the agent, by municipality, in order."""
     found: dict[str, list[str]] = {}
     for path in visible(settings.agent / "outbox"):
-        notices, rejections = read_csv(BytesIO(path.read_bytes()), StatusNotice)
+        contents = read(BytesIO(path.read_bytes()), [StatusNotice])
+        notices, rejections = contents.notices, contents.rejections
         assert rejections == []
         found.setdefault(path.parent.name, []).extend(notice.number for notice in notices)
     return found
@@ -129,7 +130,7 @@ def test_a_file_that_is_still_being_written_waits(settings: ConnectorSettings) -
 
 def test_bad_rows_come_back_with_reasons_that_name_nobody_and_good_rows_go_on(settings: ConnectorSettings) -> None:
     notices = status_notices(CODES, 40, 5, DAY)
-    lines = write_csv(notices).split(b"\r\n")
+    lines = write(notices, Layout()).split(b"\r\n")
     assert NAME.encode() in b"".join(lines)
     lines[3] = lines[3].replace(b",2026-11-23,", b",23.11.2026,", 1)
     lines[7] = b"\xff\xfe broken"
@@ -154,7 +155,8 @@ def test_a_notice_for_a_municipality_outside_the_fleet_is_rejected_and_not_left_
     run(settings)
     assert sorted(outbox(settings)) == CODES
     rows, reasons = visible(settings.drop / "to-municipalities/rejected")
-    returned, _ = read_csv(BytesIO(rows.read_bytes()), StatusNotice)
+    contents = read(BytesIO(rows.read_bytes()), [StatusNotice])
+    returned = contents.notices
     assert [each.number for each in returned] == [each.number for each in notices if each.municipality == "271004"]
     assert "271004は連携先の市区町村ではありません" in reasons.read_text()
 
@@ -193,7 +195,7 @@ def test_a_file_of_which_nothing_went_on_may_be_sent_again(settings: ConnectorSe
 
 def test_a_symbolic_link_in_the_drop_is_not_followed(settings: ConnectorSettings, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
-    secret.write_bytes(write_csv(status_notices(CODES, 1, 1, DAY)))
+    secret.write_bytes(write(status_notices(CODES, 1, 1, DAY), Layout()))
     (settings.drop / "to-municipalities/x.csv").symlink_to(secret)
     assert run(settings) == 0
     assert secret.exists()
@@ -206,7 +208,8 @@ def test_what_municipalities_sent_becomes_one_file_in_the_order_of_each(settings
             arrive(settings, code, f"{number:010d}.csv", batch)
     assert run(settings) == 6
     (merged,) = visible(settings.drop / "from-municipalities")
-    notices, rejections = read_csv(BytesIO(merged.read_bytes()), ResidenceNotice)
+    contents = read(BytesIO(merged.read_bytes()), [ResidenceNotice])
+    notices, rejections = contents.notices, contents.rejections
     assert rejections == []
     assert notices == [notice for batches in sent.values() for batch in batches for notice in batch]
     assert visible(settings.agent / "inbox") == []
@@ -219,7 +222,7 @@ def test_a_municipality_that_speaks_for_another_is_refused_and_alarmed(
     arrive(settings, "131041", "1.csv", [*own, *foreign])
     run(settings)
     (merged,) = visible(settings.drop / "from-municipalities")
-    assert read_csv(BytesIO(merged.read_bytes()), ResidenceNotice)[0] == own
+    assert read(BytesIO(merged.read_bytes()), [ResidenceNotice]).notices == own
     assert len(visible(settings.state / "rejected")) == 2
     alarms = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
     assert alarms == ["1.csv: 1 rows of municipality 131041 were rejected"]
@@ -259,7 +262,7 @@ def test_a_kill_at_any_moment_neither_loses_nor_doubles_a_notice(settings: Conne
     collected = [
         notice.number
         for path in visible(settings.drop / "from-municipalities")
-        for notice in read_csv(BytesIO(path.read_bytes()), ResidenceNotice)[0]
+        for notice in read(BytesIO(path.read_bytes()), [ResidenceNotice]).notices
     ]
     sent = [notice.number for each in range(moment + 1) for notice in residence_notices("131041", 2, each, DAY)]
     assert collected == sent

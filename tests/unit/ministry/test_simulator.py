@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 
 from renkei.domain.kanji import MARK, KanjiName
-from renkei.domain.layouts import read_csv, write_csv
+from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import MID_TO_LONG, SPECIAL_PERMANENT, ResidenceNotice, StatusNotice
 from renkei.ministry.people import add_months
 from renkei.ministry.populations import NATIONALITIES, STATUSES
@@ -30,12 +30,12 @@ def residences() -> list[ResidenceNotice]:
 
 
 def test_every_row_is_a_valid_notice(statuses: list[StatusNotice], residences: list[ResidenceNotice]) -> None:
-    assert read_csv(BytesIO(write_csv(statuses)), StatusNotice) == (statuses, [])
-    assert read_csv(BytesIO(write_csv(residences)), ResidenceNotice) == (residences, [])
+    assert read(BytesIO(write(statuses, Layout())), [StatusNotice]).notices == statuses
+    assert read(BytesIO(write(residences, Layout())), [ResidenceNotice]).notices == residences
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others() -> None:
-    first, again, other = (write_csv(status_notices(CODES, 50, seed, DAY)) for seed in (7, 7, 8))
+    first, again, other = (write(status_notices(CODES, 50, seed, DAY), Layout()) for seed in (7, 7, 8))
     assert first == again
     assert first != other
 

@@ -10,7 +10,7 @@ and written; an item that is newer than a version isn't written in it, and nothi
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from renkei.domain.layouts.characters import Unwritable, check_characters
 from renkei.domain.layouts.csv_layout import CsvReader, pick_lines, write_csv_layout
@@ -46,14 +46,11 @@ __all__ = [
     "left_out",
     "open_reader",
     "read",
-    "read_csv",
     "rejected_part",
     "write",
     "write_anyway",
-    "write_csv",
 ]
 
-N = TypeVar("N", bound=Notice)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -155,17 +152,6 @@ def write_anyway(notices: Sequence[Notice], layout: Layout) -> tuple[bytes, Unwr
         return write(notices, layout), None
     except Unwritable as why:
         return write(notices, replace(layout, charset=Charset.UTF_8)), why
-
-
-def read_csv(stream: BinaryIO, expected: type[N]) -> tuple[list[N], list[Rejection]]:
-    """Read a CSV of one type."""
-    contents = read(stream, [expected])
-    return contents.notices, contents.rejections  # type: ignore[return-value]
-
-
-def write_csv(notices: Sequence[Notice]) -> bytes:
-    """Write CSV."""
-    return write(notices, Layout())
 
 
 def left_out(notices: Sequence[Notice], layout: Layout) -> dict[str, int]:
