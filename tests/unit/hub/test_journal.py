@@ -1,14 +1,18 @@
 """The journal: what the hub did, provable to whoever kept an earlier head."""
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.documents import canonical
 from renkei.exchange.journal import ProofError, verify_consistency, verify_inclusion
 from renkei.exchange.payloads import TreeHead
+from renkei.hub.identity import verified_binding
+from renkei.hub.journal import keep_head
 
 
 def head_of(bench: Any, speaker: Any) -> TreeHead:
@@ -85,7 +89,7 @@ def test_each_act_leaves_its_entry(bench: Any, shinjuku: Any, ministry: Any, aut
 
 def test_entries_come_in_bounded_pages(ministry: Any, refused: Any) -> None:
     assert len(ministry.get("/v1/journal/entries?from=0&to=0").json()["entries"]) == 1
-    assert ministry.get("/v1/journal/entries?from=999999&to=9999999").json() == {"entries": []}
+    assert ministry.get("/v1/journal/entries?from=999999&to=9999999").json() == {"entries": [], "leaves": []}
     refused(ministry.get("/v1/journal/entries?from=2&to=1"), 400, "query")
     refused(ministry.get("/v1/journal/entries"), 400, "query")
 
@@ -95,3 +99,19 @@ def test_what_isnt_in_the_journal_isnt_proven(refused: Any, shinjuku: Any) -> No
         refused(shinjuku.get(f"/v1/journal/proofs/{path}"), 404, "not-found")
     for path in ("consistency?from=1&to=99", "consistency?from=2&to=1"):
         refused(shinjuku.get(f"/v1/journal/proofs/{path}"), 404, "not-found")
+
+
+def test_the_hub_keeps_a_signed_head_every_hour_and_hands_it_on(bench: Any, shinjuku: Any) -> None:
+    bench.run(bench.store.add_binding(verified_binding(bench.hub.anchor, bench.own.entry, bench.time)[0], "test", 0))
+    assert bench.run(keep_head(bench.hub))
+    assert not bench.run(keep_head(bench.hub)), "an hour isn't over"
+    bench.time += timedelta(hours=1)
+    assert bench.run(keep_head(bench.hub)), "also when nothing happened: it says that"
+    found = shinjuku.get("/v1/journal/heads?from=1").json()["heads"]
+    assert [each["number"] for each in found] == [1, 2]
+    for each in found:
+        entry = DirectoryEntry.read(each["entry"])
+        hub = bench.hub.anchor.verify_entry(entry, bench.time)
+        head = TreeHead.open(each["envelope"].encode(), hub.signing_public_key)
+        assert head.size == head_of(bench, shinjuku).size
+    assert shinjuku.get("/v1/journal/heads?from=3").json() == {"heads": []}

@@ -1,17 +1,26 @@
 """The beginning of every exchange: is this the hub, has it an unbroken journal, is it the one that we know?"""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from renkei.agent.home import Home, log, now, stamp
 from renkei.client.answers import HubState
 from renkei.client.errors import GatewayNotTrusted, NotAllowed
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import BindingError, VerifiedParty
-from renkei.exchange.documents import DocumentError
+from renkei.exchange.clock import format_time
+from renkei.exchange.documents import DocumentError, peek
 from renkei.exchange.journal import ProofError, verify_consistency
 from renkei.exchange.parties import HUB
 from renkei.exchange.payloads import TreeHead
+from renkei.store.heads import SignedHead
 from renkei.store.spool import SeenTreeHead
+
+HOURLY_HEADS = timedelta(days=30)
+"""For so long one head an hour is kept, then one a day."""
+
+KEPT_HEADS = timedelta(days=400)
+"""As long as a notice is kept, and the time that it takes to look into it."""
 
 
 class HubNotGenuine(Exception):
@@ -50,10 +59,23 @@ def establish(home: Home, client: HubClient) -> Contact:
     for alarm in home.spool.alarms():
         if (alarm.kind, alarm.subject) in {("hub", "identity"), ("hub", "access")}:
             home.spool.settle(alarm.kind, alarm.subject)
+    _keep(home, head, state)
     if head.epoch != home.spool.epoch:
         home.spool.enter_epoch(head.epoch)
     home.spool.note(hub_seen_at=stamp())
     return Contact(client, hub, head.epoch)
+
+
+def _keep(home: Home, head: TreeHead, state: HubState) -> None:
+    """Keep the head as evidence, for the ministry to compare with what the hub showed to others."""
+    signed = SignedHead(
+        signed_at=format_time(head.signed_at),
+        envelope=state.tree_head,
+        key_id=peek(state.tree_head).key_id,
+        entry=state.entry.to_json().decode(),
+    )
+    daily_before, forget_before = (format_time(now() - age) for age in (HOURLY_HEADS, KEPT_HEADS))
+    home.spool.heads.keep(signed, head.epoch, daily_before, forget_before)
 
 
 def _follow_epoch(home: Home, state: HubState, head: TreeHead) -> None:

@@ -1,5 +1,6 @@
 """renkei-agent: the exchange software of a terminal, and of the ministry's linkage endpoint."""
 
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -155,6 +156,24 @@ def void(
     else:
         print(f"{stream} {sequence} to {recipient} is void; it goes with the next exchange or medium")
         print(f"notices that it held and that are not sent now: {', '.join(numbers) or 'none known'}")
+
+
+@app.command()
+def heads(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
+    """Show the signed heads of the hub's journal that this agent saw.
+
+    With --json they are written as evidence, for `renkei journal verify --heads` at the ministry: a hub that shows one
+    journal to some and another to others is found out there.
+    """
+    with reported(), settings_of(config) as settings, open_home(settings) as home:
+        found = home.spool.heads.all()
+    if as_json:
+        seen = [{"envelope": each.envelope.decode(), "entry": json.loads(each.entry)} for each in found]
+        print_json({"party": settings.endpoint, "heads": seen})
+    elif found:
+        print(f"{len(found)} heads, from {found[0].signed_at} to {found[-1].signed_at}")
+    else:
+        print("no head yet: this agent had no contact with the hub")
 
 
 Medium = Annotated[Path, typer.Argument(help="The medium's folder.", metavar="DIR")]

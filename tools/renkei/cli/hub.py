@@ -27,6 +27,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+journal = typer.Typer(no_args_is_help=True, help="The journal of what the hub did.")
+app.add_typer(journal, name="journal")
+
 Config = Annotated[Path, typer.Option("--config", help="The settings.", dir_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _CONFIG = Path("/etc/renkei/hub.toml")
@@ -233,6 +236,30 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@journal.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where the journal is written.", dir_okay=False)],
+    config: Config = _CONFIG,
+) -> None:
+    """Write the journal with its tree and the heads that were kept, for `renkei journal verify --file`.
+
+    It names parties, times and digests, no person and no notice.
+    """
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import with_store
+    from renkei.store.hub.journal_file import write
+    from renkei.store.hub.store import SqlHubStore
+
+    async def work(store: SqlHubStore) -> int:
+        with out.open("w", encoding="utf-8") as stream:
+            return await write(store, stream)
+
+    try:
+        typer.echo(f"{out}: {with_store(_settings(config), work)} entries")
+    except (ServeError, OSError) as error:
+        _fail(str(error))
 
 
 def _settings(config: Path) -> Settings:

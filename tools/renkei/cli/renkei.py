@@ -25,6 +25,7 @@ COMMANDS = {
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
     "ca": ("renkei.cli.ca", "The offline root."),
     "ministry": ("renkei.cli.ministry", "Registration authority, connector, simulator of the immigration system."),
+    "journal": ("renkei.cli.journal", "Check the hub's journal: every entry, every signed head."),
     "lab": ("renkei.cli.lab", "The lab's hosts and networks."),
 }
 

@@ -118,6 +118,27 @@ class Proof(_Answer):
     proof: Annotated[tuple[Digest, ...], Field(max_length=128)]
 
 
+class KeptHead(_Answer):
+    """A tree head that the hub kept, and its signer's directory entry."""
+
+    number: Annotated[int, Field(ge=1, lt=2**63)]
+    envelope: Envelope
+    entry: Entry
+
+
+class KeptHeads(_Answer):
+    """`GET /v1/journal/heads`: oldest first."""
+
+    heads: Annotated[tuple[KeptHead, ...], Field(max_length=1000)]
+
+
+class JournalPage(_Answer):
+    """`GET /v1/journal/entries`: entries, and the leaves that the hub's tree has for them."""
+
+    entries: Annotated[tuple[dict[str, object], ...], Field(max_length=1000)]
+    leaves: Annotated[tuple[Digest, ...], Field(max_length=1000)] = ()
+
+
 class QueuedEnrolment(_Answer):
     """An enrolment that waits for the registration authority."""
 

@@ -25,6 +25,9 @@ from renkei.client.answers import (
     HorizonsKept,
     HubState,
     InboxPage,
+    JournalPage,
+    KeptHead,
+    KeptHeads,
     Missing,
     Proof,
     QueuedEnrolment,
@@ -190,6 +193,16 @@ class HubClient:
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise BadAnswer("the answer to GET /v1/journal/entries has no list of entries")
         return entries
+
+    def journal_page(self, start: int, end: int) -> JournalPage:
+        """Entries `start` to `end`, both included, as far as there are, with their leaves in the hub's tree."""
+        answer = self._line.request("GET", "/v1/journal/entries", query={"from": start, "to": end})
+        return read(JournalPage, answer, "GET /v1/journal/entries")
+
+    def journal_heads(self, start: int) -> tuple[KeptHead, ...]:
+        """A page of the heads that the hub kept, from number `start` on; empty beyond the last."""
+        answer = self._line.request("GET", "/v1/journal/heads", query={"from": start})
+        return read(KeptHeads, answer, "GET /v1/journal/heads").heads
 
     def inclusion_proof(self, index: int, size: int) -> tuple[str, ...]:
         """The audit path of an entry in the tree of a size."""

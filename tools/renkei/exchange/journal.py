@@ -49,8 +49,12 @@ class MerkleTree:
 
     def append(self, entry: bytes) -> tuple["MerkleTree", tuple[Node, ...]]:
         """Return the tree with one more entry, and the nodes that came into being: the leaf first."""
+        return self.append_leaf(leaf_hash(entry))
+
+    def append_leaf(self, node: bytes) -> tuple["MerkleTree", tuple[Node, ...]]:
+        """Return the tree with one more entry of which only the hash is known."""
         peaks = list(self.peaks)
-        level, index, node = 0, self.size, leaf_hash(entry)
+        level, index = 0, self.size
         nodes = [Node(level, index, node)]
         while index & 1:
             node = node_hash(peaks.pop(), node)

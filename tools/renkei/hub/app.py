@@ -64,6 +64,7 @@ def exchange(hub: Hub) -> ASGIApp:
         route("PUT", "/v1/profiles/{party}", profiles.put_profile, _exchanges),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),
+        route("GET", "/v1/journal/heads", journal.heads, _anybody),
         route("GET", "/v1/journal/proofs/inclusion", journal.inclusion, _anybody),
         route("GET", "/v1/journal/proofs/consistency", journal.consistency, _anybody),
         route("GET", "/v1/enrolments", registry.enrolments, _registers),

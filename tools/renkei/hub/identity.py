@@ -13,7 +13,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
-from renkei.exchange.certificates import certificate_from_pem, key_from_pem, key_to_pem, make_key, public_key_of
+from renkei.exchange.certificates import (
+    certificate_from_pem,
+    fingerprint,
+    key_from_pem,
+    key_to_pem,
+    make_key,
+    public_key_of,
+)
 from renkei.exchange.clock import parse_time
 from renkei.exchange.documents import Signer, key_id, peek
 from renkei.exchange.parties import HUB
@@ -48,6 +55,11 @@ class Identity:
     signer: Signer
     entry: bytes
     not_after: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of its certificate in the store."""
+        return fingerprint(certificate_from_pem(DirectoryEntry.from_json(self.entry).certificate))
 
 
 def read_keys(folder: Path) -> Keys | None:

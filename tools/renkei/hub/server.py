@@ -25,6 +25,8 @@ from renkei.hub.upkeep import (
     flush_once,
     hear_other_hubs,
     keep_flushing,
+    keep_head_once,
+    keep_heads,
     keep_house,
     look_for_identity,
     wait_for_identity,
@@ -119,9 +121,16 @@ async def _serve(hub: Hub, store: SqlHubStore) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     await look_for_identity(hub)
+    await keep_head_once(hub)  # before anybody speaks: an epoch's first head says where it begins
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(server.serve([sock])) for server, sock in servers]
-        upkeep = (wait_for_identity(hub), keep_flushing(hub, store), keep_house(hub), hear_other_hubs(hub))
+        upkeep = (
+            wait_for_identity(hub),
+            keep_flushing(hub, store),
+            keep_heads(hub),
+            keep_house(hub),
+            hear_other_hubs(hub),
+        )
         own = [tasks.create_task(work) for work in upkeep]
         notify("READY=1", "STATUS=serving" if hub.identity else "STATUS=waiting for the hub's directory entry")
         log.info("serving sockets=%s entry=%s", run, "yes" if hub.identity else "no")

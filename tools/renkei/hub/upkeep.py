@@ -6,14 +6,17 @@ import logging
 from renkei.exchange.errors import ExchangeError
 from renkei.hub.context import Hub
 from renkei.hub.identity import IdentityError, find_identity
+from renkei.hub.journal import keep_head
 from renkei.hub.notify import notify
 from renkei.store.errors import StoreError
+from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.store import SqlHubStore
 
 _DAY = 86_400
 _WAITING_SECONDS = 1
 _FLUSH_SECONDS = 5
 _HOUSEKEEPING_SECONDS = 300
+_HEADS_SECONDS = 60
 
 log = logging.getLogger("renkei.hub")
 
@@ -70,6 +73,24 @@ async def flush_once(hub: Hub, store: SqlHubStore) -> None:
     hub.metrics.expiring.set(expiring)
     hub.metrics.pending.set(await store.pending_enrolments())
     hub.metrics.tree.set((await store.tree()).size)
+
+
+async def keep_head_once(hub: Hub) -> None:
+    """Keep a signed head if one is due; a journal that can't be signed is no reason not to serve what can be."""
+    try:
+        if await keep_head(hub):
+            log.info("kept a signed head of the journal")
+    except StoreError as error:
+        log.warning("no head was kept: %s", error)
+    except StoreRefusal as error:
+        log.critical("no head can be kept, the journal isn't whole: %s", error)
+
+
+async def keep_heads(hub: Hub) -> None:
+    """Sign a head of the journal every hour, and keep it."""
+    while True:
+        await keep_head_once(hub)
+        await asyncio.sleep(_WAITING_SECONDS if hub.identity is None else _HEADS_SECONDS)
 
 
 async def keep_house(hub: Hub) -> None:

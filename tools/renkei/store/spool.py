@@ -21,6 +21,7 @@ from renkei.store.batches import Batches
 from renkei.store.dispatches import DISPATCHES_SCHEMA, Dispatches
 from renkei.store.errors import StoreError
 from renkei.store.gaps import Gap, gaps, received_voids
+from renkei.store.heads import SEEN_HEADS_SCHEMA, SeenHeads
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
@@ -63,6 +64,7 @@ MIGRATIONS = (
     IMPORTS_SCHEMA + DISPATCHES_SCHEMA,
     VOIDS_SCHEMA,
     PROFILES_SCHEMA,
+    SEEN_HEADS_SCHEMA,
 )
 """A released one never changes; what is new is appended."""
 
@@ -120,6 +122,7 @@ class Spool:
         self.dispatches = Dispatches(self._database)
         self.voids = SentVoids(self._database)
         self.profiles = Profiles(self._database)
+        self.heads = SeenHeads(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""

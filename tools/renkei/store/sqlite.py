@@ -165,6 +165,26 @@ def open_durable(path: Path) -> apsw.Connection:
     return connection
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database, also one that is in use, into a new file; the source isn't written to.
+
+    Raises:
+        StoreError: it isn't there, or isn't a database.
+
+    """
+    try:
+        reader = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
+        writer = apsw.Connection(str(target))
+        try:
+            with writer.backup("main", reader, "main") as backup:
+                backup.step()
+        finally:
+            writer.close()
+            reader.close()
+    except apsw.Error as error:
+        raise StoreError(f"{source}: can't be copied ({error}); give a database of the hub") from error
+
+
 def migrate(connection: apsw.Connection, migrations: Sequence[str], path: Path) -> None:
     """Bring a file's schema up to this software's, its data with it, in one transaction.
 

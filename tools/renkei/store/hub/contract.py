@@ -173,6 +173,29 @@ class TreeState:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalPage:
+    """A piece of the journal: (position, entry) in order, and the digests that the tree has as these entries' leaves.
+
+    Both are as the database has them: an entry may be missing, or not be the one of its leaf. `leaves` is hex.
+    """
+
+    entries: tuple[tuple[int, bytes], ...]
+    leaves: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """A signed tree head that the hub kept; `number` counts from 1, `entry` is its signer's directory entry (JSON)."""
+
+    number: int
+    epoch: int
+    size: int
+    signed_at: int
+    envelope: bytes
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PartyCounts:
     """What one party did; bytes are of sealed content, `held_bytes` what it occupies now, contact 0 = never."""
 
@@ -332,6 +355,28 @@ class HubStore(Protocol):
 
     async def journal_entries(self, first: int, last: int) -> list[bytes]:
         """Return entries `first` to `last`, both included, as far as there are (canonical JSON, the tree's leaves)."""
+
+    async def journal_size(self) -> int:
+        """Return the number of positions that the journal or its tree has, for who checks it: `tree` believes both."""
+
+    async def journal_page(self, first: int, last: int) -> JournalPage:
+        """Return entries `first` to `last`, both included, with their leaves in the tree: for who checks them."""
+
+    async def keep_head(self, tree: TreeState, envelope: bytes, signer: str, at: int) -> bool:
+        """Keep a signed head for good; false when the newest one is as long, of the same epoch and as old or newer.
+
+        Args:
+            tree: what it says.
+            envelope: the `tree-head`.
+            signer: fingerprint of the hub's certificate.
+            at: when it was signed.
+        """
+
+    async def newest_head(self) -> KeptHead | None:
+        """Return the head that was kept last."""
+
+    async def kept_heads(self, first: int, limit: int) -> list[KeptHead]:
+        """Return up to `limit` kept heads from a number on, oldest first."""
 
     async def inclusion_proof(self, index: int, size: int) -> list[str]:
         """Return the RFC 9162 audit path of an entry in the tree of `size`.

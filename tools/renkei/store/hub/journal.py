@@ -13,7 +13,7 @@ from hashlib import sha256
 from renkei.exchange import journal
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import canonical
-from renkei.store.hub.contract import TreeState
+from renkei.store.hub.contract import JournalPage, TreeState
 from renkei.store.hub.refusals import UnknownRefusal
 from renkei.store.hub.transaction import Transaction
 
@@ -55,6 +55,27 @@ class Journal:
             (first, last),
         )
         return [row[0] for row in rows]
+
+    def positions(self) -> int:
+        """Return how many positions entries or leaves take, whether they fit together or not."""
+        leaves = self._transaction.count("SELECT max(position) + 1 FROM tree_nodes WHERE level = 0")
+        return max(leaves, self.next_index())
+
+    def page(self, first: int, last: int) -> JournalPage:
+        """Return entries and leaves `first` to `last` as they stand, for who checks them."""
+        between = "position BETWEEN ? AND ? ORDER BY position"
+        entries = self._transaction.some(
+            f"SELECT position, entry FROM journal WHERE {between}",  # noqa: S608 (a constant)
+            (first, last),
+        )
+        leaves = self._transaction.some(
+            f"SELECT position, digest FROM tree_nodes WHERE level = 0 AND {between}",  # noqa: S608 (a constant)
+            (first, last),
+        )
+        return JournalPage(
+            tuple((position, bytes(entry)) for position, entry in entries),
+            tuple((position, bytes(digest).hex()) for position, digest in leaves),
+        )
 
     def inclusion_proof(self, index: int, size: int) -> list[str]:
         """Return the audit path of an entry, from leaf to root."""

@@ -154,6 +154,16 @@ MIGRATIONS = (
         envelope BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE kept_heads (
+        head INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        signed_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings
+    ) STRICT;
+    """,
 )
 
 _IN_POSTGRESQL = (

@@ -2,7 +2,7 @@
 
     HubStore (contract)  what the hub asks
       SqlHubStore        which rule answers, written or read                       this module
-        rules            messages, directory, horizons, profiles, journal, reports on a Transaction
+        rules            messages, directory, horizons, profiles, journal … on a Transaction
         SqliteHubStore   one file, one machine                                     sqlite
         PostgresHubStore one server and its standby, several hubs                  postgresql
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from renkei.store.copies import Progress
-from renkei.store.hub import directory, horizons, messages, profiles, reports
+from renkei.store.hub import directory, heads, horizons, messages, profiles, reports
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
@@ -24,6 +24,8 @@ from renkei.store.hub.contract import (
     EnrolmentState,
     Horizon,
     InboxPage,
+    JournalPage,
+    KeptHead,
     Message,
     PartyCounts,
     Profile,
@@ -195,6 +197,26 @@ class SqlHubStore(ABC):
     async def journal_entries(self, first: int, last: int) -> list[bytes]:
         """See `HubStore`."""
         return await self._read(lambda t: Journal(t).entries(first, last))
+
+    async def journal_size(self) -> int:
+        """See `HubStore`."""
+        return await self._read(lambda t: Journal(t).positions())
+
+    async def journal_page(self, first: int, last: int) -> JournalPage:
+        """See `HubStore`."""
+        return await self._read(lambda t: Journal(t).page(first, last))
+
+    async def keep_head(self, tree: TreeState, envelope: bytes, signer: str, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: heads.keep(t, tree, envelope, signer, at))
+
+    async def newest_head(self) -> KeptHead | None:
+        """See `HubStore`."""
+        return await self._look(heads.newest)
+
+    async def kept_heads(self, first: int, limit: int) -> list[KeptHead]:
+        """See `HubStore`."""
+        return await self._read(lambda t: heads.some(t, first, limit))
 
     async def inclusion_proof(self, index: int, size: int) -> list[str]:
         """See `HubStore`."""
