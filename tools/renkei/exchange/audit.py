@@ -17,6 +17,7 @@ first head of the next one, and what they saw beyond it was lost by the restore.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hmac import compare_digest
 from typing import Literal
 
@@ -53,7 +54,7 @@ class Audit:
     """See the module; feed entries from 0 on, then `finish`.
 
     Attributes:
-        heads: all that anybody kept.
+        heads: all that anybody kept; the hub's own in the order in which it signed them.
         checked: heads that the journal was found to fit or not to fit.
         lost: heads of older epochs whose entries a restore lost.
         proven: the size of the largest head that fits, with all before it.
@@ -68,13 +69,16 @@ class Audit:
     _entries: MerkleTree = field(default_factory=MerkleTree)
     _leaves: MerkleTree = field(default_factory=MerkleTree)
     _wrong: list[int] = field(default_factory=list)
-    _fitting: list[TreeHead] = field(default_factory=list)
+    _moment: dict[Seen, tuple[datetime, int]] = field(init=False)
+    _fitting: list[Seen] = field(default_factory=list)
     _misfits: list[Seen] = field(default_factory=list)
     _broken: bool = False
 
     def __post_init__(self) -> None:
         """Put the heads into the order in which the journal comes to them."""
-        seen = sorted(self.heads, key=lambda each: (each.head.size, each.head.epoch, each.keeper))
+        given = list(self.heads)
+        self._moment = {each: (each.head.signed_at, place) for place, each in enumerate(given)}
+        seen = sorted(given, key=lambda each: (each.head.size, each.head.epoch, each.keeper))
         begins: dict[int, int] = {}
         for each in seen:
             begins.setdefault(each.head.epoch, each.head.size)
@@ -160,7 +164,7 @@ class Audit:
             self._note("forked", begin, seen.head.size - 1, text)
         self._misfits.clear()
         self.proven = self.size
-        self._fitting += [each.head for each in fitting]
+        self._fitting += fitting
         if root != leaves and fitting[0].head.root == root:
             first = self._wrong[0] if self._wrong else None
             self._note("tree", first, None, f"the hub's tree doesn't fit the entries, which {fitting[0].keeper} proves")
@@ -169,7 +173,8 @@ class Audit:
 
     def _known(self, seen: Seen) -> int:
         """Return how many entries are as they were when a head was signed: those of the heads up to then that fit."""
-        return max((each.size for each in self._fitting if each.signed_at <= seen.head.signed_at), default=0)
+        moment = self._moment[seen]
+        return max((each.head.size for each in self._fitting if self._moment[each] < moment), default=0)
 
     def _note(self, fault: Fault, first: int | None, last: int | None, text: str) -> None:
         if len(self.findings) < _MOST_FINDINGS:
