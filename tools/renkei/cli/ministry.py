@@ -101,7 +101,7 @@ def simulate(
     if not codes:
         raise typer.BadParameter("name at least one code", param_hint="--endpoints")
     made = status_notices(codes, notices, seed, today, originals=originals)
-    _put(out, f"status-{today:%Y%m%d}-{seed}.csv", write(made, Layout()))
+    typer.echo(_put(out, f"status-{today:%Y%m%d}-{seed}.csv", write(made, Layout())))
 
 
 @app.command("simulate-register")
@@ -121,7 +121,79 @@ def simulate_register(
 
     today, own = _day(day), _endpoint_code(endpoint)
     content = write(residence_notices(own, notices, seed, today, place, originals=originals), Layout())
-    _put(out, f"residence-{own}-{today:%Y%m%d}-{seed}.csv", content)
+    typer.echo(_put(out, f"residence-{own}-{today:%Y%m%d}-{seed}.csv", content))
+
+
+@app.command("simulate-lives")
+def simulate_lives(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files are put, one a type and turn.")],
+    of: Annotated[str, typer.Option(help="Whose notices: ministry, or a municipality's code.")],
+    places: Annotated[
+        str, typer.Option(metavar="CODE=PLACE,…", help="The municipalities: 131041=東京都新宿区,012271=北海道歌志内市")
+    ],
+    people: Annotated[int, typer.Option(metavar="N", help="How many people's lives.", min=1, max=100_000)],
+    seed: Seed = 1,
+    day: Day = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="A copy, for simulate-import.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts by type instead of paths.")] = False,
+) -> None:
+    """Make the notices of one party about some days of people's lives. Nobody in them exists.
+
+    The same people, places, seed and day give the same lives: each party's notices fit the others'.
+    """
+    from collections import Counter
+
+    from renkei.domain.layouts import Layout, write
+    from renkei.domain.notices import TYPES
+    from renkei.ministry.lives import notices_of_lives
+    from renkei.ministry.runs import runs
+
+    pairs = dict(each.partition("=")[::2] for each in places.split(",") if each.strip())
+    known = {_endpoint_code(code.strip()): place.strip() for code, place in pairs.items()}
+    if not known:
+        raise typer.BadParameter("name at least one municipality", param_hint="--places")
+    today, ministry = _day(day), of == "ministry"
+    own = [
+        [each for each in life if ministry == each.TO_ENDPOINT and (ministry or each.municipality == of)]
+        for life in notices_of_lives(known, people, seed, today)
+    ]
+    files = runs(own, lambda notice: (TYPES.index(type(notice)), False))
+    counts: Counter[str] = Counter()
+    for number, (_, notices) in enumerate(files, start=1):
+        counts[notices[0].TYPE] += len(notices)
+        name = f"lives-{today:%Y%m%d}-{seed}-{number:02d}-{notices[0].NAME}.csv"
+        content = write(notices, Layout())
+        if keep is not None:
+            _put(keep, name, content)
+        path = _put(out, name, content)
+        if not as_json:
+            typer.echo(path)
+    if as_json:
+        typer.echo(json.dumps({"notices": counts.total(), "types": counts}, ensure_ascii=False))
+
+
+@app.command("simulate-import")
+def simulate_import(
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="The immigration system's.")],
+    day: Day = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+) -> None:
+    """Import what municipalities sent as the immigration system would, and answer with results (取込結果)."""
+    from renkei.domain.layouts import InvalidLayout
+    from renkei.ministry.importing import import_all
+
+    with errors_in_words():
+        try:
+            outcome = import_all(folder, _day(day))
+        except InvalidLayout as error:
+            fail(str(error))
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome), ensure_ascii=False))
+    else:
+        for counts in (outcome.notices, outcome.results):
+            typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing")
 
 
 def _day(given: datetime | None) -> date:
@@ -137,10 +209,10 @@ def _endpoint_code(text: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
-def _put(folder: Path, name: str, content: bytes) -> None:
+def _put(folder: Path, name: str, content: bytes) -> str:
     from renkei.ministry.files import replace
 
     with errors_in_words():
         folder.mkdir(parents=True, exist_ok=True)
         replace(folder / name, content, 0o640)
-    typer.echo(str(folder / name))
+    return str(folder / name)

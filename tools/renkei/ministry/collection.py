@@ -8,8 +8,7 @@ Results and inquiries (取込結果, 照会) are about notices and not about liv
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -28,6 +27,7 @@ from renkei.ministry.handover import Handover, Input, Output
 from renkei.ministry.merge import Hold, Reason, Release, Terms, Verdict
 from renkei.ministry.reasons import reasons_for_file
 from renkei.ministry.replies import answer, ask_again, keep, refusal
+from renkei.ministry.runs import Key, runs
 from renkei.ministry.service import ALARM, AlarmOnce
 
 log = logging.getLogger("renkei.connector")
@@ -215,26 +215,14 @@ class Collection:
                 log.log(ALARM, what, release.step.number, release.step.place, release.gave_up)
 
 
-def files_of(judged: list[_Judged]) -> Iterator[tuple[list[Notice], bool]]:
-    """Sort people's notices into few files of one type, so that each person's are in order from file to file.
-
-    Yields:
-        the notices of a file, and whether they were overtaken.
-    """
-    queues: list[deque[tuple[Release, Notice]]] = [
-        deque(zip(each.verdict.releases, each.notices, strict=True)) for each in judged
-    ]
-    while queues := [queue for queue in queues if queue]:
-        for key in sorted({_key(queue[0]) for queue in queues}):
-            notices = []
-            for queue in queues:
-                while queue and _key(queue[0]) == key:
-                    notices.append(queue.popleft()[1])
-            if notices:
-                yield notices, key[1]
+def files_of(judged: Iterable[_Judged]) -> Iterator[tuple[list[Notice], bool]]:
+    """Yield the notices of each file, and whether they were overtaken."""
+    people = [list(zip(each.verdict.releases, each.notices, strict=True)) for each in judged]
+    for (_, overtaken), pairs in runs(people, _key):
+        yield [notice for _, notice in pairs], overtaken
 
 
-def _key(pair: tuple[Release, Notice]) -> tuple[int, bool]:
+def _key(pair: tuple[Release, Notice]) -> Key:
     release, notice = pair
     return TYPES.index(type(notice)), release.overtaken
 

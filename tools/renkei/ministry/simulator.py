@@ -138,7 +138,7 @@ def _status_notice(
         sex=person.sex,
         nationality=person.nationality,
         status=None if special else person.status,
-        period=None if special else _period(person.period),
+        period=None if special else period_text(person.period),
         expires_on=None if special else person.expiry(permitted),
         card_number=None if special else person.card,
         certificate_number=person.card if special else None,
@@ -152,7 +152,7 @@ def _residence_notice(
     basis = random.choices([name for name, _ in _BASES], [weight for _, weight in _BASES])[0]
     happened = max(today - timedelta(days=random.randint(0, _DAYS_TO_FILE)), person.birth_date)
     arrived = basis in _ARRIVED
-    previous = _address(random, place if basis == "住基法23条" else random.choice(CITIES))
+    previous = address_in(random, place if basis == "住基法23条" else random.choice(CITIES))
     return ResidenceNotice(
         number=number,
         municipality=endpoint,
@@ -164,7 +164,7 @@ def _residence_notice(
         birth_date=person.birth_date.isoformat(),
         sex=person.sex,
         nationality=person.nationality,
-        address=_address(random, place),
+        address=address_in(random, place),
         card_number=person.card,
         settled_on=happened if arrived else None,
         moved_on=None if arrived else happened,
@@ -179,14 +179,16 @@ def _mid_to_long(people: People) -> Person:
     return person
 
 
-def _period(period: tuple[int, int] | None) -> str:
+def period_text(period: tuple[int, int] | None) -> str:
+    """Write a 在留期間 of (years, months) as cards do."""
     if period is None:
         return UNLIMITED
     years, months = period
     return (f"{years}年" if years else "") + (f"{months}月" if months else "")
 
 
-def _address(random: Random, place: str) -> str:
+def address_in(random: Random, place: str) -> str:
+    """Draw an address at a place; nobody lives there."""
     town = random.choice(TOWNS)
     address = f"{place}{town}{random.randint(1, 7)}丁目{random.randint(1, 40)}番{random.randint(1, 20)}号"
     if random.choices((True, False), (6, 4))[0]:
