@@ -5,7 +5,6 @@ import datetime as dt
 import multiprocessing
 import random
 import re
-import shutil
 import ssl
 import threading
 import time
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import apsw
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from typer.testing import CliRunner
 
 from renkei.agent.contact import Contact, establish
 from renkei.agent.exchange import Outcome, exchange
@@ -26,6 +25,7 @@ from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.keys import Keyring, point_of
 from renkei.agent.settings import Settings
+from renkei.cli.hub import app as hub_program
 from renkei.client.connection import Connection, Credentials
 from renkei.client.hub import HubClient
 from renkei.domain.layouts import Layout, write
@@ -291,19 +291,20 @@ class Fleet:
         )
         return path
 
+    def command(self, *arguments: str) -> str:
+        """Run `renkei-hub` with this hub's settings; what it says."""
+        done = CliRunner().invoke(hub_program, [*arguments, "--config", str(self.folder / "hub.toml")])
+        assert done.exit_code == 0, done.output
+        return done.output
+
     def back_up(self) -> None:
-        self.stop_hub()
-        shutil.copytree(self.folder / "hub", self.folder / "backup")
-        self.start_hub()
+        """Back the hub up while it serves."""
+        self.command("backup", str(self.folder / "backup.db"))
 
     def restore(self) -> None:
-        """Put the backup in place and begin a new epoch."""
+        """Put the backup in the place of the hub's store."""
         self.stop_hub()
-        shutil.rmtree(self.folder / "hub")
-        shutil.copytree(self.folder / "backup", self.folder / "hub")
-        connection = apsw.Connection(str(self.hub_settings.database))
-        connection.execute("UPDATE hub SET epoch = epoch + 1")
-        connection.close()
+        self.command("restore", str(self.folder / "backup.db"), "--overwrite")
         self.start_hub()
 
     def stop_hub(self) -> None:

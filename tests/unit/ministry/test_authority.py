@@ -40,6 +40,8 @@ class Hub:
     revocations: list[bytes] = field(default_factory=list)
     failures: dict[str, list[int | None]] = field(default_factory=dict)
     caller: str = ""
+    own: bytes = b"{}"
+    epoch: int = 1
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         what = f"{request.method} {request.url.path}"
@@ -52,6 +54,9 @@ class Hub:
             )
         if self.caller not in self.known:
             return _response(403, {"type": "certificate", "title": "unknown", "status": 403})
+        if what == "GET /v1/hub":
+            state = {"epoch": self.epoch, "entry": json.loads(self.own), "tree_head": "{}", "time": ""}
+            return _response(200, state)
         if what == "GET /v1/enrolments":
             queue = [
                 {"id": name, "kind": "enrolment", "request": json.loads(asked.to_json())}
@@ -60,13 +65,12 @@ class Hub:
             return _response(200, {"enrolments": queue})
         if what == "PUT /v1/bindings":
             self.known.add(_digest(request.content))
-            return _response(201, {})
-        if what == "PUT /v1/revocations":
+        elif what == "PUT /v1/revocations":
             self.revocations.append(request.content)
-            return _response(201, {})
-        name = request.url.path.rsplit("/", 1)[1]
-        self.answers[name] = json.loads(request.content)
-        self.pending.pop(name, None)
+        else:
+            name = request.url.path.rsplit("/", 1)[1]
+            self.answers[name] = json.loads(request.content)
+            self.pending.pop(name, None)
         return _response(201, {})
 
     def connect(self, identity: Identity) -> HubClient:
@@ -115,7 +119,8 @@ def scene(ministry: Any, tmp_path: Path, now: datetime) -> Scene:
     office = Office(settings, ministry.issuing, ministry.ledger, own)
     hub = Hub()
     scene = Scene(office, hub, AuthorityService(office, hub.connect, lambda: scene.now), ministry, now)
-    hub.known.add(_digest(office.identity(now).entry.to_json()))
+    hub.own = office.identity(now).entry.to_json()  # whose it is, the authority doesn't ask
+    hub.known.add(_digest(hub.own))
     return scene
 
 
@@ -229,6 +234,35 @@ def test_a_revocation_reaches_the_hub_and_the_list_though_the_hub_was_away(scene
     assert (revocation.endpoint, revocation.reason) == ("131041", "stolen")
     scene.service.step()
     assert len(scene.hub.revocations) == 1
+
+
+def test_a_restored_hub_is_told_again_who_may_speak_and_who_may_not(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.enrol("e-1")
+    scene.service.step()
+    [entry] = [json.dumps(answer["entry"]).encode() for answer in scene.hub.answers.values()]
+    revoked = scene.ministry.issue(scene.ministry.machine("011011", "T-011011-01").applicant())
+    assert revoke_machine(scene.office, "011011", "T-011011-01", "lost", scene.now) == 1
+    scene.service.step()
+    own = _digest(scene.hub.own)
+    assert len(scene.hub.revocations) == 1
+    scene.hub.known, scene.hub.revocations = {own}, []
+    scene.service.step()
+    assert (scene.hub.known, scene.hub.revocations) == ({own}, [])
+    scene.hub.epoch = 1_800_000_000
+    scene.service.step()
+    assert _digest(entry) in scene.hub.known
+    assert revoked.certificate_sha256 not in scene.hub.known
+    assert len(scene.hub.revocations) == 1
+    assert "the hub was restored (epoch 1800000000)" in caplog.text
+
+
+def test_a_hub_that_waits_for_its_entry_is_told_it(scene: Scene) -> None:
+    scene.enrol("e-1")
+    scene.hub.failures["GET /v1/hub"] = [503]
+    scene.service.step()
+    assert list(scene.hub.answers) == ["e-1"]
 
 
 def test_a_hub_that_does_not_know_the_authority_is_not_told_anything(scene: Scene) -> None:

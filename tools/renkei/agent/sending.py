@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from renkei.agent import directory
 from renkei.agent.contact import Contact
-from renkei.agent.home import Home, log
+from renkei.agent.home import Home, log, now
 from renkei.client.errors import (
     HubBusy,
     HubRefused,
@@ -16,11 +18,11 @@ from renkei.client.errors import (
     RecipientReplaced,
     WrongSequence,
 )
-from renkei.exchange.bindings import VerifiedParty
+from renkei.exchange.bindings import BindingError, VerifiedParty
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
-from renkei.exchange.documents import DocumentError, payload_sha256, peek
+from renkei.exchange.documents import DocumentError, key_id, payload_sha256, peek
 from renkei.exchange.parcels import reseal
-from renkei.exchange.parties import Party
+from renkei.exchange.parties import HUB, Party
 from renkei.exchange.payloads import Acceptance, Manifest
 from renkei.store.outgoing import OutgoingMessage
 from renkei.store.voids import SentVoid
@@ -180,10 +182,21 @@ def _manifest(message: OutgoingMessage) -> Manifest:
     return Manifest.read(peek(message.manifest).payload)  # our own, from our own spool
 
 
+def _hub_key(home: Home, contact: Contact, envelope: bytes) -> ec.EllipticCurvePublicKey:
+    """The key that the acceptance names: of the hub that was met first, of another one, or an older one of either."""
+    key, claimed = contact.hub.signing_public_key, peek(envelope).key_id
+    if key_id(key) != claimed:
+        for entry in contact.client.directory(HUB).entries:
+            other = home.anchor.verify_entry(entry, now(), HUB).signing_public_key
+            if key_id(other) == claimed:
+                return other
+    return key
+
+
 def _verify(home: Home, contact: Contact, message: OutgoingMessage, envelope: bytes) -> None:
     try:
-        acceptance = Acceptance.open(envelope, contact.hub.signing_public_key)
-    except DocumentError as error:
+        acceptance = Acceptance.open(envelope, _hub_key(home, contact, envelope))
+    except (DocumentError, BindingError) as error:
         raise AcceptanceFault(f"the hub's acceptance of message {message.id} doesn't hold: {error}") from error
     if (str(acceptance.id), acceptance.sender) != (message.id, home.party):
         raise AcceptanceFault(f"the hub accepted another message than {message.id}")

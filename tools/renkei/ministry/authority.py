@@ -92,9 +92,19 @@ class AuthorityService:
         at = self._clock()
         self._keep_house(at)
         line = self._dial(at)
+        self._follow_epoch(line)
         self.push(line)
         answered = [self._answer(line, queued) for queued in line.enrolments()]
         return sum(answered)
+
+    def _follow_epoch(self, line: HubClient) -> None:
+        """A hub that was restored forgot who may speak, and worse, who may not: it is told all of it again."""
+        try:
+            epoch = line.state().epoch
+        except HubBusy:
+            return  # it waits for its own entry, which may be among what it is owed
+        if self._office.ledger.write(lambda records: records.enter_epoch(epoch)):
+            log.warning("the hub was restored (epoch %d): every binding and revocation is told again", epoch)
 
     def push(self, line: HubClient) -> None:
         """Tell the hub the bindings and revocations that it hasn't confirmed."""

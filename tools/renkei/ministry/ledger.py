@@ -67,6 +67,12 @@ create table answers (
     decided_at text not null
 ) strict;
 """,
+    """
+create table hub (
+    one integer primary key check (one = 1),
+    epoch integer not null
+) strict;
+""",
 )
 
 T = TypeVar("T")
@@ -241,6 +247,16 @@ class Records:
     def revocation_pushed(self, certificate_sha256: str, now: str) -> None:
         """Remember that the hub has the revocation."""
         self._execute("update revocations set pushed_at = ? where certificate_sha256 = ?", (now, certificate_sha256))
+
+    def enter_epoch(self, epoch: int) -> bool:
+        """Remember the hub's epoch; in a new one everything is owed to the hub again, and this is true."""
+        known = self._execute("select epoch from hub")
+        self._execute("insert or replace into hub values (1, ?)", (epoch,))
+        if not known or known == [(epoch,)]:
+            return False
+        self._execute("update bindings set pushed_at = null")
+        self._execute("update revocations set pushed_at = null")
+        return True
 
     # server certificates
 
