@@ -132,7 +132,7 @@ def test_a_notice_overtaken_by_media(fleet: Any, tmp_path: Path) -> None:
     assert media.import_all(terminal, tmp_path / "medium").delivered == 0
     assert register.take() == []
     found = checking.check(terminal, CARD, reached=False, max_age=dt.timedelta(minutes=15))
-    assert (found.verdict, found.unopened) == (checking.Verdict.WAITING, 1)
+    assert (found.verdict, found.unopened, found.missing) == (checking.Verdict.WAITING, 1, (1,))
     fleet.exchange(terminal)
     assert register.take() == numbers(1, 2)
     assert media.import_all(terminal, tmp_path / "medium").delivered == 0

@@ -8,8 +8,8 @@ from typing import Any
 import apsw
 import pytest
 
-from renkei.agent import horizons, publishing
-from renkei.agent.exchange import exchange
+from renkei.agent import horizons, media, publishing
+from renkei.agent.exchange import exchange, take_offline
 from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.publishing import MARK
@@ -197,3 +197,53 @@ def test_a_replaced_terminal_does_not_miss_what_the_old_one_received(fleet: Any,
     fleet.exchange(ministry)
     outcome = fleet.exchange(fresh)
     assert (outcome.withheld, outcome.notices_delivered) == (0, 1)
+
+
+def test_an_endpoint_on_media_learns_the_moment_by_medium(fleet: Any, tmp_path: Path, status_csv: Any) -> None:
+    ministry, away = fleet.agent("ministry"), fleet.agent("012271", link="media")
+    fleet.exchange(away)  # at the staging bench
+    put_out(ministry, status_csv(2, "012271"), code="012271")
+    fleet.exchange(ministry)
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for medium in (first, second):
+        medium.mkdir()
+        take_offline(ministry, Watch(0))
+        media.export(ministry, medium, away.party)
+        put_out(ministry, status_csv(1, "012271", first=7), f"{medium.name}.csv", "012271")
+    media.import_all(away, second)
+    found = horizons.known(away)
+    assert found is not None
+    assert found.next_sequence == 3
+    media.import_all(away, first)  # an old medium
+    assert horizons.known(away) == found
+    assert alarms(away) == set()
+
+
+def test_a_medium_that_lacks_what_the_ministry_promised_is_alarmed(fleet: Any, tmp_path: Path, status_csv: Any) -> None:
+    ministry, away = fleet.agent("ministry"), fleet.agent("012271", link="media")
+    fleet.exchange(away)
+    put_out(ministry, status_csv(2, "012271"), code="012271")
+    fleet.exchange(ministry)
+    (tmp_path / "medium").mkdir()
+    media.export(ministry, tmp_path / "medium", away.party)
+    for path in (tmp_path / "medium").glob("*/documents/*-manifest.*"):
+        path.unlink()
+    media.import_all(away, tmp_path / "medium")
+    assert alarms(away) == {("horizon", "medium")}
+    (tmp_path / "again").mkdir()
+    media.export(ministry, tmp_path / "again", away.party)
+    media.import_all(away, tmp_path / "again")
+    assert alarms(away) == set()
+
+
+def test_a_forged_horizon_on_a_medium_is_refused(fleet: Any, tmp_path: Path, status_csv: Any) -> None:
+    ministry, away = fleet.agent("ministry"), fleet.agent("012271", link="media")
+    fleet.exchange(away)
+    put_out(ministry, status_csv(1, "012271"), code="012271")
+    fleet.exchange(ministry)
+    (tmp_path / "medium").mkdir()
+    media.export(ministry, tmp_path / "medium", away.party)
+    [path] = (tmp_path / "medium").glob("*/horizon.json")
+    path.write_bytes(path.read_bytes().replace(b'"payload":"ey', b'"payload":"fy'))
+    assert media.import_all(away, tmp_path / "medium").refused == 1
+    assert horizons.known(away) is None

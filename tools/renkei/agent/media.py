@@ -3,6 +3,7 @@
     DIR/renkei-012271-ministry-20261123T034500Z-5f1c/
         entries/2.json                  the exporter's directory entries
         profile.json                    which encodings it reads
+        horizon.json                    the ministry's: what is on the medium is all there is up to a moment
         documents/00001-receipt.json    envelopes: receipts, then voids, then manifests in the order of their streams
         sealed/DIGEST                   the sealed bytes of a manifest
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from renkei.agent import gaps, platform, profiles
+from renkei.agent import gaps, horizons, platform, profiles, publishing
 from renkei.agent.delivery import Delivered, deliver_all
 from renkei.agent.files import read_bounded, stage
 from renkei.agent.home import Home, now
@@ -28,6 +29,7 @@ from renkei.exchange.certificates import CertificateError, certificate_from_pem,
 from renkei.exchange.clock import format_time
 from renkei.exchange.compact import pack, pack_entry, unpack, unpack_entry
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
+from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import MAX_SEALED, Manifest
 from renkei.store.incoming import IncomingMessage, State
@@ -41,6 +43,7 @@ _MAX_ENTRIES = 16
 _MODE = 0o644
 _PREFIX = "renkei-"
 _PROFILE = "profile.json"
+_HORIZON = "horizon.json"
 _KINDS = frozenset({"manifest", "receipt", "void"})
 
 
@@ -123,6 +126,8 @@ def import_all(home: Home, medium: Path) -> Import:
         home.spool.incoming.begin()
     delivered: Delivered = deliver_all(home)
     gaps.watch(home)
+    if not home.settings.is_ministry:
+        horizons.missing_by_medium(home)
     outcome.parcels, outcome.receipts, outcome.repeated = received.parcels, received.receipts, received.repeated
     outcome.delivered, outcome.notices = delivered.parcels, delivered.notices
     outcome.refused += delivered.quarantined
@@ -141,6 +146,9 @@ def _write(
         entry = generation.entry.to_json()
         stage(folder / "entries" / f"{generation.number}.{suffix}", pack_entry(entry) if packs else entry, _MODE)
     stage(folder / _PROFILE, profiles.own(home), _MODE)
+    horizon = publishing.for_medium(home, recipient) if home.settings.is_ministry else None
+    if horizon is not None and len(documents) <= _MAX_DOCUMENTS:
+        stage(folder / _HORIZON, horizon, _MODE)
     for number, (kind, envelope) in enumerate(documents[:_MAX_DOCUMENTS], start=1):
         document = pack(envelope) if packs else envelope
         stage(folder / "documents" / f"{number:05d}-{kind}.{suffix}", document, _MODE)
@@ -150,7 +158,7 @@ def _write(
 
 def _import_folder(home: Home, folder: Path, received: Received) -> int:
     entries = _entries(folder)
-    refused = _import_profile(home, folder, entries)
+    refused = _import_beside(home, folder, entries)
     for path in sorted((folder / "documents").iterdir())[:_MAX_DOCUMENTS]:
         kind = path.stem.partition("-")[2]
         document = read_bounded(path, MAX_ENVELOPE) if kind in _KINDS and not path.is_symlink() else None
@@ -165,18 +173,21 @@ def _import_folder(home: Home, folder: Path, received: Received) -> int:
     return refused
 
 
-def _import_profile(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> int:
-    """Learn which encodings the exporter reads; 1 when what it says can't be believed."""
-    path = folder / _PROFILE
-    if path.is_symlink() or not path.is_file():
-        return 0  # written by a release that had no profiles
-    envelope = read_bounded(path, MAX_ENVELOPE) or b""
-    try:
-        profiles.take(home, envelope, home.anchor.verify_entry(_entry_of(entries, envelope), now()))
-    except (NotBelieved, BindingError, DocumentError) as error:
-        home.alarm("medium", f"{folder.name}/{_PROFILE}", f"the medium holds a profile that is none: {error}")
-        return 1
-    return 0
+def _import_beside(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> int:
+    """Take the exporter's profile, and at an endpoint the ministry's horizon; how many can't be believed."""
+    takers = {_PROFILE: profiles.take} | ({} if home.settings.is_ministry else {_HORIZON: horizons.take_from_medium})
+    refused = 0
+    for name, take_it in takers.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            continue  # written by a release that had none, or nothing to say
+        envelope = read_bounded(path, MAX_ENVELOPE) or b""
+        try:
+            take_it(home, envelope, home.anchor.verify_entry(_entry_of(entries, envelope), now()))
+        except (NotBelieved, ExchangeError) as error:
+            home.alarm("medium", f"{folder.name}/{name}", f"the medium holds a {path.stem} that is none: {error}")
+            refused += 1
+    return refused
 
 
 def _fill(home: Home, message: IncomingMessage, folder: Path) -> None:

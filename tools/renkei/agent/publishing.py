@@ -17,6 +17,7 @@ from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.intake import STREAM, candidates
 from renkei.client.hub import HORIZONS_AT_ONCE
 from renkei.exchange.clock import parse_time, whole_seconds
+from renkei.exchange.documents import Signer
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.exchange.payloads import Horizon
@@ -70,16 +71,7 @@ def publish(home: Home, contact: Contact, found: Handed) -> int:
     kept = 0
     for start in range(0, len(ready), HORIZONS_AT_ONCE):
         batch = ready[start : start + HORIZONS_AT_ONCE]
-        envelopes = [
-            Horizon(
-                sender=home.party,
-                recipient=party,
-                stream=STREAM,
-                next_sequence=number,
-                published_up_to=found.up_to,
-            ).sign(signer)
-            for party, number in batch
-        ]
+        envelopes = [_sign(home, signer, party, number, found.up_to) for party, number in batch]
         ahead = contact.client.put_horizons(envelopes)
         for each in ahead:
             log.warning("the hub has less of the stream to %s than it accepted", batch[each.index][0])
@@ -88,12 +80,30 @@ def publish(home: Home, contact: Contact, found: Handed) -> int:
     return kept
 
 
+def for_medium(home: Home, recipient: Party) -> bytes | None:
+    """Sign the horizon that goes onto a medium, together with all of the stream that has no receipt.
+
+    Call it after the outbox was taken. None when something for the recipient still lies there.
+    """
+    found = handed(home)
+    if found is None or recipient in _behind(home, found.up_to):
+        return None
+    number = home.spool.outgoing.next_number(recipient, STREAM)
+    return _sign(home, home.keys().signer, recipient, number, found.up_to)
+
+
 def is_due(home: Home) -> bool:
     """Whether horizons are to be published again."""
     if not home.settings.is_ministry:
         return False
     done = home.spool.fact("horizons_at")
     return done is None or parse_time(done) + timedelta(seconds=home.settings.publish.seconds) <= now()
+
+
+def _sign(home: Home, signer: Signer, recipient: Party, number: int, moment: datetime) -> bytes:
+    return Horizon(
+        sender=home.party, recipient=recipient, stream=STREAM, next_sequence=number, published_up_to=moment
+    ).sign(signer)
 
 
 def _behind(home: Home, moment: datetime) -> Iterator[Party]:

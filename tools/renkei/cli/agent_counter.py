@@ -164,8 +164,9 @@ def _show(found: Check) -> None:
     match found.verdict:
         case Verdict.CURRENT:
             text = "最新です。このカードの人について、住民記録に未反映の通知はありません。"
-        case Verdict.WAITING if found.unopened:
-            text = f"未開封の通知が{found.unopened}通あります。このカードの人の通知かもしれません。"
+        case Verdict.WAITING if found.unopened or found.missing:
+            parcels = found.unopened + len(found.missing)
+            text = f"未着又は未開封の通知が{parcels}通あります。このカードの人の通知かもしれません。"
         case Verdict.WAITING:
             text = f"カードの方が新しい可能性があります。住民記録に未反映の通知が{waiting}件あります。"
         case Verdict.AS_OF:

@@ -215,6 +215,12 @@ class OutgoingMessages:
         sql = "SELECT recipient, stream FROM streams ORDER BY recipient, stream"
         return [(str(r), str(s)) for r, s in rows(self._database, sql)]
 
+    def next_number(self, recipient: str, stream: str) -> int:
+        """The next number of a stream, 1 before its first."""
+        sql = "SELECT next_sequence FROM streams WHERE recipient = ? AND stream = ?"
+        found = row(self._database, sql, (recipient, stream))
+        return 1 if found is None else int(found[0])
+
     def accepted_up_to(self, stream: str, epoch: int) -> dict[str, int]:
         """The next number of each stream of this name whose messages are all accepted in this epoch, or receipted."""
         sql = (

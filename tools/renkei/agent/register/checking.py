@@ -58,7 +58,7 @@ class Check(BaseModel):
             horizon ever came.
         notices: about the person, of the last year, in the order in which they came.
         unopened: parcels that are here or announced and can't be opened yet; they may concern the person.
-        missing: numbers of parcels that the ministry signed for and the hub doesn't show.
+        missing: numbers of parcels that the ministry signed for and that aren't here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -81,13 +81,13 @@ def check(home: Home, card: ResidenceCardNumber, *, reached: bool, max_age: time
         max_age: how old the ministry's horizon may be to count as now.
     """
     horizon = horizons.known(home)
+    withheld = horizons.withheld(home)
     missing = home.spool.incoming.missing(MINISTRY, STREAM, horizon.next_sequence) if horizon else []
-    withheld = bool(missing) or any(alarm.kind == "withheld" for alarm in home.spool.alarms())
     found = home.spool.imports.about(frozenset({Marks(home.settings.marks_key).of(card_feature(card.value))}))
     unopened = home.spool.incoming.undelivered(MINISTRY, STREAM)
-    if withheld:
+    if withheld or any(alarm.kind == "withheld" for alarm in home.spool.alarms()):
         verdict = Verdict.CONTRADICTION
-    elif unopened or any(each.standing not in IN_REGISTER for each in found):
+    elif unopened or missing or any(each.standing not in IN_REGISTER for each in found):
         verdict = Verdict.WAITING
     elif not reached or horizon is None or now() - horizon.published_up_to > max_age:
         verdict = Verdict.AS_OF
