@@ -24,9 +24,18 @@ MOVED = {
 
 
 class Gateway:
-    """A running nginx; `port` is the exchange listener's."""
+    """A running nginx; `port` is the exchange listener's. `changes` replace what the template has, in the very words."""
 
-    def __init__(self, folder: Path, sockets: Path, anchor: Path, chain: Path, key: Path, **variables: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sockets: Path,
+        anchor: Path,
+        chain: Path,
+        key: Path,
+        changes: dict[str, str] | None = None,
+        **variables: object,
+    ) -> None:
         if not NGINX.exists():
             raise FileNotFoundError(f"{NGINX}: ./kit env fetches it")
         self.port, enrolment = free_port(), free_port()
@@ -46,7 +55,7 @@ class Gateway:
                 **variables,
             }
         )
-        for there, here in MOVED.items():
+        for there, here in {**MOVED, **(changes or {})}.items():
             if there not in text:
                 raise ValueError(f"the role's template has no {there!r} any more")
             text = text.replace(there, here.replace("{folder}", str(folder)))

@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from renkei.client.hub import HORIZONS_AT_ONCE
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Horizon
 
@@ -83,3 +85,11 @@ def test_a_moment_that_has_not_come_is_refused(ministry: Any) -> None:
 def test_a_batch_has_bounds(ministry: Any) -> None:
     for horizons in ([], ["{}"] * 257):
         assert ministry.put("/v1/horizons", json.dumps({"horizons": horizons}).encode()).status_code == 400
+
+
+def test_as_many_as_a_client_sends_at_once_fit_through_the_gateway(shinjuku: Any) -> None:
+    template = (Path(__file__).parents[3] / "roles/gateway/templates/etc/nginx/nginx.conf.j2").read_text()
+    longest = signed(shinjuku, "ministry", 2**53 - 1).decode()
+    body = json.dumps({"horizons": [longest] * HORIZONS_AT_ONCE})
+    assert "client_max_body_size 64k;" in template
+    assert len(body) <= 64 * 1024

@@ -44,7 +44,9 @@ from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
 
-HORIZONS_AT_ONCE = 256
+HORIZONS_AT_ONCE = 128
+"""So many fit into a body that the gateway lets through (64 KiB)."""
+
 LONG_POLL_LIMIT = 55
 """Seconds that the hub holds `inbox` at most."""
 

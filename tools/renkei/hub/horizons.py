@@ -16,8 +16,8 @@ from renkei.hub.problems import Problem
 from renkei.store.hub import contract
 from renkei.store.hub.refusals import SequenceRefusal
 
-MAX_BATCH = 256
-_BATCH_LIMIT = 512 * 1024
+MAX_BATCH = 128
+_BATCH_LIMIT = 64 * 1024
 
 
 class _Batch(BaseModel):

@@ -1,0 +1,88 @@
+"""Requests of the protocol as bytes, made beforehand: parcels signed for real, of random bytes in place of sealed ones."""
+
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from bench.exchanging.ground import Member
+from renkei.exchange.parcels import split
+from renkei.exchange.payloads import Manifest, Part, Receipt
+
+_POINT = b"\x04" + bytes(64)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A parcel as the hub sees it."""
+
+    sender: str
+    manifest: Manifest
+    envelope: bytes
+    parts: tuple[bytes, ...]
+
+    @property
+    def path(self) -> str:
+        """Where the message lies."""
+        return f"/v1/messages/{self.sender}/{self.manifest.id}"
+
+    def puts(self, *headers: str) -> list[bytes]:
+        """Return the requests that hand it in: its parts, then the manifest."""
+        return [*(put_part(part, *headers) for part in self.parts), put(self.path, self.envelope, *headers)]
+
+    def receipt(self, recipient: Member) -> bytes:
+        """Return the request that hands in its receipt."""
+        envelope = Receipt(
+            id=self.manifest.id,
+            sender=self.manifest.sender,
+            recipient=self.manifest.recipient,
+            stream=self.manifest.stream,
+            sequence=self.manifest.sequence,
+            content_sha256=self.manifest.content_sha256,
+            received_at=datetime.now(UTC).replace(microsecond=0),
+        ).sign(recipient.signer)
+        return put(f"/v1/receipts/{self.sender}/{self.manifest.id}", envelope)
+
+
+def offer(sender: Member, recipient: Member, sequence: int, sealed_bytes: int, count: int = 1) -> Offer:
+    """Make a parcel of random bytes in the place of sealed ones: to the hub they are the same."""
+    sealed = os.urandom(sealed_bytes)
+    parts = tuple(split(sealed))
+    manifest = Manifest(
+        id=uuid4(),
+        sender=sender.party,
+        recipient=recipient.party,
+        stream="notices",
+        sequence=sequence,
+        count=count,
+        layout=1,
+        mode="daily",
+        content_sha256=sha256(sealed).hexdigest(),
+        recipient_certificate_sha256=recipient.verified.fingerprint,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        envelope_sha256=sha256(sealed).hexdigest(),
+        envelope_size=len(sealed),
+        parts=[Part(sha256=sha256(part).hexdigest(), size=len(part)) for part in parts],
+        encapsulated_key=_POINT,
+    )
+    return Offer(sender.party, manifest, manifest.sign(sender.signer), parts)
+
+
+def get(path: str) -> bytes:
+    """Return a GET request."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def put(path: str, body: bytes, *headers: str, method: str = "PUT") -> bytes:
+    """Return a request with a body."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def put_part(part: bytes, *headers: str) -> bytes:
+    """Return the request that puts a part."""
+    digest = sha256(part)
+    value = b64encode(digest.digest()).decode()
+    return put(f"/v1/parts/{digest.hexdigest()}", part, f"Content-Digest: sha-256=:{value}:", *headers)
