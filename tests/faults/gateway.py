@@ -24,7 +24,7 @@ MOVED = {
 
 
 class Gateway:
-    """A running nginx; `port` is the exchange listener's. `changes` replace what the template has, in the very words."""
+    """A running nginx; `port` is the exchange listener's. `changes` replace words of the template by others."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """The national day: every endpoint connects in one morning, on a day with ten times the usual notices.
 
-Weights over the endpoints follow Zipf's law, fitted to what is known of the country: 23,000 notices a day each way, some
-290 at the largest endpoint, under 10 at most of them. As in daily mode each endpoint sends one parcel and gets one.
+Weights over the endpoints follow Zipf's law, fitted to what is known of the country: 23,000 notices a day each way,
+some 290 at the largest endpoint, under 10 at most of them. As in daily mode each endpoint sends one parcel and gets
+one.
 
     night    the ministry hands its 1,892 parcels to the hub and publishes its horizons
     morning  each endpoint connects (TLS, certificate), asks for hub, horizon and inbox, hands in its parcel, fetches
@@ -66,16 +67,10 @@ def measure(folder: Path, codes: list[str]) -> list[dict[str, Any]]:
         seconds = time.monotonic() - begin
         cpu = cpu_seconds(ground.hub()) + cpu_seconds(ground.nginx()) - before
         hub_mib, gateway_mib = peak_mib(ground.hub()), peak_mib(ground.nginx())
-    parcels, unreceipted = _outcome(folder, codes)
+    parcels, unreceipted = _outcome(folder)
     latencies.sort()
     return [
-        row(
-            "day x10, parcels delivered and receipted",
-            parcels - unreceipted,
-            "parcels",
-            against=2 * len(codes),
-            least=1,
-        ),
+        row("day x10, delivered and receipted", parcels - unreceipted, "parcels", against=2 * len(codes), least=1),
         row("day x10, gateway and hub", cpu, "s of CPU", most=MOST_CPU_SECONDS),
         row("day x10, memory of gateway and hub", hub_mib + gateway_mib, "MiB", most=MOST_MIB),
         row("day x10, memory of the hub alone", hub_mib, "MiB"),
@@ -220,7 +215,7 @@ def _ask(line: Line, request: bytes) -> bytes:
     return body
 
 
-def _outcome(folder: Path, codes: list[str]) -> tuple[int, int]:
+def _outcome(folder: Path) -> tuple[int, int]:
     """Return how many messages the hub has, and how many of them have no receipt."""
 
     async def look() -> tuple[int, int]:

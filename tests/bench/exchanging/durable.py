@@ -24,6 +24,8 @@ LANES = 16
 PARCELS = 50
 """Of each lane in each round."""
 ROUNDS = 3
+REPEATED_GETS = 4
+"""Each content is got so often in a round, which would be over too soon else."""
 BYTES = 4096
 LEAST_OF_RAW = 0.4
 LEAST_OF_SFTP_SESSIONS = 10.0
@@ -90,9 +92,13 @@ def _puts(lane: list[Offer]) -> list[bytes]:
     return [request for each in lane for request in each.puts()]
 
 
+def _gets(lane: list[Offer]) -> list[bytes]:
+    return [get(f"{each.path}/content") for each in lane] * REPEATED_GETS
+
+
 def _get(ground: Ground, offers: list[list[Offer]]) -> float:
     address, context = ("127.0.0.1", ground.gateway.port), ground.context(MINISTRY)
-    return drive([Lane(address, [get(f"{each.path}/content") for each in lane], context) for lane in offers]).rate
+    return drive([Lane(address, _gets(lane), context) for lane in offers]).rate
 
 
 def _raw_put(raw: Path, offers: list[list[Offer]]) -> float:
@@ -101,7 +107,7 @@ def _raw_put(raw: Path, offers: list[list[Offer]]) -> float:
 
 
 def _raw_get(raw: Path, offers: list[list[Offer]]) -> float:
-    return drive([Lane(raw, [get(f"{each.path}/content") for each in lane]) for lane in offers]).rate
+    return drive([Lane(raw, _gets(lane)) for lane in offers]).rate
 
 
 def _bare_put(raw: Path, offers: list[list[Offer]]) -> float:

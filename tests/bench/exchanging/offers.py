@@ -1,4 +1,4 @@
-"""Requests of the protocol as bytes, made beforehand: parcels signed for real, of random bytes in place of sealed ones."""
+"""Requests of the protocol as bytes, made beforehand: parcels signed for real, of random bytes in place of sealed."""
 
 import os
 from base64 import b64encode

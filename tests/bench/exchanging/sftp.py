@@ -1,5 +1,6 @@
-"""Uploads by OpenSSH's sftp with fsync: what municipalities use where there is nothing better.
+"""Uploads by OpenSSH's sftp: what municipalities use where there is nothing better.
 
+A file is written under another name, synced (`put -f`) and renamed: like a parcel it is there whole or not at all.
 sshd is Debian's, unpacked by `./kit env`. It runs as root with its privilege separation, in a mount namespace of its
 own that has the user and the folder which the package's installation would have made; nothing is installed or started
 besides. Keys are ECDSA P-256 on both sides.
@@ -33,7 +34,7 @@ MaxSessions 1000
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp
 """
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
+_USERS = "root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
 _NAMESPACE = """\
 mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/shadow /etc/shadow &&
 mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 755 /run/sshd && exec {sshd} -D -e -f {folder}/sshd_config
@@ -55,7 +56,7 @@ class Server:
             command = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f", folder / name]
             subprocess.run(command, check=True)
         (folder / "sshd_config").write_text(_CONFIG.format(port=self._port, folder=folder))
-        (folder / "passwd").write_text(_PASSWD)
+        (folder / "passwd").write_text(_USERS)
         (folder / "shadow").write_text("root:*:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\n")
 
     def __enter__(self) -> Self:
@@ -86,7 +87,8 @@ class Server:
             session = subprocess.Popen(
                 self._sftp(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
-            assert session.stdin and session.stdout
+            assert session.stdin
+            assert session.stdout
             session.stdin.write(b"pwd\n")
             session.stdin.flush()
             while b"Remote working directory" not in session.stdout.readline():
@@ -120,7 +122,7 @@ class Server:
                 session.stdin.write(self._put(files[turn]).encode())
                 session.stdin.close()
                 sessions.append(session)
-            if any([session.wait() for session in sessions]):
+            if sum(session.wait() for session in sessions):
                 raise RuntimeError("sftp could not put a file; sshd.log says why")
         return len(lanes) * SESSIONS_OF_A_LANE / (time.monotonic() - begin)
 
@@ -130,7 +132,8 @@ class Server:
         return ["sftp", "-q", "-b", "-", *(part for option in options for part in ("-o", option)), "root@127.0.0.1"]
 
     def _put(self, file: Path) -> str:
-        return f"put -f {file} {self._folder / 'arrived' / file.name}\n"
+        arrived = self._folder / "arrived" / file.name
+        return f"put -f {file} {arrived}.part\nrename {arrived}.part {arrived}\n"
 
     def _check(self, lanes: Sequence[Sequence[Path]]) -> None:
         """What was measured must have arrived."""
