@@ -198,7 +198,10 @@ def test_the_table_of_a_type_and_its_attributes_are_the_same(notice_type: type[N
         if isinstance(item.needed, When):
             other = next(each for each in notice_type.ITEMS if each.field == item.needed.field)
             assert item.needed.required | item.needed.permitted <= set(other.choices)
-    assert {rule.item for rule in notice_type.RULES} <= set(names)
+    fields_of = {item.field: item.name for item in notice_type.ITEMS}
+    for rule in notice_type.RULES:
+        assert rule.fields <= set(fields_of)
+        assert rule.item in {fields_of[field] for field in rule.fields}
 
 
 _JUNK = {

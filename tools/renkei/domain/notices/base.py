@@ -52,6 +52,7 @@ def row_of(items: tuple[Item, ...], field: str) -> Item:
 CORRECTS_ANOTHER = different(CORRECTS, NUMBER, _ENVELOPE)
 """A notice doesn't correct itself."""
 ORIGINAL_WITH_NAME = Rule(
+    frozenset({"kanji_original", "kanji_name"}),
     "漢字氏名",
     "required",
     _KANJI,
@@ -137,11 +138,13 @@ def find(notice_type: type[Notice], values: Mapping[str, Value]) -> list[Finding
     Whether an item belongs there isn't told while the item that it hangs on is itself wrong.
     """
     wrong = {item.field: found for item in notice_type.ITEMS if (found := check(item, values.get(item.field), values))}
+    between = [found for rule in notice_type.RULES if not rule.fields & wrong.keys() for found in rule.find(values)]
     if not wrong:
-        return [found for rule in notice_type.RULES for found in rule.find(values)]
+        return between
     undecided = {
         item.field for item in notice_type.ITEMS if isinstance(item.needed, When) and item.needed.field in wrong
     }
-    return [
+    told = [
         found for field, found in wrong.items() if not (field in undecided and found.rule in {"required", "unexpected"})
     ]
+    return told + between

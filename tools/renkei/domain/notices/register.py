@@ -179,6 +179,7 @@ class RegisterNotice(Notice):
     )
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            frozenset({"action", "cause"}),
             "処理事由",
             "conflict",
             _DECREE,
@@ -186,6 +187,7 @@ class RegisterNotice(Notice):
             lambda values: values.get("action") != _cause(values).action,
         ),
         Rule(
+            frozenset({"cause", "basis"}),
             _BASIS.name,
             "conflict",
             _DECREE,
@@ -194,6 +196,7 @@ class RegisterNotice(Notice):
         ),
         together(_BASIS, _FILED, _DECREE),
         Rule(
+            frozenset({"category", "cause"}),
             CATEGORY.name,
             "conflict",
             "住基法30条の46・30条の47",
@@ -201,6 +204,7 @@ class RegisterNotice(Notice):
             lambda values: values.get("category") == TRANSITIONAL and values.get("cause") in NEW_RESIDENT,
         ),
         Rule(
+            frozenset({"cause", "changed_items"}),
             _CHANGES.name,
             "conflict",
             "住基法23条",
@@ -210,6 +214,7 @@ class RegisterNotice(Notice):
             ),
         ),
         Rule(
+            frozenset({"changed_items", "previous_address"}),
             _PREVIOUS.name,
             "required",
             _DECREE,
@@ -218,6 +223,7 @@ class RegisterNotice(Notice):
         ),
         different(_PREVIOUS, _ADDRESS, _DECREE),
         Rule(
+            frozenset({"cause", "event_on", "birth_date"}),
             _EVENT.name,
             "conflict",
             _DECREE,

@@ -75,6 +75,7 @@ class ResidenceNotice(Notice):
     )
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            frozenset({"settled_on", "moved_on", "previous_address"}),
             _SETTLED.name,
             "required",
             _DECREE,

@@ -43,7 +43,8 @@ def some_name(article: str) -> Rule:
     def broken(values: Values) -> bool:
         return values.get("name") is None and values.get("kanji_name") is None
 
-    return Rule("氏名", "required", article, "氏名又は漢字氏名を記載してください。", broken)
+    fields = frozenset({"name", "kanji_name"})
+    return Rule(fields, "氏名", "required", article, "氏名又は漢字氏名を記載してください。", broken)
 
 
 def unlimited(values: Values) -> bool:

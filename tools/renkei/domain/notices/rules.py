@@ -20,6 +20,7 @@ class Rule:
     """What must hold between items.
 
     Attributes:
+        fields: which items it looks at; it is only asked where each of them is right in itself.
         item: the Japanese name of the item that a finding points to.
         rule: as `Finding.rule`.
         article: the law that says so.
@@ -27,6 +28,7 @@ class Rule:
         broken: tells whether a notice, its values by field, breaks the rule.
     """
 
+    fields: frozenset[str]
     item: str
     rule: str
     article: str
@@ -51,7 +53,7 @@ def not_after(earlier: Item, later: Item, article: str) -> Rule:
         return first is not None and last is not None and to_text(first) > to_text(last)
 
     message = f"{earlier.name}が{later.name}より後です。どちらかを直してください。"
-    return Rule(earlier.name, "order", article, message, broken)
+    return Rule(frozenset({earlier.field, later.field}), earlier.name, "order", article, message, broken)
 
 
 def not_before(item: Item, day: str, what: str, article: str) -> Rule:
@@ -62,7 +64,7 @@ def not_before(item: Item, day: str, what: str, article: str) -> Rule:
         return value is not None and to_text(value) < day
 
     message = f"{item.name}が{what}({day})より前です。日付を直してください。"
-    return Rule(item.name, "order", article, message, broken)
+    return Rule(frozenset({item.field}), item.name, "order", article, message, broken)
 
 
 def together(first: Item, second: Item, article: str) -> Rule:
@@ -72,7 +74,7 @@ def together(first: Item, second: Item, article: str) -> Rule:
         return (values.get(first.field) is None) != (values.get(second.field) is None)
 
     message = f"{first.name}と{second.name}は両方とも記載するか、両方とも空欄にしてください。"
-    return Rule(first.name, "required", article, message, broken)
+    return Rule(frozenset({first.field, second.field}), first.name, "required", article, message, broken)
 
 
 def different(first: Item, second: Item, article: str) -> Rule:
@@ -83,7 +85,7 @@ def different(first: Item, second: Item, article: str) -> Rule:
         return value is not None and value == values.get(second.field)
 
     message = f"{first.name}が{second.name}と同じです。どちらかを直してください。"
-    return Rule(first.name, "conflict", article, message, broken)
+    return Rule(frozenset({first.field, second.field}), first.name, "conflict", article, message, broken)
 
 
 def chosen(value: Value) -> frozenset[str]:

@@ -116,6 +116,7 @@ class StatusNotice(Notice):
     RULES: ClassVar[tuple[Rule, ...]] = (
         some_name(_ACT),
         Rule(
+            frozenset({"category", "period", "expires_on"}),
             _EXPIRES.name,
             "required",
             TABLE,
@@ -123,6 +124,7 @@ class StatusNotice(Notice):
             _last_day_amiss,
         ),
         Rule(
+            frozenset({"category", "status", "period"}),
             "在留期間",
             "conflict",
             _LIMITS,
@@ -130,6 +132,7 @@ class StatusNotice(Notice):
             _period_amiss,
         ),
         Rule(
+            frozenset({"category", "changed_items"}),
             _CHANGES.name,
             "conflict",
             TABLE,
