@@ -30,6 +30,7 @@ SAMPLES = 1500
 PREFECTURES = ("01", "04", "11", "14", "22", "23", "26", "27", "28", "34", "40", "47")
 """Not 13, of which the benches are."""
 COUNTS = (1, 1, 2, 3, 5, 8, 12, 20, 40)
+WITH_ORIGINALS = 0.5
 FIRST_DAY = date(2026, 7, 1)
 
 
@@ -61,9 +62,11 @@ def parcels() -> Iterator[Sequence[Notice]]:
         place = random.choice(places)
         day = FIRST_DAY + timedelta(days=random.randrange(365))
         count, seed = random.choice(COUNTS), FIRST_SEED + number
-        filed = residence_notices(place["code"], count, seed, day, place["prefecture"] + place["name"])
+        originals = random.random() < WITH_ORIGINALS
+        where = place["prefecture"] + place["name"]
+        filed = residence_notices(place["code"], count, seed, day, where, originals=originals)
         yield filed
-        yield status_notices([place["code"]], count, seed, day)
+        yield status_notices([place["code"]], count, seed, day, originals=originals)
         if number % 3 == 0:
             yield [_register(notice) for notice in filed if notice.previous_address] or filed
             yield [_card(notice) for notice in filed]

@@ -30,7 +30,7 @@ PACKAGE = Path(second.__file__).parent
 DICTIONARY = (PACKAGE / second.DICTIONARY).read_bytes()
 SHINJUKU = ("131041", 20, 7, TODAY, "東京都新宿区")
 
-any_notices = st.sampled_from(TYPES).flatmap(lambda kind: st.lists(NOTICES[kind](), min_size=1, max_size=12))
+any_notices = st.sampled_from(TYPES).flatmap(lambda kind: st.lists(NOTICES[kind](), min_size=1, max_size=6))
 
 
 def compress(body: bytes) -> bytes:
@@ -49,7 +49,7 @@ def content(value: object) -> bytes:
     return compress(cbor2.dumps(value, canonical=True))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=40)
 @given(notices=any_notices)
 def test_notices_of_every_type_come_back_as_they_were_and_in_order(notices: list[Notice]) -> None:
     written = encode(notices)
@@ -225,7 +225,7 @@ def test_few_bytes_do_not_become_many_long_texts() -> None:
             decode(content([number, 1, table, *longer]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(noise=st.binary(max_size=300))
 def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
     for wrong in (noise, MAGIC + noise, compress(noise)):
@@ -233,7 +233,7 @@ def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
             decode(wrong)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_corrupted_bytes_are_refused_or_are_right_notices(seed: int) -> None:
     """Bytes changed below the compression get past its checks; whatever comes out keeps its type's rules."""
     chance = random.Random(seed)  # noqa: S311 - damage needs no secrecy
@@ -250,7 +250,7 @@ def test_corrupted_bytes_are_refused_or_are_right_notices(seed: int) -> None:
             assert len(found.notices) <= MAX_NOTICES
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_streams_of_another_form_are_refused_or_are_right_notices(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - damage needs no secrecy
     odd: list[Any] = [
