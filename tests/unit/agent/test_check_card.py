@@ -147,6 +147,14 @@ def test_a_hub_that_withholds_is_named_and_alarmed(counter: Counter) -> None:
     assert [alarm.kind for alarm in counter.home.spool.alarms()] == ["withheld"]
 
 
+def test_a_hub_whose_journal_was_rewritten_is_no_hub(counter: Counter) -> None:
+    seen = counter.home.spool.tree_head(1)
+    assert seen is not None
+    counter.home.spool._database.write(lambda c: c.execute("UPDATE tree_heads SET root = ?", ("0" * 64,)))
+    code, found = counter.check(OTHER)
+    assert (code, found["reached"]) == (CONTRADICTION, False)
+
+
 def test_a_parcel_that_cannot_be_opened_yet_may_concern_anybody(counter: Counter) -> None:
     counter.publish(status(1))
     counter.check()

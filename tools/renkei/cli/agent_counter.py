@@ -65,7 +65,8 @@ def check_card(
 
     Exit codes: 0 current: the register has all that was published; 1 this machine can't ask (not enrolled, busy);
     2 usage; 3 as of an earlier moment: the hub can't be reached or the ministry has published nothing newer; 4 the hub
-    withholds what the ministry signed for: alarmed; 5 a notice about this person isn't in the register yet.
+    withholds what the ministry signed for, or isn't the hub: alarmed; 5 a notice about this person isn't in the
+    register yet.
     """
     with reported(), settings_of(config) as settings:
         number = _read_card(card)
@@ -172,7 +173,7 @@ def _show(found: Check) -> None:
         case Verdict.AS_OF:
             text = "現在の状況は確認できません。次の時点までは、未反映の通知はありません。"
         case Verdict.CONTRADICTION:
-            text = "法務省が送った通知の一部が届いていません。連携先(ハブ)の異常です。法務省の窓口に連絡してください。"
+            text = "連携先(ハブ)の異常です。届いていない通知があるおそれがあります。法務省の窓口に連絡してください。"
     print(f"判定: {text}")
     print(f"法務省の公表時点: {f'{moment} まで' if moment else '不明'}")
     if found.notices:

@@ -3,7 +3,7 @@
     current         all that was published up to a moment is here, and what concerns the card is in the register
     waiting         a notice about this person isn't in the register yet, or a parcel is here that can't be opened yet
     as_of           the same as `current`, but for a moment that lies too far back: the hub can't be reached
-    contradiction   the ministry has signed for parcels that the hub doesn't show
+    contradiction   the hub doesn't show what the ministry has signed for, or can't prove to be the hub
 
 Nothing is looked up by the card's number itself: the spool has only marks of it, made with a key of this machine.
 """
@@ -24,6 +24,8 @@ from renkei.exchange.parties import MINISTRY
 from renkei.store.marks import Marks
 from renkei.store.standings import IN_REGISTER, Import, Standing
 
+_CONTRADICTIONS = frozenset({"withheld", "hub"})
+"""Kinds of alarms that an exchange raises when the hub contradicts what it or the ministry has signed."""
 _DONE = {Standing.IMPORTED: "取込済", Standing.REFUSED: "取り込まない", Standing.PASSED: "対象外"}
 
 
@@ -85,7 +87,7 @@ def check(home: Home, card: ResidenceCardNumber, *, reached: bool, max_age: time
     missing = home.spool.incoming.missing(MINISTRY, STREAM, horizon.next_sequence) if horizon else []
     found = home.spool.imports.about(frozenset({Marks(home.settings.marks_key).of(card_feature(card.value))}))
     unopened = home.spool.incoming.undelivered(MINISTRY, STREAM)
-    if withheld or any(alarm.kind == "withheld" for alarm in home.spool.alarms()):
+    if withheld or any(alarm.kind in _CONTRADICTIONS for alarm in home.spool.alarms()):
         verdict = Verdict.CONTRADICTION
     elif unopened or missing or any(each.standing not in IN_REGISTER for each in found):
         verdict = Verdict.WAITING
