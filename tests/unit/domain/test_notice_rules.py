@@ -297,7 +297,7 @@ def test_a_version_of_the_layouts_has_its_items_and_types(notice_type: type[Noti
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=20, deadline=None)
 @given(data=st.data())
 def test_right_notices_of_all_kinds_go_to_text_and_back(notice_type: type[Notice], data: st.DataObject) -> None:
     notice = data.draw(NOTICES[notice_type]())
@@ -305,7 +305,7 @@ def test_right_notices_of_all_kinds_go_to_text_and_back(notice_type: type[Notice
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_any_text_is_a_notice_or_findings_that_tell_no_value(notice_type: type[Notice], data: st.DataObject) -> None:
     secret = "秘密" + data.draw(st.text(max_size=10))
