@@ -20,7 +20,7 @@ from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
 from renkei.store.outgoing import Source
 from renkei.store.standings import Standing
-from unit.agent.register_scenes import Register, arrive, bridged, numbers, special, status
+from unit.agent.register_scenes import Register, arrive, bridged, numbers, outcome, special, status
 from unit.agent.test_kill import PROGRAM as EXCHANGE
 
 
@@ -358,3 +358,18 @@ def test_special_permanent_residents_are_not_handed_over_by_themselves(home: Hom
     arrive(home, [special(1), status(2)])
     assert register.take() == numbers(2)
     assert standing(home, 1) is Standing.UNCONFIRMED
+
+
+def test_once_the_register_has_a_notice_nothing_of_it_stays_in_the_spools_file(home: Home, register: Register) -> None:
+    def shown() -> int:
+        database = home.settings.database
+        content = b"".join(path.read_bytes() for path in database.parent.glob(f"{database.name}*"))
+        return sum(f"AB{number:08d}CD".encode() in content for number in range(1, 61))
+
+    arrive(home, [status(number, card_number=f"AB{number:08d}CD") for number in range(1, 61)])
+    assert shown() == 60
+    for number in numbers(*range(1, 61)):
+        outcome(home, number)
+    home.spool.close()
+    assert register.take() != []
+    assert shown() == 0

@@ -115,6 +115,7 @@ class Spool:
         except OSError as error:
             raise StoreError(f"{path}: can't be written ({error.strerror}); check its disk and its owner") from error
         self._database = Database(path, MIGRATIONS, readers=2)
+        self._database.write(_overwrite_what_is_deleted)
         self.outgoing = OutgoingMessages(self._database)
         self.incoming = IncomingMessages(self._database)
         self.imports = Imports(self._database)
@@ -271,3 +272,8 @@ class Spool:
         sql = "SELECT kind, subject, text, first_at, last_at, times FROM alarms ORDER BY first_at, kind, subject"
         found = rows(self._database, sql)
         return [Alarm(*each) for each in found]
+
+
+def _overwrite_what_is_deleted(connection: apsw.Connection) -> None:
+    """Notices lie here in clear for a while: when they go, nothing of them stays in the file's free pages."""
+    connection.pragma("secure_delete", value=True)
