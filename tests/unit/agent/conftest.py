@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 import multiprocessing
 import random
 import re
@@ -19,11 +20,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from typer.testing import CliRunner
 
+from renkei.agent import media
 from renkei.agent.contact import Contact, establish
 from renkei.agent.exchange import Outcome, exchange
 from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.keys import Keyring, point_of
+from renkei.agent.media.shape import write_listing
 from renkei.agent.settings import Settings
 from renkei.cli.hub import app as hub_program
 from renkei.client.connection import Connection, Credentials
@@ -46,7 +49,7 @@ from renkei.exchange.certificates import (
 )
 from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import Party
-from renkei.exchange.payloads import Revocation
+from renkei.exchange.payloads import Cover, Revocation
 from renkei.hub.identity import make_keys, verified_binding
 from renkei.hub.settings import Settings as HubSettings
 from renkei.store.hub.contract import Bounds
@@ -202,6 +205,7 @@ class Fleet:
             "gateway": self.gateway,
             "enrolment": f"https://localhost:{self.enrolment_front.port}",
             "exchange": {"stable_seconds": 0, "poll_seconds": 0.1, "retry_seconds": 1, "directory_seconds": 0},
+            "media": {"scan": "off"},  # tests/unit/agent/test_scanning.py has scans, others don't depend on a scanner
         }
         settings = Settings.model_validate({**values, **more})
         settings.make_folders()
@@ -278,6 +282,25 @@ class Fleet:
     def peek(envelope: bytes) -> dict[str, Any]:
         return peek(envelope).payload
 
+    @staticmethod
+    def medium(home: Home, folder: Path, endpoint: str) -> Path:
+        """A medium that a party has registered for an endpoint."""
+        folder.mkdir(exist_ok=True)
+        media.register(home, folder, Party(endpoint), "USB-01")
+        return folder
+
+    @staticmethod
+    def cover_anew(home: Home, folder: Path) -> None:
+        """Sign an export again whose files were changed: what a sender does that errs, or lies."""
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        cover = Cover.read(peek(files.pop("cover.json")).payload)
+        del files["SHA256SUMS"]
+        listing = write_listing(files)
+        changes = {"files_sha256": hashlib.sha256(listing).hexdigest(), "files": len(files)}
+        changed = cover.model_copy(update={**changes, "bytes": sum(map(len, files.values()))})
+        (folder / "SHA256SUMS").write_bytes(listing)
+        (folder / "cover.json").write_bytes(changed.sign(home.keys().signer))
+
     def write_config(self, home: Home) -> Path:
         s = home.settings
         path = self.folder / f"{home.party}.toml"
@@ -288,6 +311,7 @@ class Fleet:
             f'gateway = "{s.gateway}"\nenrolment = "{s.enrolment}"\n'
             "[exchange]\nstable_seconds = 0\npoll_seconds = 0.1\nretry_seconds = 1\njitter_seconds = 0\n"
             f'mode = "{s.exchange.mode}"\n[publish]\nseconds = {s.publish.seconds}\n{bridge}'
+            f'[media]\nscan = "{s.media.scan.value}"\n'
         )
         return path
 

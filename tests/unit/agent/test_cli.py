@@ -93,11 +93,21 @@ def test_media_export_and_import_print_what_they_did(fleet: Any, tmp_path: Path,
     (home.settings.outbox / "day.csv").write_bytes(residence_csv(2, "012271"))
     medium = tmp_path / "medium"
     medium.mkdir()
+    assert run(fleet.write_config(home), "media", "export", str(medium)).exit_code == 2  # not registered
+    registered = run(fleet.write_config(home), "media", "register", str(medium), "--label", "USB-012271-01")
+    assert "registered for 012271" in registered.stdout
     exported = run(fleet.write_config(home), "media", "export", str(medium), "--json")
     assert json.loads(exported.stdout)["notices"] == 2
+    shown = run(fleet.write_config(ministry), "media", "show", str(medium))
+    assert (shown.exit_code, json.loads(exported.stdout)["digest"][:16] in shown.stdout) == (0, True)
     imported = run(fleet.write_config(ministry), "media", "import", str(medium), "--json")
     assert json.loads(imported.stdout)["notices"] == 2
     assert run(fleet.write_config(ministry), "media", "export", str(medium)).exit_code == 2
     back = run(fleet.write_config(ministry), "media", "export", str(medium), "--to", "012271")
     assert "1 receipts" in back.stdout
+    listed = json.loads(run(fleet.write_config(ministry), "media", "log", "--json").stdout)
+    assert [(each["way"], each["notices"], each["wiped_at"] is not None) for each in listed] == [
+        ("written", 0, False),
+        ("taken", 2, True),
+    ]
     assert run(fleet.write_config(home), "media", "import", str(tmp_path / "none")).exit_code == 2

@@ -164,8 +164,7 @@ def test_a_medium_carries_the_void_of_a_lost_one(
     for number in (1, 2):
         send_offline(fleet, shinjuku, ministry, f"{number}.csv", residence_csv(1, first=number))
     assert void(fleet, shinjuku, 1)[0] == 0
-    medium = tmp_path / "medium"
-    medium.mkdir()
+    medium = fleet.medium(shinjuku, tmp_path / "medium", shinjuku.party)
     media.export(shinjuku, medium, Party("ministry"))
     brought = media.import_all(ministry, medium)
     assert (brought.delivered, brought.refused, alarms(ministry)) == (1, 0, [])

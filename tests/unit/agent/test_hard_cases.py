@@ -120,21 +120,22 @@ def test_a_notice_overtaken_by_media(fleet: Any, tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     prepare(terminal)
     register = Register(tmp_path / "share")
-    for folder in (ministry.settings.outbox / "131041", tmp_path / "medium"):
-        folder.mkdir()
+    (ministry.settings.outbox / "131041").mkdir()
+    medium = fleet.medium(ministry, tmp_path / "medium", "131041")
     fleet.exchange(terminal)
     for number in (1, 2):  # two parcels, both at the hub
         (ministry.settings.outbox / "131041" / f"{number}.csv").write_bytes(write([status(number)], Layout()))
         fleet.exchange(ministry)
-    media.export(ministry, tmp_path / "medium", terminal.party)
-    first, _ = sorted((tmp_path / "medium").glob("*/documents/*-manifest.*"))
+    written = media.export(ministry, medium, terminal.party)
+    first, _ = sorted(medium.glob("*/documents/*-manifest.*"))
     first.unlink()  # of the first nothing is on this medium
-    assert media.import_all(terminal, tmp_path / "medium").delivered == 0
+    fleet.cover_anew(ministry, medium / written.folder)
+    assert media.import_all(terminal, medium).delivered == 0
     assert register.take() == []
     found = checking.check(terminal, CARD, reached=False, max_age=dt.timedelta(minutes=15))
     assert (found.verdict, found.unopened, found.missing) == (checking.Verdict.WAITING, 1, (1,))
     fleet.exchange(terminal)
     assert register.take() == numbers(1, 2)
-    assert media.import_all(terminal, tmp_path / "medium").delivered == 0
+    assert media.import_all(terminal, medium).delivered == 0
     assert register.take() == []
     assert KIM["name"] not in str(found)

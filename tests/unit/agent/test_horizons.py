@@ -206,7 +206,7 @@ def test_an_endpoint_on_media_learns_the_moment_by_medium(fleet: Any, tmp_path: 
     fleet.exchange(ministry)
     first, second = (tmp_path / name for name in ("first", "second"))
     for medium in (first, second):
-        medium.mkdir()
+        fleet.medium(ministry, medium, "012271")
         take_offline(ministry, Watch(0))
         media.export(ministry, medium, away.party)
         put_out(ministry, status_csv(1, "012271", first=7), f"{medium.name}.csv", "012271")
@@ -224,15 +224,15 @@ def test_a_medium_that_lacks_what_the_ministry_promised_is_alarmed(fleet: Any, t
     fleet.exchange(away)
     put_out(ministry, status_csv(2, "012271"), code="012271")
     fleet.exchange(ministry)
-    (tmp_path / "medium").mkdir()
-    media.export(ministry, tmp_path / "medium", away.party)
-    for path in (tmp_path / "medium").glob("*/documents/*-manifest.*"):
+    medium = fleet.medium(ministry, tmp_path / "medium", "012271")
+    written = media.export(ministry, medium, away.party)
+    for path in medium.glob("*/documents/*-manifest.*"):
         path.unlink()
-    media.import_all(away, tmp_path / "medium")
+    fleet.cover_anew(ministry, medium / written.folder)
+    media.import_all(away, medium)
     assert alarms(away) == {("horizon", "medium")}
-    (tmp_path / "again").mkdir()
-    media.export(ministry, tmp_path / "again", away.party)
-    media.import_all(away, tmp_path / "again")
+    media.export(ministry, medium, away.party)
+    media.import_all(away, medium)
     assert alarms(away) == set()
 
 
@@ -241,9 +241,10 @@ def test_a_forged_horizon_on_a_medium_is_refused(fleet: Any, tmp_path: Path, sta
     fleet.exchange(away)
     put_out(ministry, status_csv(1, "012271"), code="012271")
     fleet.exchange(ministry)
-    (tmp_path / "medium").mkdir()
-    media.export(ministry, tmp_path / "medium", away.party)
-    [path] = (tmp_path / "medium").glob("*/horizon.json")
+    medium = fleet.medium(ministry, tmp_path / "medium", "012271")
+    written = media.export(ministry, medium, away.party)
+    [path] = medium.glob("*/horizon.json")
     path.write_bytes(path.read_bytes().replace(b'"payload":"ey', b'"payload":"fy'))
-    assert media.import_all(away, tmp_path / "medium").refused == 1
+    fleet.cover_anew(ministry, medium / written.folder)
+    assert media.import_all(away, medium).refused == 1
     assert horizons.known(away) is None

@@ -1,17 +1,72 @@
+import base64
+import datetime as dt
+import json
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from renkei.agent import media
+from renkei.agent import media, platform
 from renkei.agent.exchange import take_offline
-from renkei.agent.home import Home
+from renkei.agent.home import Home, stamp
 from renkei.agent.intake import Watch
+from renkei.agent.media import inspecting
 from renkei.agent.status import status_of
+from renkei.exchange.documents import canonical
 from renkei.exchange.parties import MINISTRY, Party
+from renkei.store.media import LostMedium
 
 UTASHINAI = "012271"
+STRIDE = 9
+# Runs in a process of its own: every step that writes is counted, and at step `fatal` it dies.
+PROGRAM = """
+import os, shutil, signal
+from pathlib import Path
+from renkei.agent import media, settings
+from renkei.agent.exchange import alone
+from renkei.agent.home import open_home
+from renkei.exchange.parties import MINISTRY
+from renkei.store.sqlite import Database
+
+steps = 0
+
+def counted(function):
+    def wrapper(*given, **named):
+        step()
+        result = function(*given, **named)
+        step()
+        return result
+    return wrapper
+
+def step():
+    global steps
+    steps += 1
+    if steps == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+steps_of = {Database: ("write",), Path: ("rename", "replace"), os: ("fsync", "unlink", "rmdir")}
+for owner, names in steps_of.items():
+    for name in names:
+        setattr(owner, name, counted(getattr(owner, name)))
+with open_home(settings.load(Path(config))) as home, alone(home, 5):
+    if side == "export":
+        media.export(home, Path(medium), MINISTRY)
+    else:
+        media.import_all(home, Path(medium))
+"""
+
+
+def killed_at(fleet: Any, config: Path, medium: Path, side: str, step: int) -> bool:
+    """Use a medium in a process that dies at a step; whether it did."""
+    given = {"config": str(config), "medium": str(medium), "side": side, "fatal": step}
+    process = fleet.processes.Process(target=exec, args=(PROGRAM, given), daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode in {0, -signal.SIGKILL}
+    return process.exitcode != 0
 
 
 @pytest.fixture
@@ -25,10 +80,8 @@ def sides(fleet: Any) -> tuple[Home, Home]:
 
 
 @pytest.fixture
-def medium(tmp_path: Path) -> Path:
-    folder = tmp_path / "medium"
-    folder.mkdir()
-    return folder
+def medium(fleet: Any, sides: tuple[Home, Home], tmp_path: Path) -> Path:
+    return Path(fleet.medium(sides[0], tmp_path / "medium", UTASHINAI))
 
 
 def fill_and_export(home: Home, medium: Path, recipient: Party) -> media.Export:
@@ -64,17 +117,93 @@ def test_parcels_and_receipts_travel_by_medium_both_ways(
         assert (peer.waiting, peer.receipts_received) == (0, 1)
 
 
-def test_a_medium_imported_again_changes_nothing(
-    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+def test_an_export_is_taken_once_and_deleted(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, tmp_path: Path
 ) -> None:
     ministry, _ = sides
-    send(fleet, sides, medium, residence_csv, status_csv)
-    media.import_all(ministry, medium)
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    shutil.copytree(medium / written.folder, tmp_path / "kept")
+    brought = media.import_all(ministry, medium)
+    assert (brought.exports, brought.wiped, brought.digests) == (1, 1, [written.digest])
+    assert [path.name for path in medium.iterdir()] == ["renkei-medium.json"]
     before = sorted((ministry.settings.inbox / UTASHINAI).iterdir())
+    shutil.copytree(tmp_path / "kept", medium / written.folder)  # somebody puts it back
     again = media.import_all(ministry, medium)
-    assert (again.parcels, again.notices, again.refused) == (0, 0, 0)
-    assert again.repeated == 2
+    assert (again.exports, again.replayed, again.parcels, again.repeated) == (0, 1, 0, 0)
+    assert [alarm.kind for alarm in ministry.spool.alarms()] == ["medium"]
     assert sorted((ministry.settings.inbox / UTASHINAI).iterdir()) == before
+
+
+def test_an_export_that_is_copied_onto_another_medium_is_refused(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, tmp_path: Path
+) -> None:
+    ministry, endpoint = sides
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    other = fleet.medium(endpoint, tmp_path / "other", UTASHINAI)
+    shutil.copytree(medium / written.folder, other / written.folder)
+    copied = media.import_all(ministry, other)
+    assert (copied.exports, copied.refused, copied.notices) == (0, 1, 0)
+    assert media.import_all(ministry, medium).notices == 3
+
+
+def test_a_medium_that_nobody_registered_is_refused(sides: Any, tmp_path: Path) -> None:
+    ministry, endpoint = sides
+    with pytest.raises(media.MediaError, match="is no registered medium"):
+        media.export(endpoint, tmp_path, MINISTRY)
+    with pytest.raises(media.MediaError, match="is no registered medium"):
+        media.import_all(ministry, tmp_path)
+
+
+def test_a_registration_counts_for_one_endpoint_by_one_of_its_own(
+    fleet: Any, sides: Any, medium: Path, tmp_path: Path
+) -> None:
+    ministry, _ = sides
+    other = fleet.agent("131041")
+    with pytest.raises(media.MediaError, match="registered for 012271, not for 131041"):
+        media.import_all(other, medium)
+    with pytest.raises(media.MediaError, match="registered for 012271, not for 131041"):
+        media.export(ministry, medium, Party("131041"))
+    with pytest.raises(media.MediaError, match="registers no medium for the exchange of 012271"):
+        fleet.medium(other, tmp_path / "foreign", UTASHINAI)
+    document = json.loads((medium / "renkei-medium.json").read_text())
+    signed = json.loads(document["envelope"])
+    said = json.loads(base64.b64decode(signed["payload"])) | {"endpoint": "131041"}
+    signed["payload"] = base64.b64encode(canonical(said)).decode()
+    (medium / "renkei-medium.json").write_text(json.dumps(document | {"envelope": json.dumps(signed)}))
+    with pytest.raises(media.MediaError, match="can't be believed"):
+        media.import_all(other, medium)
+
+
+def test_a_registration_is_bound_to_its_file_system(
+    sides: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volumes = {"one": "1F2E-3D4C", "two": "5B6A-7980"}
+    monkeypatch.setattr(platform, "volume_of", lambda folder: volumes[folder.name])
+    for name in volumes:
+        (tmp_path / name).mkdir()
+    media.register(sides[0], tmp_path / "one", Party(UTASHINAI), "USB-01")
+    shutil.copy(tmp_path / "one" / "renkei-medium.json", tmp_path / "two")
+    assert media.read_registration(sides[1], tmp_path / "one").volume == "1F2E-3D4C"
+    with pytest.raises(media.MediaError, match="is a copy of the medium USB-01"):
+        media.read_registration(sides[1], tmp_path / "two")
+
+
+def test_a_lost_medium_is_struck_off(sides: Any, medium: Path) -> None:
+    ministry, _ = sides
+    known = media.read_registration(ministry, medium)
+    assert ministry.spool.media.lose(LostMedium(str(known.id), "left on a train", stamp()))
+    with pytest.raises(media.MediaError, match="left on a train"):
+        media.import_all(ministry, medium)
+
+
+def test_an_export_older_than_the_notices_are_kept_is_refused(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ministry, _ = sides
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    monkeypatch.setattr(inspecting, "KEPT_COVER", dt.timedelta(seconds=-60))
+    assert media.import_all(ministry, medium).refused == 1
+    assert (medium / written.folder).is_dir()
 
 
 def test_a_medium_can_be_read_by_whoever_carries_it(
@@ -85,16 +214,27 @@ def test_a_medium_can_be_read_by_whoever_carries_it(
     assert set(found) == {0o644, 0o755}
 
 
-def test_an_export_for_somebody_else_is_passed_over(
+def test_an_export_for_the_other_side_is_left_alone(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
 ) -> None:
-    send(fleet, sides, medium, residence_csv, status_csv)
-    other = fleet.agent("131041")
-    brought = media.import_all(other, medium)
-    assert (brought.exports, brought.parcels, brought.foreign) == (0, 0, 2)
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    brought = media.import_all(sides[1], medium)
+    assert (brought.exports, brought.foreign, brought.wiped) == (0, 1, 0)
+    assert (medium / written.folder).is_dir()
 
 
-@pytest.mark.parametrize("damage", ["sealed", "manifest", "entry", "missing"])
+@pytest.mark.parametrize("name", ["renkei-x/../../etc", "documents/00009-void.json", "autorun.inf"])
+def test_what_is_not_listed_is_not_on_the_medium(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, name: str
+) -> None:
+    written = send(fleet, sides, medium, residence_csv, status_csv)
+    path = medium / written.folder / name.replace("/..", "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    assert media.import_all(sides[0], medium).refused == 1
+
+
+@pytest.mark.parametrize("damage", ["sealed", "manifest", "entry", "missing", "cover", "listing"])
 def test_damage_on_the_medium_is_found_and_a_good_copy_is_taken_later(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, damage: str
 ) -> None:
@@ -102,7 +242,8 @@ def test_damage_on_the_medium_is_found_and_a_good_copy_is_taken_later(
     written = send(fleet, sides, medium, residence_csv, status_csv)
     folder = medium / written.folder
     copy = shutil.copytree(medium, medium.with_name("copy"))
-    place = {"sealed": "sealed/*", "manifest": "documents/*-manifest.*", "entry": "entries/*", "missing": "sealed/*"}
+    place = {"sealed": "sealed/*", "manifest": "documents/*-manifest.*", "entry": "entries/*", "missing": "sealed/*",
+             "cover": "cover.json", "listing": "SHA256SUMS"}  # fmt: skip
     (path,) = folder.glob(place[damage])
     if damage == "missing":
         path.unlink()
@@ -130,8 +271,58 @@ def test_a_terminal_on_media_whose_line_comes_back_goes_on_by_line(
     assert status_of(endpoint).peers[0].waiting == 0
 
 
+@pytest.mark.parametrize("side", ["export", "import"])
+def test_a_medium_pulled_out_at_any_step_leaves_both_sides_whole(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, side: str
+) -> None:
+    """Each step that writes is the last one, in turn; the next try with the same medium brings everything once."""
+    ministry, endpoint = sides
+    config = fleet.write_config(endpoint if side == "export" else ministry)
+    expected, kills, step = 0, 0, 1
+    while True:
+        (endpoint.settings.outbox / f"{step:03}.csv").write_bytes(residence_csv(1, UTASHINAI, first=step))
+        take_offline(endpoint, Watch(0))
+        expected += 1
+        if side == "import":
+            media.export(endpoint, medium, MINISTRY)
+        killed = killed_at(fleet, config, medium, side, step)
+        kills += killed
+        if side == "export":
+            media.export(endpoint, medium, MINISTRY)
+        media.import_all(ministry, medium)
+        arrived = [line.split(",")[1] for path in sorted((ministry.settings.inbox / UTASHINAI).iterdir())
+                   for line in path.read_text().splitlines()[1:]]  # fmt: skip
+        assert len(arrived) == len(set(arrived)) == expected
+        assert [alarm.kind for alarm in ministry.spool.alarms()] == []
+        assert [path.name for path in medium.iterdir() if not path.name.startswith(".")] == ["renkei-medium.json"]
+        media.export(ministry, medium, Party(UTASHINAI))
+        media.import_all(endpoint, medium)
+        assert endpoint.spool.outgoing.unreceipted() == []
+        if not killed:
+            break
+        step += STRIDE
+    assert kills >= 4
+
+
+def test_a_full_medium_is_said_and_left_as_it_was(fleet: Any, sides: Any, residence_csv: Any, tmp_path: Path) -> None:
+    _, endpoint = sides
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(folder)], check=True)
+    try:
+        medium = fleet.medium(endpoint, folder, UTASHINAI)
+        (endpoint.settings.outbox / "day.csv").write_bytes(residence_csv(800, UTASHINAI))
+        with pytest.raises(media.MediaError, match="No space left on device"):
+            fill_and_export(endpoint, medium, MINISTRY)
+        assert [path.name for path in medium.iterdir()] == ["renkei-medium.json"]
+        subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)
+        assert media.export(endpoint, medium, MINISTRY).notices == 800
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def test_a_medium_that_is_not_there_is_named(sides: Any, tmp_path: Path) -> None:
     with pytest.raises(media.MediaError, match="nowhere"):
-        media.export(sides[0], tmp_path / "nowhere" / "deeper", Party(UTASHINAI))
+        media.export(sides[0], tmp_path / "nowhere", Party(UTASHINAI))
     with pytest.raises(media.MediaError, match="nowhere"):
         media.import_all(sides[0], tmp_path / "nowhere")

@@ -148,11 +148,11 @@ def test_a_profile_is_a_terminals_own(pair: tuple[Home, Home]) -> None:
 
 def test_the_profile_travels_on_media_too(fleet: Any, pair: tuple[Home, Home], tmp_path: Path) -> None:
     ministry, shinjuku = pair
-    medium = tmp_path / "medium"
-    medium.mkdir()
+    medium = fleet.medium(shinjuku, tmp_path / "medium", shinjuku.party)
     media.export(shinjuku, medium, MINISTRY)
     assert media.import_all(ministry, medium).refused == 0
     assert profiles.version_for(ministry, verified(shinjuku)) == encoding.LATEST
-    [profile] = medium.glob("*/profile.json")
-    profile.write_bytes(signed_by(fleet.agent(SAPPORO), 1, 2))
+    forged = medium / media.export(shinjuku, medium, MINISTRY).folder
+    (forged / "profile.json").write_bytes(signed_by(fleet.agent(SAPPORO), 1, 2))
+    fleet.cover_anew(shinjuku, forged)
     assert media.import_all(ministry, medium).refused == 1

@@ -105,3 +105,12 @@ def log_to_service_manager() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for talkative in ("httpx", "httpcore"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def volume_of(folder: Path) -> str:
+    """Return the identifier of the file system that a folder lies on (its UUID), empty where it has none to be read."""
+    device = folder.stat().st_dev
+    by_uuid = Path("/dev/disk/by-uuid")
+    if not by_uuid.is_dir():
+        return ""
+    return next((path.name for path in sorted(by_uuid.iterdir()) if path.stat().st_rdev == device), "")

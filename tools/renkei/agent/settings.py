@@ -129,6 +129,22 @@ class BridgeSettings(_Settings):
         return self
 
 
+class Scan(StrEnum):
+    """Whether a medium is scanned for malware before anything of it is taken."""
+
+    IF_PRESENT = "if_present"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class MediaSettings(_Settings):
+    """How removable media are scanned: by which program of ClamAV, with which patterns (empty: the scanner's own)."""
+
+    scan: Scan = Scan.IF_PRESENT
+    scanner: Annotated[str, Field(min_length=1, max_length=200)] = "clamscan"
+    database: Annotated[str, Field(max_length=200)] = ""
+
+
 class PublishSettings(_Settings):
     """At the ministry: up to which moment its outbox is complete, and how often that is published."""
 
@@ -151,6 +167,7 @@ class Settings(_Settings):
     exchange: ExchangeSettings = ExchangeSettings()
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()
+    media: MediaSettings = MediaSettings()
 
     @model_validator(mode="after")
     def _is_sender(self) -> Self:

@@ -3,9 +3,6 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from renkei.agent import enrolment, media, platform, voiding
+from renkei.agent import enrolment, platform, voiding
 from renkei.agent.enrolment import Standing
 from renkei.agent.exchange import alone, exchange, take_offline
-from renkei.agent.home import Home, open_home
+from renkei.agent.home import open_home
 from renkei.agent.intake import Watch
 from renkei.agent.service import Service
-from renkei.agent.settings import Link, Settings, SettingsError
+from renkei.agent.settings import Link, SettingsError
 from renkei.agent.status import Status, status_of
-from renkei.cli import agent_counter, agent_register
+from renkei.cli import agent_counter, agent_media, agent_register
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
     NEEDS_PERSON,
@@ -31,7 +28,7 @@ from renkei.cli.agent_shared import (
     reported,
     settings_of,
 )
-from renkei.exchange.parties import MINISTRY, Party
+from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Stream
 
 _CODE_LIMIT = 256
@@ -44,8 +41,6 @@ app = typer.Typer(
     help="Exchanges notices between this machine's folders and the hub, by line or by medium.\n\n"
     "Exit codes: 0 done, 1 something waits for a person, 2 usage or settings, 3 the hub can't be reached.",
 )
-media_app = typer.Typer(no_args_is_help=True, help="Carry parcels and receipts on a removable medium.")
-app.add_typer(media_app, name="media")
 
 
 @app.command()
@@ -176,47 +171,9 @@ def heads(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
         print("no head yet: this agent had no contact with the hub")
 
 
-Medium = Annotated[Path, typer.Argument(help="The medium's folder.", metavar="DIR")]
-
-
-@media_app.command(name="export")
-def media_export(
-    medium: Medium,
-    config: Config = DEFAULT_CONFIG,
-    to: Annotated[str, typer.Option(help="The ministry's side: the endpoint that the medium is for.")] = "",
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Write what waits to be sent, and receipts for what came, onto a medium."""
-    with reported(), settings_of(config) as settings, _media_home(settings, medium) as home:
-        recipient = _recipient(settings, to)
-        take_offline(home, Watch(settings.exchange.stable_seconds), gathered=True)
-        written = media.export(home, medium, recipient)
-    if as_json:
-        print_json(asdict(written))
-    else:
-        print(f"{written.folder}: {written.parcels} parcels ({written.bytes} bytes), {written.receipts} receipts")
-
-
-@media_app.command(name="import")
-def media_import(medium: Medium, config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Take what a medium holds for this party. Importing the same again is harmless."""
-    with reported(), settings_of(config) as settings, _media_home(settings, medium) as home:
-        home.keys()
-        brought = media.import_all(home, medium)
-    if as_json:
-        print_json(asdict(brought))
-    else:
-        print(
-            f"{brought.exports} exports: {brought.delivered} parcels delivered with {brought.notices} notices, "
-            f"{brought.receipts} receipts, {brought.repeated} known before, {brought.refused} refused"
-        )
-    if brought.refused:
-        raise typer.Exit(NEEDS_PERSON)
-
-
 agent_counter.add_to(app)
 agent_register.add_to(app)
+app.add_typer(agent_media.app, name="media")
 
 
 def main() -> None:
@@ -225,22 +182,6 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     app()
-
-
-@contextmanager
-def _media_home(settings: Settings, medium: Path) -> Iterator[Home]:
-    if not medium.is_dir():
-        raise media.MediaError(f"{medium}: no such folder; mount the medium and name its folder")
-    with open_home(settings) as home, alone(home, 300):
-        yield home
-
-
-def _recipient(settings: Settings, to: str) -> Party:
-    if not settings.is_ministry:
-        return MINISTRY
-    if not to:
-        raise SettingsError("the ministry writes a medium for one endpoint; name it with --to CODE")
-    return Party(to)
 
 
 def _read_code(code_file: Path | None) -> str | None:

@@ -55,6 +55,8 @@ class Kind(StrEnum):
     VOID = "void"
     HORIZON = "horizon"
     PROFILE = "profile"
+    MEDIUM = "medium"
+    COVER = "cover"
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
 

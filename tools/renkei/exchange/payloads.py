@@ -137,16 +137,19 @@ class Part(BaseModel):
     size: Annotated[int, Field(ge=1, le=PART_SIZE)]
 
 
-class _Way(Payload):
+class _Between(Payload):
     sender: Party
     recipient: Party
-    stream: Stream
 
     @model_validator(mode="after")
     def _permitted(self) -> Self:
         if not may_send(self.sender, self.recipient):
             raise ValueError(f"nothing goes from {self.sender} to {self.recipient}")
         return self
+
+
+class _Way(_Between):
+    stream: Stream
 
 
 class _Place(_Way):
@@ -241,6 +244,48 @@ class Profile(Payload):
         if sorted(set(self.encodings)) != self.encodings:
             raise ValueError("encodings don't rise, or one stands twice")
         return self
+
+
+class Medium(Payload):
+    """A party's word on a removable medium: it may carry what goes between the ministry and one endpoint.
+
+    `volume` is the identifier of the medium's file system where it has one: a file that was copied to another medium
+    doesn't register that one.
+    """
+
+    KIND = Kind.MEDIUM
+    id: Identifier
+    registrar: Party
+    endpoint: Party
+    label: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    volume: Annotated[str, StringConstraints(max_length=64, pattern=r"^[0-9A-Za-z-]*$")]
+    registered_at: Time
+
+    @model_validator(mode="after")
+    def _of_one_exchange(self) -> Self:
+        entitled = self.registrar == self.endpoint or may_send(self.registrar, self.endpoint)
+        if not self.endpoint.is_endpoint or not entitled:
+            raise ValueError(f"{self.registrar} registers no medium for the exchange of {self.endpoint}")
+        return self
+
+
+class Cover(_Between):
+    """The sender's word on one export onto a medium: used once, on this medium, with exactly these files.
+
+    `files_sha256` is the digest of the listing of all files and their digests; `bytes` is what they have together.
+    """
+
+    KIND = Kind.COVER
+    id: Identifier
+    medium: Identifier
+    created_at: Time
+    files_sha256: Digest
+    files: Count
+    bytes: Count
+    parcels: Count
+    notices: Count
+    receipts: Count
+    voids: Count
 
 
 class TreeHead(Payload):

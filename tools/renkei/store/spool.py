@@ -5,6 +5,7 @@
     spool.incoming   messages received, from their manifest to their receipt (`store.incoming`)
     spool.imports    received notices on their way into the register (`store.imports`, its files: `store.batches`)
     spool.dispatches notices to send that wait, and what became of those sent (`store.dispatches`)
+    spool.media      removable media: written, taken, lost (`store.media`)
     spool.voids      numbers of own streams under which nothing comes (`store.voids`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
@@ -24,6 +25,7 @@ from renkei.store.gaps import Gap, gaps, received_voids
 from renkei.store.heads import SEEN_HEADS_SCHEMA, SeenHeads
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
 from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
+from renkei.store.media import MEDIA_SCHEMA, Media
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.profiles import PROFILES_SCHEMA, Profiles
 from renkei.store.queries import row, rows
@@ -65,6 +67,7 @@ MIGRATIONS = (
     VOIDS_SCHEMA,
     PROFILES_SCHEMA,
     SEEN_HEADS_SCHEMA,
+    MEDIA_SCHEMA,
 )
 """A released one never changes; what is new is appended."""
 
@@ -124,6 +127,7 @@ class Spool:
         self.voids = SentVoids(self._database)
         self.profiles = Profiles(self._database)
         self.heads = SeenHeads(self._database)
+        self.media = Media(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""

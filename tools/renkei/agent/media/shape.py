@@ -1,0 +1,78 @@
+"""What lies where on a medium, and how a listing of files is written and checked."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from renkei.agent.files import read_bounded
+
+PREFIX = "renkei-"
+REGISTRATION = "renkei-medium.json"
+COVER, LISTING, PROFILE, HORIZON = "cover.json", "SHA256SUMS", "profile.json", "horizon.json"
+ENTRIES, DOCUMENTS, SEALED = "entries", "documents", "sealed"
+MODE = 0o644
+MAX_DOCUMENTS = 20_000
+MAX_ENTRIES = 16
+MAX_FILES = 2 * MAX_DOCUMENTS + MAX_ENTRIES + 2
+_MAX_LISTING = MAX_FILES * 192
+_LINE = re.compile(r"([0-9a-f]{64})  ((?:entries|documents|sealed)/[0-9A-Za-z.-]{1,100}|(?:profile|horizon)\.json)")
+
+
+class Damaged(Exception):
+    """The files aren't those of the listing; the text names the first one."""
+
+
+def exports_on(medium: Path) -> Iterator[Path]:
+    """Yield the folders of complete exports, in the order in which they were written."""
+    for path in sorted(medium.iterdir()):
+        if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink():
+            yield path
+
+
+def some_files(folder: Path, limit: int) -> Iterator[Path]:
+    """Yield the plain files of a folder in the order of their names, at most so many; none where it isn't there."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for path in sorted(folder.iterdir())[:limit]:
+        if path.is_file() and not path.is_symlink():
+            yield path
+
+
+def write_listing(files: Mapping[str, bytes]) -> bytes:
+    """Write the listing of files by their paths in the export."""
+    return "".join(f"{hashlib.sha256(files[path]).hexdigest()}  {path}\n" for path in sorted(files)).encode()
+
+
+def check_listing(folder: Path, listing: bytes) -> int:
+    """Check that an export has exactly the files of its listing; return how many bytes they have together.
+
+    Raises:
+        Damaged: the listing isn't one, or a file is missing, too many, or another than it says.
+    """
+    listed: dict[str, str] = {}
+    for number, line in enumerate(listing.decode("ascii", "replace").splitlines(), start=1):
+        found = _LINE.fullmatch(line)
+        if found is None or number > MAX_FILES:
+            raise Damaged(f"{folder.name}/{LISTING}: line {number} is not a digest and a path")
+        listed[found[2]] = found[1]
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or (path.is_file() and name not in {*listed, COVER, LISTING}):
+            raise Damaged(f"{folder.name}/{name}: doesn't belong to the export")
+    size = 0
+    for name, digest in listed.items():
+        path = folder / name
+        if not path.is_file():
+            raise Damaged(f"{folder.name}/{name}: is missing")
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                raise Damaged(f"{folder.name}/{name}: is not what was written")
+            size += stream.tell()
+    return size
+
+
+def read_listing(folder: Path) -> bytes:
+    """Read an export's listing, empty when it isn't there or too large."""
+    path = folder / LISTING
+    return (read_bounded(path, _MAX_LISTING) or b"") if path.is_file() and not path.is_symlink() else b""
