@@ -148,7 +148,9 @@ def test_what_is_not_there_exits_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_conversion_goes_round_through_every_layout(
     tmp_path: Path, notice_type: type[Notice], data: st.DataObject

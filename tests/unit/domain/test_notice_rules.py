@@ -305,7 +305,7 @@ def test_right_notices_of_all_kinds_go_to_text_and_back(notice_type: type[Notice
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_text_is_a_notice_or_findings_that_tell_no_value(notice_type: type[Notice], data: st.DataObject) -> None:
     secret = "秘密" + data.draw(st.text(max_size=10))

@@ -3,11 +3,14 @@
 import json
 from importlib.resources import files
 
+import pytest
+import yaml
+
 from renkei.domain.layouts import Layout
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.variables import host_variables
 
-from .conftest import Draft
+from .conftest import ROOT, Draft
 
 
 def layouts(draft: Draft) -> dict[str, str]:
@@ -39,6 +42,13 @@ def test_a_layout_that_there_is_not_is_a_problem_with_its_line(draft: Draft) -> 
     line = draft.line("endpoints.csv", "012271")
     problems = draft.problems()
     assert any(each.startswith(f"endpoints.csv:{line}: layout ") and "csv-1-windows-31j" in each for each in problems)
+
+
+@pytest.mark.parametrize(("role", "variable"), [("agent", "agent_layout"), ("ministry", "ministry_connector_layout")])
+def test_the_roles_know_every_layout(role: str, variable: str) -> None:
+    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    known = specs["argument_specs"]["main"]["options"][variable]["choices"]
+    assert sorted(known) == sorted(map(str, Layout.every()))
 
 
 def test_the_schema_of_a_fleet_knows_every_layout() -> None:

@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from renkei.domain.layouts import (
@@ -50,7 +50,7 @@ def lines(good: ResidenceNotice) -> list[bytes]:
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_notices_in_windows_31j_come_back_as_they_were(notice_type: type[Notice], data: st.DataObject) -> None:
     notices = data.draw(st.lists(NOTICES[notice_type](plain_texts), min_size=1, max_size=4))
@@ -119,7 +119,7 @@ def test_what_a_spreadsheet_would_run_is_refused(start: str, lines: list[bytes])
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_cell_that_is_written_begins_as_a_formula(notice_type: type[Notice], data: st.DataObject) -> None:
     notice = data.draw(NOTICES[notice_type](st.text(min_size=1, max_size=20).filter(_is_text)))

@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -45,7 +45,7 @@ def refused(content: bytes, *kinds: type[Notice]) -> str:
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_csv_xml_and_objects_are_interchangeable(notice_type: type[Notice], data: st.DataObject) -> None:
     notices = data.draw(st.lists(NOTICES[notice_type](), min_size=1, max_size=4))
@@ -208,7 +208,7 @@ def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_schema_refuses_what_the_table_of_a_type_refuses(data: st.DataObject) -> None:
     """Lengths, code tables and forms of the XSD are those of the tables."""
     notice_type = data.draw(st.sampled_from(TYPES))
