@@ -16,7 +16,7 @@ GOOD = Verdict(passed=7, failed=0, skipped=0, failures=[])
 BAD = Verdict(passed=6, failed=1, skipped=0, failures=["test_<b>time</b>"])
 
 
-def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3) -> Result:
+def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3, results: int = 41) -> Result:
     sites = {
         "ministry": ("router", "firewall", "linkage", "immigration"),
         "asp": ("router", "firewall", "hub", "mirror"),
@@ -39,6 +39,7 @@ def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3
     endpoint = EndpointResult(
         code="131041", name="新宿区", link="online", line_kbps=100_000, sent=41, received=57, parcels=3,
         receipts=receipts, line_bytes=123_456, seconds=4.2,
+        types={"市町村伝達": 17, "市町村通知": 24}, results={"取込済": 38, "エラー": results - 38},
     )  # fmt: skip
     moment = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
     return Result(
@@ -50,6 +51,18 @@ def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3
 def page(tmp_path: Path, shown: Result) -> str:
     write_page(shown, tmp_path / "index.html")
     return (tmp_path / "index.html").read_text()
+
+
+def test_the_page_shows_what_was_sent_by_type_and_what_became_of_it(tmp_path: Path) -> None:
+    text = page(tmp_path, result())
+    row = text.split("通知の種別と取込結果")[1].split("<tbody>")[1].split("</tr>")[0]
+    figures = [cell.split("<")[0] for cell in row.split('<td class="n')[1:]]
+    assert [figure.split(">")[1] for figure in figures] == ["17", "24", "0", "41", "38", "3", "0", "100%"]
+
+
+def test_a_notice_without_a_result_is_no_good_run(tmp_path: Path) -> None:
+    assert not result(results=40).is_good()
+    assert "要対応の項目があります" in page(tmp_path, result(results=40))
 
 
 def test_the_page_shows_the_figures_of_the_run(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
         variables |= {
             "renkei_code": endpoint.code.value,
             "renkei_name": site.name,
+            "renkei_place": f"{endpoint.municipality.prefecture}{endpoint.municipality.name}",
             "renkei_prefecture": endpoint.code.prefecture,
             "renkei_link": endpoint.link.value,
             "renkei_ring": endpoint.ring,

@@ -27,6 +27,17 @@ LINKS = {
     "on_demand": ("必要時接続", "on demand"),
     "media": ("媒体（回線断）", "media (line down)"),
 }
+#: What municipalities send, and what becomes of it, as the page names it; the rest of the words are the notices' own.
+TYPES = {
+    "市町村伝達": ("市町村伝達", "residence"),
+    "市町村通知": ("市町村通知", "register"),
+    "特定在留カード交付通知": ("特定在留カード交付", "card issue"),
+}
+RESULTS = {
+    "取込済": ("取込済", "imported"),
+    "エラー": ("エラー", "error"),
+    "未取込": ("未取込", "pending"),
+}
 PHASES = {
     "hosts": ("機器の起動", "hosts"),
     "provision": ("構築", "provision"),
@@ -95,6 +106,8 @@ def write_page(result: Result, target: Path) -> None:
         sites=_sites(result),
         parts=PARTS,
         links=LINKS,
+        types=TYPES,
+        outcomes=RESULTS,
         phases=PHASES,
         node={"width": _NODE_WIDTH, "height": _NODE_HEIGHT},
         finished=result.finished_at.astimezone(_JAPAN),

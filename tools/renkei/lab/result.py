@@ -43,7 +43,8 @@ class EndpointResult(_Record):
 
     `sent` and `received` are notices as the endpoint sees them, `receipts` the recipients' receipts for parcels either
     way, `line_bytes` all bytes over the endpoint's LGWAN interface (None where there is no line), `seconds` from the
-    first notice laid into an outbox to the last receipt.
+    first notice laid into an outbox to the last receipt. `types` counts the notices sent by type (通知種別), `results`
+    what became of them at the ministry (取込済, エラー, 未取込).
     """
 
     code: str
@@ -56,6 +57,13 @@ class EndpointResult(_Record):
     receipts: int
     line_bytes: int | None
     seconds: float
+    types: dict[str, int] = {}
+    results: dict[str, int] = {}
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether the ministry has answered every notice."""
+        return sum(self.types.values()) == sum(self.results.values())
 
 
 class Result(_Record):
@@ -70,8 +78,8 @@ class Result(_Record):
     endpoints: list[EndpointResult]
 
     def is_good(self) -> bool:
-        """Tell whether every host runs and passes its checks, and every parcel has its receipt."""
+        """Tell whether every host runs and passes its checks, every parcel has its receipt, every notice its result."""
         hosts = all(
             host.state == "running" and (host.verdict is None or host.verdict.failed == 0) for host in self.hosts
         )
-        return hosts and all(endpoint.parcels == endpoint.receipts > 0 for endpoint in self.endpoints)
+        return hosts and all(each.parcels == each.receipts > 0 and each.answered for each in self.endpoints)

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from renkei.lab.page import RESULTS, TYPES
 from renkei.lab.result import Result
 
 
@@ -16,6 +17,7 @@ def print_summary(result: Result, page: Path, console: Console) -> None:
             "Run ./kit up --converge for a new one.\n"
         )
     console.print(_exchange(result))
+    console.print(_results(result))
     console.print(_steps(result))
     unwell = [host for host in result.hosts if not host.is_well]
     for host in unwell:
@@ -47,6 +49,19 @@ def _exchange(result: Result) -> Table:
             line,
             f"{endpoint.seconds:.1f}",
         )
+    return table
+
+
+def _results(result: Result) -> Table:
+    table = Table(
+        title="\nNotices of the endpoints, and what became of them", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("endpoint")
+    for heading in ("residence", "register", "card", "imported", "error", "pending"):
+        table.add_column(heading, justify="right")
+    for endpoint in result.endpoints:
+        counts = [endpoint.types.get(name, 0) for name in TYPES] + [endpoint.results.get(name, 0) for name in RESULTS]
+        table.add_row(endpoint.code, *(str(count) for count in counts))
     return table
 
 

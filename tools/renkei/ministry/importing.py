@@ -29,10 +29,11 @@ _MODE = 0o640
 
 @dataclass(slots=True)
 class Imported:
-    """What an import came to: notices by type, and results by outcome."""
+    """What an import came to: notices by type, and results by outcome; `total` is of all imports, without results."""
 
     notices: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
+    total: int = 0
 
 
 def import_all(folder: Path, today: date) -> Imported:
@@ -60,6 +61,7 @@ def import_all(folder: Path, today: date) -> Imported:
             replace(folder / "to-municipalities" / name, write(part, Layout()), _MODE)
         outcome.results.update(each.result for each in answers if isinstance(each, ImportResult))
         path.rename(folder / "imported" / path.name)
+    outcome.total = sum(notice.STREAM == "notices" for notice in _all(folder / "imported"))
     return outcome
 
 
