@@ -324,3 +324,11 @@ def _status(place: str) -> StatusNotice:
         period="無期限",
         card_number=CARD,
     )
+
+
+def test_a_new_card_belongs_to_whom_the_ministry_gave_it(settled: Ministry) -> None:
+    settled.say(_status(SHINJUKU))
+    settled.arrive(moved_in(SHINJUKU, "in-1", CHUO, card_number="OL00000000DD"), card_handed_out(SHINJUKU, "card-1"))
+    assert settled.waiting == [("in-1", "crossing", CHUO), ("card-1", "behind", "in-1")]
+    settled.arrive(moved_out(CHUO, "out-1", card_number="OL00000000DD"))
+    assert settled.collected == ["out-1", "in-1", "card-1"]

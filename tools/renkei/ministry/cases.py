@@ -4,6 +4,8 @@
        ↑        └→ unknown → replaced       (未取込: nobody like that; a correction took its place)
        └────────────┘                       (something made the person known)
 
+    said    by the system of record itself: whose cards are whose
+
 Whom a notice is about stands here as marks, keyed digests that nobody can read back; the notice itself only until the
 system of record has said what became of it. All of it is changed in the transactions of `handover`, so that a notice
 is noted as taken or handed on exactly when its file is.
@@ -17,10 +19,11 @@ from pathlib import Path
 import apsw
 
 from renkei.domain.identity import identify
-from renkei.domain.notices import TYPES, ImportResult, Notice, RegisterNotice
+from renkei.domain.notices import TYPES, ImportResult, Notice, RegisterNotice, StatusNotice
 from renkei.domain.notices.results import FAILED, IMPORTED, PENDING
 from renkei.domain.notices.rows import notice_of, row_of
 from renkei.exchange.clock import format_time, parse_time
+from renkei.exchange.parties import MINISTRY
 from renkei.ministry.merge import Case, Hold, Terms, Verdict, Whereabouts, judge
 from renkei.ministry.places import Places
 from renkei.ministry.steps import Act, Step, step_of
@@ -211,16 +214,27 @@ class Cases:
                     self._offer_again("person = ?", (person,))
         return unknown
 
-    def known(self, notices: Iterable[Notice]) -> int:
-        """Offer again what is about people of whom the system of record has just spoken; how many notices."""
+    def said(self, notices: Iterable[StatusNotice], now: datetime) -> int:
+        """Note what the system of record said of people: it knows them, and their new cards are theirs.
+
+        Returns:
+            how many notices about people who were unknown are offered again.
+        """
         count = 0
-        if not self._rows("select 1 from notices where state = 'unknown' limit 1"):
-            return 0
         for notice in notices:
-            for mark in self._marks.all(identify(notice).certain):
-                count += self._offer_again(
-                    "person in (select person from marks join notices as n on n.id = notice where mark = ?)", (mark,)
-                )
+            marks = self._marks.all(identify(notice).certain)
+            person = self._person(marks)
+            self._connection.execute(
+                "insert or ignore into notices (person, place, number, type, act, day, received_at, state,"
+                " content_mark) values (?, ?, ?, ?, 'other', ?, ?, 'said', x'')",
+                (
+                    *(person, MINISTRY, f"{notice.municipality}/{notice.number}", TYPES.index(StatusNotice)),
+                    *(notice.changed_on.isoformat(), format_time(now)),
+                ),
+            )
+            if self._connection.changes():
+                self._mark(marks)
+            count += self._offer_again("person = ?", (person,))
         return count
 
     def sent_again(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -268,10 +282,14 @@ class Cases:
                 *(step.day.isoformat(), step.previous, step.corrects, format_time(now), content, row_of(notice)),
             ),
         )
-        id_ = self._connection.last_insert_rowid()
-        self._connection.executemany("insert into marks values (?, ?)", [(mark, id_) for mark in marks])
+        self._mark(marks)
         if isinstance(notice, RegisterNotice):
             self._connection.execute("insert or ignore into senders values (?)", (step.place,))
+
+    def _mark(self, marks: frozenset[bytes]) -> None:
+        """Keep the marks of the notice that was just noted."""
+        id_ = self._connection.last_insert_rowid()
+        self._connection.executemany("insert into marks values (?, ?)", [(mark, id_) for mark in marks])
 
     def _person(self, marks: frozenset[bytes]) -> int:
         """Return the person with one of these marks; people who turn out to be one become one."""

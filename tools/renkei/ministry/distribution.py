@@ -101,7 +101,7 @@ class Distribution:
         for step in cases.answered(each for each in notices if isinstance(each, ImportResult)):
             if cases.asked(step, now):
                 keep(connection, ask_again(step.place, step.number))
-        if again := cases.known(each for each in notices if isinstance(each, StatusNotice)):
+        if again := cases.said((each for each in notices if isinstance(each, StatusNotice)), now):
             log.info("%d notices about people who were unknown are offered again", again)
 
     def _refuse(self, path: Path, why: str) -> None:
