@@ -233,6 +233,10 @@ def _stage(stage: Path, libraries: Path, sources: dict[Path, bytes], about: dict
         target = stage / "lib" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+    # Programs ask for their own version as for that of any library (importlib.metadata).
+    metadata = stage / "lib" / f"renkei-{about['version']}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: renkei\nVersion: {about['version']}\n")
     _compile(stage / "lib" / "renkei")
     (stage / "bin").mkdir()
     for program, module in _LAUNCHERS.items():
