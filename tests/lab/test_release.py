@@ -1,6 +1,7 @@
 """The archive that the lab's hosts install: what is in it, and that the same input gives the same bytes."""
 
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_hosts_get_no_room_of_the_controller(built: Release) -> None:
         rooms = {path.split("/")[3] for path in tar.getnames() if path.startswith(f"{built.name}/lib/renkei/")}
     assert {"hub", "agent", "ministry"} <= rooms
     assert not {"lab", "fleet", "evidence"} & rooms
+
+
+def test_programs_know_their_own_version(built: Release, tmp_path: Path) -> None:
+    with tarfile.open(built.archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    ask = "from importlib.metadata import version; print(version('renkei'))"
+    environment = {"PYTHONPATH": str(tmp_path / built.name / "lib")}
+    said = subprocess.run(
+        ["/usr/bin/python3", "-S", "-c", ask], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == built.version

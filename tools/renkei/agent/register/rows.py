@@ -1,15 +1,11 @@
-"""A notice as the spool keeps it: its items as text, by Japanese name, in JSON."""
+"""A notice as the spool keeps it: its type by name, its items as JSON (`domain.notices.rows`)."""
 
-import json
+from renkei.domain.notices import TYPES, Notice, rows
+from renkei.domain.notices.rows import row_of
 
-from renkei.domain.notices import TYPES, InvalidNotice, Notice
+__all__ = ["notice_of", "row_of"]
 
 _BY_TYPE = {notice_type.TYPE: notice_type for notice_type in TYPES}
-
-
-def row_of(notice: Notice) -> str:
-    """Write a notice down."""
-    return json.dumps({name: value for name, value in notice.to_row().items() if value}, ensure_ascii=False)
 
 
 def notice_of(notice_type: str, row: str) -> Notice:
@@ -18,7 +14,4 @@ def notice_of(notice_type: str, row: str) -> Notice:
     Raises:
         InvalidNotice: it breaks a rule that newer software brought.
     """
-    notice, findings = _BY_TYPE[notice_type].parse(json.loads(row))
-    if notice is None:
-        raise InvalidNotice(findings)
-    return notice
+    return rows.notice_of(_BY_TYPE[notice_type], row)
