@@ -10,7 +10,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from renkei.cli.ministry import app
 from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import TYPES, ImportResult, Inquiry, Notice, StatusNotice
 from renkei.ministry.cases import read_waiting
@@ -324,6 +326,24 @@ def _status(place: str) -> StatusNotice:
         period="無期限",
         card_number=CARD,
     )
+
+
+def test_the_list_of_what_is_held_names_nobody(settled: Ministry, tmp_path: Path) -> None:
+    config = tmp_path / "ministry.toml"
+    config.write_text(f'[connector]\nstate = "{settled.settings.state}"\n')
+    arguments = ["held", "--config", str(config)]
+    assert CliRunner().invoke(app, arguments).stdout == "nothing waits\n"
+    settled.arrive(moved_in(SHINJUKU, "in-1", CHUO), card_handed_out(CHUO, "card-1", card_number="ZZ99999999ZZ"))
+    said = CliRunner().invoke(app, arguments)
+    assert (said.exit_code, said.stdout) == (
+        0,
+        "131041 in-1 市町村伝達: crossing for 011011 until 2026-11-24T00:00:00Z, since 2026-11-23T00:00:00Z\n",
+    )
+    settled.result(CHUO, "card-1", "未取込", reason="該当者なし")
+    said = CliRunner().invoke(app, [*arguments, "--json"])
+    assert said.exit_code == 1, "somebody is unknown"
+    assert [each["number"] for each in json.loads(said.stdout)] == ["in-1", "card-1"]
+    assert WHO["name"] not in said.stdout
 
 
 def test_a_new_card_belongs_to_whom_the_ministry_gave_it(settled: Ministry) -> None:
