@@ -260,13 +260,15 @@ def test_two_journals_shown_to_two_agents_are_found_by_comparing_what_they_saw(
 
 def test_a_hub_that_went_back_is_refused_and_named(fleet: Fleet, sides: tuple[Home, Home], residence_csv: Any) -> None:
     _, shinjuku = sides
-    fleet.back_up()
+    fleet.stop_hub()
+    shutil.copytree(fleet.folder / "hub", fleet.folder / "earlier")
+    fleet.start_hub()
     put_out(shinjuku, residence_csv(1))
     for _ in range(2):
         fleet.exchange(shinjuku)
     fleet.stop_hub()
     shutil.rmtree(fleet.folder / "hub")
-    shutil.copytree(fleet.folder / "backup", fleet.folder / "hub")
+    shutil.copytree(fleet.folder / "earlier", fleet.folder / "hub")
     fleet.start_hub()
     with pytest.raises(HubNotGenuine, match="shrank"):
         fleet.exchange(shinjuku)

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from renkei.exchange.anchors import Anchors
 from renkei.exchange.certificates import (
     Authority,
     CertificateError,
@@ -36,13 +37,13 @@ def client(world: Any, issuing: Authority | None = None, days: int = 398) -> x50
 
 
 def test_a_certificate_is_believed_by_way_of_the_root(world: Any) -> None:
-    identity = Chain(world.root.certificate).verify(world.issuing.certificate, client(world), world.now)
+    identity = Chain(Anchors((world.root.certificate,))).verify(world.issuing.certificate, client(world), world.now)
     assert (identity.party, identity.terminal) == (SHINJUKU, "T-0001")
     assert str(identity) == "renkei://131041/T-0001"
 
 
 def test_a_certificate_is_good_from_a_little_before_its_making_to_its_last_day(world: Any) -> None:
-    chain, certificate = Chain(world.root.certificate), client(world, days=30)
+    chain, certificate = Chain(Anchors((world.root.certificate,))), client(world, days=30)
     for good in (timedelta(minutes=-4), timedelta(days=29, hours=23)):
         chain.verify(world.issuing.certificate, certificate, world.now + good)
     for bad in (timedelta(minutes=-6), timedelta(days=31)):
@@ -54,14 +55,16 @@ def test_an_issuing_ca_past_its_end_vouches_for_nobody(world: Any) -> None:
     key = make_key()
     brief = Authority(issue_authority(make_authority_request(key, "brief"), world.root, world.now, 10), key)
     with pytest.raises(CertificateError, match="CA certificate on the way is not valid"):
-        Chain(world.root.certificate).verify(brief.certificate, client(world, brief), world.now + timedelta(days=11))
+        Chain(Anchors((world.root.certificate,))).verify(
+            brief.certificate, client(world, brief), world.now + timedelta(days=11)
+        )
 
 
 def test_a_foreign_root_is_not_believed_however_it_is_called(world: Any, foreign_world: Any) -> None:
     certificate = client(foreign_world)
     for issuing in (world.issuing, foreign_world.issuing):
         with pytest.raises(CertificateError):
-            Chain(world.root.certificate).verify(issuing.certificate, certificate, world.now)
+            Chain(Anchors((world.root.certificate,))).verify(issuing.certificate, certificate, world.now)
 
 
 def test_a_machine_cannot_issue_certificates(world: Any) -> None:
@@ -69,31 +72,31 @@ def test_a_machine_cannot_issue_certificates(world: Any) -> None:
     machine = issue_client(make_request(key, SHINJUKU, "T-0001"), SHINJUKU, "T-0001", world.issuing, world.now)
     forged = client(world, Authority(machine, key))
     with pytest.raises(CertificateError):
-        Chain(world.root.certificate).verify(machine, forged, world.now)
+        Chain(Anchors((world.root.certificate,))).verify(machine, forged, world.now)
 
 
 def test_an_issuing_ca_cannot_make_another(world: Any) -> None:
     key = make_key()
     second = Authority(issue_authority(make_authority_request(key, "second"), world.issuing, world.now, 100), key)
     with pytest.raises(CertificateError, match="not signed by the root"):
-        Chain(world.root.certificate).verify(second.certificate, client(world, second), world.now)
+        Chain(Anchors((world.root.certificate,))).verify(second.certificate, client(world, second), world.now)
 
 
 def test_the_root_does_not_stand_in_for_an_issuing_ca(world: Any) -> None:
     with pytest.raises(CertificateError):
-        Chain(world.root.certificate).verify(world.root.certificate, client(world, world.root), world.now)
+        Chain(Anchors((world.root.certificate,))).verify(world.root.certificate, client(world, world.root), world.now)
 
 
 def test_a_certificate_that_is_no_cas_does_not_stand_in_for_one(world: Any) -> None:
     with pytest.raises(CertificateError, match="not one of a CA"):
-        Chain(world.root.certificate).verify_issuing(client(world, world.root), world.now)
+        Chain(Anchors((world.root.certificate,))).verify_issuing(client(world, world.root), world.now)
 
 
 def test_another_issuing_ca_than_the_signer_is_refused(world: Any) -> None:
     key = make_key()
     other = issue_authority(make_authority_request(key, "renkei issuing"), world.root, world.now, 1825)
     with pytest.raises(CertificateError):
-        Chain(world.root.certificate).verify(other, client(world), world.now)
+        Chain(Anchors((world.root.certificate,))).verify(other, client(world), world.now)
 
 
 def test_a_server_certificate_is_no_partys_certificate(world: Any) -> None:
@@ -104,7 +107,7 @@ def test_a_server_certificate_is_no_partys_certificate(world: Any) -> None:
     assert names.get_values_for_type(x509.DNSName) == ["gateway.asp"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["10.64.0.74"]
     with pytest.raises(CertificateError):
-        Chain(world.root.certificate).verify(world.issuing.certificate, server, world.now)
+        Chain(Anchors((world.root.certificate,))).verify(world.issuing.certificate, server, world.now)
     with pytest.raises(CertificateError, match="one renkei:// identity"):
         identity_of(server)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from renkei.exchange.anchors import Anchors
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import CertificateError, certificate_from_pem, make_key, make_server_request
 from renkei.exchange.chain import Chain
@@ -114,4 +115,4 @@ def test_a_gateways_certificate_opens_no_door_as_a_client(ministry: Any, now: da
     )
     server = x509.load_pem_x509_certificates(chain.encode())[0]
     with pytest.raises(CertificateError):
-        Chain(ministry.root.certificate()).verify(ministry.authority.certificate, server, now)
+        Chain(Anchors((ministry.root.certificate(),))).verify(ministry.authority.certificate, server, now)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from renkei.exchange.anchors import Anchors
 from renkei.exchange.certificates import certificate_to_pem, make_authority_request, make_key, make_root
 from renkei.ministry.issuing import IssuingCA, IssuingError
 from renkei.ministry.root import OfflineRoot, RootError, write_certificate
@@ -120,3 +121,20 @@ def test_an_issuing_ca_without_certificate_says_what_to_do(tmp_path: Path, now: 
     issuing.init("issuing")
     with pytest.raises(IssuingError, match="install-issuing"):
         issuing.open(now)
+
+
+def test_the_old_root_signs_its_successor_and_hosts_trust_both(tmp_path: Path, now: datetime) -> None:
+    old, new = OfflineRoot(tmp_path / "old"), OfflineRoot(tmp_path / "new")
+    old.init("renkei root", now, b"old secret")
+    new.init("renkei root", now, b"new secret")
+    with pytest.raises(RootError, match="passphrase"):
+        new.succeed(old, now, 730, b"wrong")
+    _, made = new.succeed(old, now, 730, b"old secret", dry_run=True)
+    assert made
+    assert new.anchors == tmp_path / "new" / "root.pem", "nothing was written"
+    cross, made = new.succeed(old, now, 730, b"old secret")
+    assert made
+    assert new.succeed(old, now, 730) == (cross, False)
+    anchors = Anchors.read(new.anchors.read_text())
+    assert set(anchors.trusted(now)) == {old.certificate(), new.certificate()}
+    assert old.anchors.read_bytes() == new.anchors.read_bytes()

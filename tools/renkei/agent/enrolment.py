@@ -165,7 +165,7 @@ def _submit(home: Home, pending: PendingKeys, code: str) -> None:
 
 
 def _listener(home: Home) -> EnrolmentClient:
-    return EnrolmentClient(Connection.to_gateway(home.settings.enrolment, home.settings.trust_anchor))
+    return EnrolmentClient(Connection.to_gateway(home.settings.enrolment, home.settings.anchor_file))
 
 
 def _first_contact(home: Home) -> None:

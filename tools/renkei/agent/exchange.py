@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from renkei.agent import directory, gaps, horizons, platform, profiles, publishing, room
+from renkei.agent import directory, gaps, horizons, platform, profiles, publishing, room, roots
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -140,6 +140,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         _intake(home, watch, outcome, None, space, gathered=gathered)  # sealed and numbered, it waits for the line
         _deliver(home, outcome, space)
         raise
+    roots.tend(home, client)
     profiles.declare(home, contact)
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down

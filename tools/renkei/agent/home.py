@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from renkei.agent import platform
+from renkei.agent.files import stage
 from renkei.agent.keys import Generation, Keyring
 from renkei.agent.settings import Settings, SettingsError
 from renkei.client.connection import Connection
@@ -57,7 +58,7 @@ class Home:
         Raises:
             NotEnrolled: there is no certificate to connect with.
         """
-        connection = Connection.to_gateway(self.settings.gateway, self.settings.trust_anchor, self.keys().credentials)
+        connection = Connection.to_gateway(self.settings.gateway, self.settings.anchor_file, self.keys().credentials)
         return HubClient(connection)
 
     def alarm(self, kind: str, subject: str, text: str) -> None:
@@ -77,17 +78,32 @@ def stamp() -> str:
 
 
 def read_anchor(settings: Settings) -> TrustAnchor:
-    """The root certificate that everything is verified against.
+    """The root certificate that everything is verified against, and what succeeded it.
 
     Raises:
         SettingsError: it isn't there or is no root.
     """
     try:
-        return TrustAnchor(settings.trust_anchor.read_text())
+        anchor = TrustAnchor(settings.trust_anchor.read_text())
     except (OSError, ValueError, CertificateError) as error:
         raise SettingsError(
             f"trust_anchor: {settings.trust_anchor} can't be used ({error}); put the ministry's root certificate there"
         ) from error
+    _succeed(settings, anchor)
+    return anchor
+
+
+def _succeed(settings: Settings, anchor: TrustAnchor) -> None:
+    """Trust what succeeded the anchor; a file that doesn't (the anchor was replaced since) is put aside."""
+    if not settings.roots.exists():
+        return
+    try:
+        anchor.succeed(settings.roots.read_text(), now())
+    except (OSError, ValueError, CertificateError) as error:
+        log.warning("%s doesn't follow from the trust anchor and is removed: %s", settings.roots, error)
+        settings.roots.unlink(missing_ok=True)
+    else:
+        stage(settings.roots, anchor.to_pem().encode(), 0o640)
 
 
 @contextmanager

@@ -216,6 +216,16 @@ class Settings(_Settings):
         return self.home / "keys"
 
     @property
+    def roots(self) -> Path:
+        """The trust anchor with the roots that succeeded it, once there is one."""
+        return self.home / "roots.pem"
+
+    @property
+    def anchor_file(self) -> Path:
+        """The roots that TLS trusts."""
+        return self.roots if self.roots.exists() else self.trust_anchor
+
+    @property
     def marks_key(self) -> Path:
         """The key of this machine's marks (`renkei.store.marks`)."""
         return self.keys / "marks.key"

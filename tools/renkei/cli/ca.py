@@ -11,7 +11,7 @@ import typer
 from cryptography import x509
 from rich.console import Console
 
-from renkei.exchange.certificates import MAX_PEM, fingerprint
+from renkei.exchange.certificates import MAX_PEM, CertificateError, fingerprint
 from renkei.exchange.clock import format_time
 from renkei.ministry.files import FileRefusedError, read_bounded
 from renkei.ministry.root import OfflineRoot, RootError, is_due, write_certificate
@@ -67,6 +67,34 @@ def sign_issuing(
 
 
 @app.command()
+def succeed(
+    old: Annotated[Path, typer.Argument(metavar="OLD_DIR", help="The folder of the root that retires.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW_DIR", help="The folder of its successor, made by `init`.")],
+    days: Annotated[int, typer.Option(help="For how many days both are trusted.", min=30, max=1825)] = 730,
+    passphrase_file: PassphraseFile = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have the old root sign the new one; write anchors.pem into both folders.
+
+    That file takes the place of root.pem on every host. Terminals fetch it
+    from the hub and believe it because the old root signed the new one.
+    Exit code 1 when it can't be done; nothing was written then.
+    """
+    with _errors_in_words():
+        successor = OfflineRoot(new)
+        secret = _passphrase(passphrase_file)
+        cross, changed = successor.succeed(OfflineRoot(old), datetime.now(UTC), days, secret, dry_run=dry_run)
+        path = successor.folder / "anchors.pem"
+        facts = {"changed": changed and not dry_run, "dry_run": dry_run, "path": str(path), **_described(cross)}
+        if dry_run and not as_json:
+            typer.echo(f"would write {path}: both roots are trusted until {facts['not_after']}")
+        else:
+            _answer(facts, as_json=as_json)
+
+
+@app.command()
 def show(folder: Folder, *, as_json: Json = False) -> None:
     """Show the root and what it signed."""
     with _errors_in_words():
@@ -86,7 +114,7 @@ def show(folder: Folder, *, as_json: Json = False) -> None:
 def _errors_in_words() -> Iterator[None]:
     try:
         yield
-    except (RootError, FileRefusedError, OSError, UnicodeDecodeError) as error:
+    except (RootError, CertificateError, FileRefusedError, OSError, UnicodeDecodeError) as error:
         Console(stderr=True).print(f"renkei ca: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
 

@@ -79,6 +79,26 @@ def init(
         _fail(str(error))
 
 
+@app.command()
+def renew(
+    config: Config = _CONFIG,
+    terminal: Annotated[str, typer.Option(help="This machine's name in certificates; default: its host name.")] = "",
+) -> None:
+    """Make the hub's next keys where none wait, and print the request for them (JSON).
+
+    The registration authority answers it with an entry, which install-entry takes; within five minutes the running
+    hub signs with the new key. What the old one signed stays good until its own entry ends.
+    """
+    from renkei.hub.server import ServeError
+    from renkei.hub.setup import SetupError
+    from renkei.hub.setup import renew as make_next
+
+    try:
+        typer.echo(make_next(_settings(config), terminal or socket.gethostname().split(".")[0]).decode())
+    except (SetupError, ServeError) as error:
+        _fail(str(error))
+
+
 @app.command("install-entry")
 def install_entry(
     file: Annotated[Path, typer.Argument(help="The hub's directory entry.", dir_okay=False)], config: Config = _CONFIG

@@ -89,6 +89,14 @@ class HubClient:
         """Declare what this party reads; the newest word counts."""
         self._line.request("PUT", f"/v1/profiles/{_part(party)}", content=profile)
 
+    def roots(self) -> str:
+        """The hub's trust anchor (PEM); believe of it what a root that is trusted already has signed.
+
+        Raises:
+            NotFound: a hub that hands none on.
+        """
+        return self._line.request("GET", "/v1/roots", limit=_ENVELOPE_LIMIT).body.decode("ascii", "replace")
+
     # -- sending
 
     def missing_parts(self, digests: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from renkei.exchange.anchors import Anchors
 from renkei.exchange.certificates import (
     MAX_PEM,
     Authority,
@@ -95,15 +96,31 @@ class VerifiedParty:
 
 
 class TrustAnchor:
-    """The root certificate, and everything that can be believed because of it."""
+    """The root certificate, or the old and the new one, and everything that can be believed because of them."""
 
-    def __init__(self, root_pem: str) -> None:
-        """Trust this root (PEM).
+    def __init__(self, pem: str) -> None:
+        """Trust the roots of a file (PEM, see `anchors`).
 
         Raises:
-            CertificateError: not one P-256 certificate.
+            CertificateError: no root, or something else in it.
         """
-        self._chain = Chain(certificate_from_pem(root_pem))
+        self._anchors = Anchors.read(pem)
+        self._chain = Chain(self._anchors)
+
+    def succeed(self, pem: str, at: datetime) -> bool:
+        """Trust the successors, too, that a root trusted here signed; whether there was a new one.
+
+        Raises:
+            CertificateError: a root in it has no way from one that is trusted here; nothing of it is taken.
+        """
+        anchors = self._anchors.succeed(Anchors.read(pem), at)
+        changed = anchors != self._anchors
+        self._anchors, self._chain = anchors, Chain(anchors)
+        return changed
+
+    def to_pem(self) -> str:
+        """Write the roots, and how they succeeded each other, as a file."""
+        return self._anchors.to_pem()
 
     def verify_entry(self, entry: DirectoryEntry, at: datetime, party: Party | None = None) -> VerifiedParty:
         """Return whom an entry stands for, once every step from the root holds at the time `at`.

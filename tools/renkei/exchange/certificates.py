@@ -148,6 +148,21 @@ def make_root(name: str, key: ec.EllipticCurvePrivateKey, not_before: datetime, 
     return Authority(builder.sign(key, hashes.SHA256()), key)
 
 
+def cross_sign(successor: x509.Certificate, root: Authority, not_before: datetime, days: int) -> x509.Certificate:
+    """Sign a new root's key with the old root's: by it, whoever trusts the old one trusts the new one.
+
+    Both are trusted until it ends.
+
+    Raises:
+        CertificateError: the successor is the root itself.
+    """
+    key = public_key_of(successor)
+    if key == root.key.public_key():
+        raise CertificateError("a root can't succeed itself; make a new one in a folder of its own")
+    builder = _builder(successor.subject, root.certificate.subject, key, root.key.public_key(), not_before, days)
+    return _as_authority(builder, path_length=1).sign(root.key, hashes.SHA256())
+
+
 def make_authority_request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
     """Make the request (PEM) that an issuing CA takes to the offline root."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(_name(name))

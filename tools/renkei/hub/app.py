@@ -49,6 +49,7 @@ def exchange(hub: Hub) -> ASGIApp:
 
     routes = [
         route("GET", "/v1/hub", registry.hub_state, _anybody),
+        route("GET", "/v1/roots", registry.roots, _anybody),
         route("GET", "/v1/directory/{party}", registry.directory, _anybody),
         route("POST", "/v1/parts/missing", sending.missing_parts, _exchanges),
         route("PUT", "/v1/parts/{sha256}", sending.put_part, _exchanges),

@@ -28,6 +28,8 @@ from renkei.store.hub.contract import Binding, HubStore
 
 _SIGNING = "signing.pem"
 _RECEIVING = "receiving.pem"
+_REQUEST = "request.json"
+_NEXT = "next"
 
 
 class IdentityError(Exception):
@@ -136,20 +138,37 @@ def check_own(keys: Keys, party: VerifiedParty) -> None:
 
 
 async def find_identity(store: HubStore, folder: Path, at: int) -> Identity | None:
-    """Return the hub's identity: the newest live entry for its key, or None while there is none.
+    """Return the hub's identity: the newest live entry for one of its keys, or None while there is none.
+
+    The next keys are used as soon as there is an entry for them; what the old ones signed stays good until their own
+    entry ends.
 
     Raises:
         IdentityError: the keys can't be read.
     """
-    keys = read_keys(folder)
-    if keys is None:
+    signers = [Signer(keys.signing) for keys in (read_keys(next_keys(folder)), read_keys(folder)) if keys is not None]
+    if not signers:
         return None
-    signer = Signer(keys.signing)
     for binding in await store.bindings(HUB, at):
         certificate = certificate_from_pem(DirectoryEntry.from_json(binding.entry).certificate)
-        if key_id(public_key_of(certificate)) == signer.key_id:
-            return Identity(signer, binding.entry, binding.not_after)
+        for signer in signers:
+            if key_id(public_key_of(certificate)) == signer.key_id:
+                return Identity(signer, binding.entry, binding.not_after)
     return None
+
+
+def next_keys(folder: Path) -> Path:
+    """Return where the keys lie that take the place of those in `folder`."""
+    return folder / _NEXT
+
+
+def promote_next(folder: Path) -> None:
+    """Let the next keys, which are in use, be the keys; the old ones go."""
+    following = next_keys(folder)
+    for name in (_RECEIVING, _SIGNING, _REQUEST):
+        if (following / name).exists():
+            (following / name).replace(folder / name)
+    following.rmdir()
 
 
 def _begin(entry: DirectoryEntry) -> datetime:

@@ -64,6 +64,12 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
     )
 
 
+async def roots(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`GET /v1/roots`: the hub's trust anchor, PEM. A party believes a new root in it by the old one's signature."""
+    del caller, request
+    return Response(hub.anchor.to_pem(), media_type="application/x-pem-file")
+
+
 async def directory(hub: Hub, caller: Caller, request: Request) -> Response:
     """`GET /v1/directory/{party}`."""
     del caller

@@ -1,18 +1,29 @@
 """What makes a machine the hub: its keys, its own entry, and the first parties it trusts. All of it can be repeated."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import make_request
-from renkei.exchange.documents import MAX_ENVELOPE
+from renkei.exchange.documents import MAX_ENVELOPE, key_id
 from renkei.exchange.enrolment import EnrolmentFields
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY
 from renkei.hub.context import Hub
-from renkei.hub.identity import IdentityError, check_own, make_keys, own_like, read_keys, verified_binding
+from renkei.hub.identity import (
+    IdentityError,
+    check_own,
+    find_identity,
+    make_keys,
+    next_keys,
+    own_like,
+    promote_next,
+    read_keys,
+    verified_binding,
+)
 from renkei.hub.server import open_hub
 from renkei.hub.settings import Settings
 from renkei.store.hub.refusals import StoreRefusal
@@ -39,9 +50,34 @@ def prepare(settings: Settings, terminal: str) -> bytes:
     """
     if not settings.state.is_dir():
         raise SetupError(f"{settings.state}: is not there; make it, owned by the hub's user")
+    return _request_for(settings, settings.keys, terminal)
+
+
+def renew(settings: Settings, terminal: str) -> bytes:
+    """Make the hub's next keys, or find those that wait for their entry; return the request for them.
+
+    Next keys that are in use already become the keys first, so that there are never more than two.
+
+    Raises:
+        SetupError: the hub has no keys yet, or they are broken.
+    """
+    folder = next_keys(settings.keys)
     try:
-        keys = read_keys(settings.keys) or make_keys(settings.keys)
-        path = settings.keys / _REQUEST
+        if read_keys(settings.keys) is None:
+            raise SetupError(f"{settings.keys}: has no keys yet; run renkei-hub init")
+        used = with_store(settings, lambda store: find_identity(store, settings.keys, int(time.time())))
+        following = read_keys(folder)
+        if following is not None and used is not None and used.signer.key_id == key_id(following.signing.public_key()):
+            promote_next(settings.keys)
+    except (OSError, IdentityError, ExchangeError) as error:
+        raise SetupError(f"{settings.keys}: {error}") from error
+    return _request_for(settings, folder, terminal)
+
+
+def _request_for(settings: Settings, folder: Path, terminal: str) -> bytes:
+    try:
+        keys = read_keys(folder) or make_keys(folder)
+        path = folder / _REQUEST
         if path.exists():
             return path.read_bytes()
         fields = EnrolmentFields(
@@ -55,7 +91,7 @@ def prepare(settings: Settings, terminal: str) -> bytes:
         path.write_bytes(request)
         own_like(path, settings.state.stat())
     except (OSError, IdentityError, ExchangeError, ValueError) as error:
-        raise SetupError(f"{settings.keys}: {error}") from error
+        raise SetupError(f"{folder}: {error}") from error
     return request
 
 
@@ -71,6 +107,9 @@ def install_entry(settings: Settings, file: Path) -> bool:
         if keys is None:
             raise SetupError(f"{settings.keys}: has no keys yet; run renkei-hub init first")
         binding, party = verified_binding(hub.anchor, _entry(file), hub.clock())
+        following = read_keys(next_keys(settings.keys))
+        if following is not None and key_id(party.signing_public_key) == key_id(following.signing.public_key()):
+            keys = following
         check_own(keys, party)
         return await hub.store.add_binding(binding, HUB, hub.now())
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from renkei.exchange.bindings import TrustAnchor
 from renkei.exchange.errors import ExchangeError
 from renkei.hub.context import Hub
 from renkei.hub.identity import IdentityError, find_identity
@@ -33,7 +34,11 @@ async def wait_for_identity(hub: Hub) -> None:
 
 
 async def look_for_identity(hub: Hub) -> None:
-    """Take the hub's keys and entry as they are now."""
+    """Take the hub's trust anchor, keys and entry as they are now."""
+    try:
+        hub.anchor = TrustAnchor(hub.settings.root.read_text(encoding="ascii"))
+    except (OSError, ValueError, ExchangeError) as error:
+        log.warning("the trust anchor stays as it was: %s: %s", hub.settings.root, error)
     try:
         hub.identity = await find_identity(hub.store, hub.settings.keys, hub.now())
     except (IdentityError, ExchangeError, StoreError) as error:

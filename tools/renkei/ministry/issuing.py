@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from renkei.exchange.anchors import Anchors
 from renkei.exchange.certificates import (
     MAX_PEM,
     Authority,
@@ -129,7 +130,7 @@ class IssuingCA:
         if certificate.public_key() != key.public_key():
             raise IssuingError(f"the issuing certificate is for another key than {self._key}; send {self.request} anew")
         try:
-            Chain(certificate_from_pem(_read(self._root))).verify_issuing(certificate, at)
+            Chain(Anchors.read(_read(self._root))).verify_issuing(certificate, at)
         except CertificateError as error:
             raise IssuingError(f"the issuing certificate doesn't hold under {self._root}: {error}") from error
         return Authority(certificate, key)

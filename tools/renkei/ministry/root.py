@@ -3,6 +3,7 @@
     root/
       root.key   PKCS #8, 0600, encrypted where a passphrase is given
       root.pem   self-signed, 20 years; goes to every host as /etc/renkei/pki/root.pem
+      anchors.pem  once there is a successor or a predecessor: both, and the certificate between them; goes out instead
       issued/    each issuing CA certificate that the root signed, by its fingerprint
 
 In production the folder is on encrypted media in a safe (two copies, two places), is only ever mounted on a machine
@@ -21,12 +22,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from renkei.exchange.anchors import MAX_ANCHORS, Anchors
 from renkei.exchange.certificates import (
     MAX_PEM,
     Authority,
     CertificateError,
     certificate_from_pem,
     certificate_to_pem,
+    cross_sign,
     fingerprint,
     issue_authority,
     make_key,
@@ -35,6 +38,7 @@ from renkei.exchange.certificates import (
 )
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, sync_directories, write_new
 
+_ANCHORS = "anchors.pem"
 ROOT_DAYS = 20 * 365 + 5
 ISSUING_DAYS = 5 * 365 + 1
 
@@ -124,7 +128,7 @@ class OfflineRoot:
         for certificate in reversed(self.issued()):
             if public_key_of(certificate) == key and not is_due(certificate, at):
                 return Signed(certificate, new=False)
-        root = self._open(passphrase)
+        root = self.open(passphrase)
         try:
             certificate = issue_authority(request_pem, root, at, ISSUING_DAYS)
         except CertificateError as error:
@@ -132,7 +136,52 @@ class OfflineRoot:
         write_new(self._issued / f"{fingerprint(certificate)}.pem", certificate_to_pem(certificate).encode(), 0o644)
         return Signed(certificate, new=True)
 
-    def _open(self, passphrase: bytes | None) -> Authority:
+    def succeed(
+        self, old: "OfflineRoot", at: datetime, days: int, passphrase: bytes | None = None, *, dry_run: bool = False
+    ) -> tuple[x509.Certificate, bool]:
+        """Have the old root sign this one, and write what hosts trust from now on into both folders.
+
+        Args:
+            old: the root that retires.
+            at: now.
+            days: for how long both are trusted.
+            passphrase: of the old root's key.
+            dry_run: check everything, the key too, and write nothing.
+
+        Returns:
+            the cross-certificate, and whether it was made just now.
+
+        Raises:
+            RootError: one of the roots isn't there, or the old one's key can't be opened.
+        """
+        new = self.certificate()
+        before = Anchors.read(_text(old.anchors))
+        for made in before.successions:
+            if public_key_of(made) == public_key_of(new):
+                return made, False
+        try:
+            cross = cross_sign(new, old.open(passphrase), at, days)
+        except CertificateError as error:
+            raise RootError(str(error)) from error
+        if not dry_run:
+            pem = Anchors((*before.roots, new), (*before.successions, cross)).to_pem().encode()
+            for folder in (self.folder, old.folder):
+                replace(folder / _ANCHORS, pem, 0o644)
+        return cross, True
+
+    @property
+    def anchors(self) -> Path:
+        """The file that goes to every host as its trust anchor."""
+        both = self.folder / _ANCHORS
+        return both if both.exists() else self._certificate
+
+    def open(self, passphrase: bytes | None) -> Authority:
+        """Return certificate and key, ready to sign.
+
+        Raises:
+            RootError: one of them is missing, they don't belong together, or the passphrase is wrong.
+
+        """
         certificate = self.certificate()
         try:
             key = serialization.load_pem_private_key(read_bounded(self._key, MAX_PEM), passphrase)
@@ -162,6 +211,13 @@ def _read_certificate(path: Path) -> x509.Certificate:
         return certificate_from_pem(read_bounded(path, MAX_PEM).decode("ascii"))
     except (OSError, ValueError, FileRefusedError) as error:
         raise RootError(f"{path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path, MAX_ANCHORS).decode("ascii")
+    except (OSError, UnicodeDecodeError, FileRefusedError) as error:
+        raise RootError(f"{path}: {error}; `renkei ca init` makes a root") from error
 
 
 def _key_of_request(pem: str) -> ec.EllipticCurvePublicKey:
