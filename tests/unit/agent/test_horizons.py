@@ -173,15 +173,27 @@ def test_with_a_connector_its_mark_is_the_moment_and_names_endpoints_that_never_
     fleet.exchange(ministry)
     fleet.exchange(sapporo)
     assert horizons.known(sapporo) is None
-    assert ("horizon", "mark") in alarms(ministry)
-    moment = dt.datetime(2026, 11, 26, 3, 4, 5, tzinfo=dt.UTC)
+    assert not publishing.is_due(ministry)  # or the service would exchange without end until there is a mark
+    assert alarms(ministry) == set()
+    moment = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(minutes=5)
     mark = {"published_up_to": format_time(moment), "endpoints": ["011011"]}
     (ministry.settings.outbox / MARK).write_text(json.dumps(mark))
     publish_again(ministry)
     fleet.exchange(ministry)
     fleet.exchange(sapporo)
     assert horizons.known(sapporo) == horizons.Followed(1, moment)
-    assert ("horizon", "mark") not in alarms(ministry)
+    assert alarms(ministry) == set()
+
+
+@pytest.mark.parametrize("mark", ["", "[]", '{"published_up_to": "yesterday", "endpoints": []}', "stale"])
+def test_a_mark_that_says_nothing_or_stands_still_is_alarmed(fleet: Any, mark: str) -> None:
+    ministry = fleet.agent("ministry", publish={"seconds": 1, "connector": True})
+    if mark == "stale":
+        moment = format_time(dt.datetime.now(dt.UTC) - dt.timedelta(hours=2))
+        mark = json.dumps({"published_up_to": moment, "endpoints": ["011011"]})
+    (ministry.settings.outbox / MARK).write_text(mark)
+    fleet.exchange(ministry)
+    assert alarms(ministry) == {("horizon", "mark")}
 
 
 def test_a_replaced_terminal_does_not_miss_what_the_old_one_received(fleet: Any, sides: Any, status_csv: Any) -> None:

@@ -145,7 +145,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
     horizon = None if home.settings.is_ministry else horizons.fetch(home, contact)
-    handed = publishing.handed(home) if publishing.is_due(home) else None
+    handed = publishing.begin(home)
     received = read_inbox(home, contact)
     if gaps.to_ask(home):
         home.spool.move_cursor(Cursor())

@@ -16,7 +16,7 @@ from renkei.agent.files import read_bounded
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.intake import STREAM, candidates
 from renkei.client.hub import HORIZONS_AT_ONCE
-from renkei.exchange.clock import parse_time, whole_seconds
+from renkei.exchange.clock import format_time, parse_time, whole_seconds
 from renkei.exchange.documents import Signer
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import InvalidParty, Party
@@ -25,6 +25,7 @@ from renkei.exchange.payloads import Horizon
 MARK = ".published.json"
 """Below the ministry's outbox, written by the connector: `{"published_up_to": time, "endpoints": [code …]}`."""
 
+_STALE = timedelta(hours=1)
 _MARK_LIMIT = 256 * 1024
 
 
@@ -39,19 +40,26 @@ class Handed:
 def handed(home: Home) -> Handed | None:
     """Read, before the outbox is taken, up to which moment it is complete; None when that isn't known.
 
-    Without a connector the outbox itself is where notices are handed over, so it is complete at any moment.
+    Without a connector the outbox itself is where notices are handed over, so it is complete at any moment. With one,
+    a mark that can't be read or that has stood still is alarmed; there is none before the connector's first round.
     """
     if not home.settings.publish.connector:
         return Handed(now(), frozenset(_folders(home)))
     path = home.settings.outbox / MARK
     try:
         mark = _read_mark(path)
-    except (OSError, ValueError, ExchangeError) as error:
-        home.alarm(
-            "horizon", "mark", f"{path}: the connector's mark can't be read ({error}); is the connector running?"
-        )
+    except FileNotFoundError:
+        log.info("no horizons yet: the connector has left no mark")
         return None
-    home.spool.settle("horizon", "mark")
+    except (OSError, ValueError, ExchangeError) as error:
+        home.alarm("horizon", "mark", f"{path}: the connector's mark can't be read ({error})")
+        return None
+    if now() - mark.up_to > _STALE:
+        moment = format_time(mark.up_to)
+        text = f"{path}: the connector's mark is of {moment}; does it run, does a file wait in its drop?"
+        home.alarm("horizon", "mark", text)
+    else:
+        home.spool.settle("horizon", "mark")
     return mark
 
 
@@ -76,7 +84,6 @@ def publish(home: Home, contact: Contact, found: Handed) -> int:
         for each in ahead:
             log.warning("the hub has less of the stream to %s than it accepted", batch[each.index][0])
         kept += len(batch) - len(ahead)
-    home.spool.note(horizons_at=stamp())
     return kept
 
 
@@ -90,6 +97,14 @@ def for_medium(home: Home, recipient: Party) -> bytes | None:
         return None
     number = home.spool.outgoing.next_number(recipient, STREAM)
     return _sign(home, home.keys().signer, recipient, number, found.up_to)
+
+
+def begin(home: Home) -> Handed | None:
+    """Begin a round if one is due, whatever comes of it; None when there is nothing to publish."""
+    if not is_due(home):
+        return None
+    home.spool.note(horizons_at=stamp())
+    return handed(home)
 
 
 def is_due(home: Home) -> bool:
