@@ -29,9 +29,8 @@ def assert_promises(ministry: Home, sender: Home, expected: list[str], arrived: 
     """
     if arrived is None:
         arrived = numbers(ministry.settings.inbox / sender.party)
-    assert arrived == expected, (
-        f"lost {set(expected) - set(arrived)}, not asked for {Counter(arrived) - Counter(expected)}"
-    )
+    lost, surplus = differences(expected, arrived)
+    assert arrived == expected, f"{lost} lost, {surplus} too many, or out of order"
     assert sender.spool.outgoing.unreceipted() == []
     entries = journal(ministry)
     acts = Counter((entry["act"], entry["document_sha256"]) for entry in entries)
