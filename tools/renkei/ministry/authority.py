@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from renkei.client.answers import QueuedEnrolment
+from renkei.client.backoff import Backoff
 from renkei.client.connection import Connection, Credentials, Timeouts
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed
 from renkei.client.hub import HubClient
@@ -20,7 +21,7 @@ from renkei.exchange.clock import format_time
 from renkei.ministry.issuing import IssuingError
 from renkei.ministry.office import Office
 from renkei.ministry.own import Identity
-from renkei.ministry.service import ALARM, Backoff, Stop, notify
+from renkei.ministry.service import ALARM, Stop, notify
 from renkei.ministry.settings import HubSettings, SettingsError
 from renkei.store.errors import StoreError
 
@@ -69,15 +70,15 @@ class AuthorityService:
                 self.step()
             except HubError as error:
                 self._stumble(logging.WARNING, str(error))
-                stop.wait(backoff.failed())
+                stop.wait(backoff.pause())
             except (IssuingError, SettingsError, StoreError, OSError) as error:
                 self._stumble(ALARM, str(error))
-                stop.wait(backoff.failed())
+                stop.wait(backoff.pause())
             else:
                 if self._trouble:
                     log.info("the hub is served again")
                 self._trouble = ""
-                backoff.succeeded()
+                backoff.reset()
                 stop.wait(poll)
         self._open.close()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import apsw
 
+from renkei.client.backoff import Backoff
 from renkei.exchange.clock import format_time
 from renkei.ministry import cases, replies
 from renkei.ministry.cases import Cases
@@ -29,7 +30,7 @@ from renkei.ministry.files import replace, sync_directories
 from renkei.ministry.folders import Folders, is_notices
 from renkei.ministry.handover import Handover
 from renkei.ministry.places import Places
-from renkei.ministry.service import ALARM, AlarmOnce, Backoff, Stop, notify
+from renkei.ministry.service import ALARM, AlarmOnce, Stop, notify
 from renkei.ministry.settings import ConnectorSettings, RegisteredTerminal, SettingsError, load_terminals
 from renkei.store.errors import StoreError
 from renkei.store.marks import Marks
@@ -102,9 +103,9 @@ class Connector:
                 self.run_once()
             except (OSError, StoreError, SettingsError) as error:
                 log.error("%s; trying again", error)  # noqa: TRY400 - its traceback says nothing to an operator
-                stop.wait(backoff.failed())
+                stop.wait(backoff.pause())
             else:
-                backoff.succeeded()
+                backoff.reset()
                 stop.wait(self._settings.poll_seconds)
 
     def run_once(self) -> int:

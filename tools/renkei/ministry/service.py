@@ -6,7 +6,6 @@ systemd reads a number in angle brackets at the start of a line on stderr as the
 import logging
 import os
 import pwd
-import random
 import signal
 import socket
 import sys
@@ -104,20 +103,3 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         """Wait, at most so long; true when the service has to end."""
         return self._event.wait(seconds)
-
-
-class Backoff:
-    """Growing waits with jitter, so that those who lost the hub together don't come back together."""
-
-    def __init__(self, first: float, most: float) -> None:
-        self._first, self._most, self._next = first, most, first
-
-    def succeeded(self) -> None:
-        """Begin again at the first wait."""
-        self._next = self._first
-
-    def failed(self) -> float:
-        """Return the seconds to wait now: between half and all of a time that doubles up to the most."""
-        wait = self._next
-        self._next = min(self._next * 2, self._most)
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
