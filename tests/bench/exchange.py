@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # what benches and tests of faults share lies beside this folder
 
-from bench.exchanging import day, durable
+from bench.exchanging import as2, bad_line, day, durable
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "bench" / "exchange"
@@ -22,7 +22,12 @@ def run() -> list[dict[str, Any]]:
     """Measure; rows of `{name, value, unit, against, ratio, target, holds}`."""
     with (ROOT / "inventory" / "municipalities.csv").open(encoding="utf-8") as file:
         codes = [row["code"] for row in csv.DictReader(file)]
-    return [*durable.measure(_fresh("durable"), codes), *day.measure(_fresh("day"), codes)]
+    return [
+        *durable.measure(_fresh("durable"), codes),
+        *as2.measure(_fresh("as2")),
+        *day.measure(_fresh("day"), codes),
+        *bad_line.measure(_fresh("line")),
+    ]
 
 
 def _fresh(name: str) -> Path:
