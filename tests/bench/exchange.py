@@ -1,7 +1,7 @@
 """The exchange against what else the same machine can do, a whole day of the country, and a bad line.
 
 Real parts throughout: the hub's process, Debian's nginx with the gateway role's configuration, mTLS, OpenSSH. What is
-measured and how stands in the modules of `exchanging`. A run takes some six minutes.
+measured and how stands in the modules of `exchanging`. A run takes some seven minutes.
 """
 
 import csv
