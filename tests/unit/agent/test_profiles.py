@@ -113,6 +113,7 @@ def test_only_what_the_party_itself_signed_is_believed(fleet: Any, pair: tuple[H
     ):
         profiles.learn(ministry, Party(SHINJUKU), forged, [entry_of(shinjuku)])
         assert profiles.version_for(ministry, verified(shinjuku)) == encoding.FIRST
+    assert ministry.spool.profiles.newest(SAPPORO) is None, "nobody speaks for another"
     assert [each.kind for each in ministry.spool.alarms()] == ["profile"]
     profiles.learn(ministry, Party(SHINJUKU), signed_by(shinjuku, 1, 2), [entry_of(shinjuku)])
     assert profiles.version_for(ministry, verified(shinjuku)) == encoding.LATEST

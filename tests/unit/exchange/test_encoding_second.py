@@ -18,8 +18,11 @@ from hypothesis import strategies as st
 from renkei.domain.notices import TYPES, ImportResult, Inquiry, Notice, ResidenceNotice, StatusNotice
 from renkei.exchange import encoding
 from renkei.exchange.encoding import EncodingError, first, second
+from renkei.exchange.encoding.addresses import read_addresses
 from renkei.exchange.encoding.plans import PLANS
+from renkei.exchange.encoding.ranked import write_ranked
 from renkei.exchange.encoding.second import decode, encode
+from renkei.exchange.encoding.streams import Reader, Written
 from renkei.exchange.payloads import MAX_NOTICES
 from renkei.ministry.simulator import residence_notices, status_notices
 from unit.domain.rows import NOTICES
@@ -307,6 +310,28 @@ def test_content_of_another_shape_is_refused(value: object) -> None:
 def test_what_follows_the_last_column_is_refused() -> None:
     with pytest.raises(EncodingError, match="more than its columns"):
         decode(content([*items([*residence_notices(*SHINJUKU)]), 7]))
+
+
+def test_a_hundred_numbers_in_an_address_come_back_and_more_than_fit_are_refused_early(
+    a_residence_notice: Callable[..., ResidenceNotice],
+) -> None:
+    notice = a_residence_notice(address="番".join(["1"] * 100))
+    assert decode(encode([notice])).notices == [notice]
+    out = Written()
+    for table in (
+        ["東京都新宿区"],
+        ["本町" * 100],
+    ):  # as `write_addresses` writes: place, town, one number, what follows
+        write_ranked(out, table, out.texts)
+        if len(table[0]) < 10:
+            out.numbers([0])
+    write_ranked(out, [1], out.numbers)
+    out.numbers([0])
+    out.numbers([7])
+    write_ranked(out, ["\x01" * 100], out.texts, [1])
+    whole = b"".join(out.pieces)
+    with pytest.raises(EncodingError, match="more than 200 characters"):
+        read_addresses(Reader(cbor2.loads(bytes([0x80 + out.parts]) + whole)), 1)
 
 
 def test_the_same_streams_in_another_spelling_are_refused() -> None:

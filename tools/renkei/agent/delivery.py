@@ -77,7 +77,11 @@ def _open(home: Home, message: IncomingMessage) -> list[Notice]:
     if keys is None:
         raise ExchangeError("it is sealed to a key that isn't on this machine; its sender will seal it anew")
     sealed = home.spool.incoming.sealed(message)
-    return open_parcel(message.manifest, sealed, sender, home.party, keys.receiving_key).notices
+    opened = open_parcel(message.manifest, sealed, sender, home.party, keys.receiving_key)
+    if opened.ignored:
+        text = "message %s of %s has %d optional items that only newer software knows; they were passed over"
+        log.warning(text, message.id, message.sender, opened.ignored)
+    return opened.notices
 
 
 def _keys_for(home: Home, manifest: Manifest) -> Generation | None:

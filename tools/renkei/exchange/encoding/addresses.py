@@ -55,13 +55,16 @@ def read_addresses(reader: Reader, count: int) -> list[str]:
     towns = read_ranked(reader, count, texts, places if local else None)
     counts = read_ranked(reader, count, counts_of)
     pieces = [[place, town] for place, town in zip(places, towns, strict=True)]
+    lengths = [sum(map(len, row)) for row in pieces]
     for slot in range(max(counts)):
         rows = [row for row, many in enumerate(counts) if many > slot]
         numbers = _read_numbers(reader, len(rows))
         following = read_ranked(reader, len(rows), texts, [counts[row] for row in rows])
         for row, number, text in zip(rows, numbers, following, strict=True):
-            pieces[row] += [str(number), text.replace(_TOWN, towns[row])]
-            if sum(map(len, pieces[row])) > _LONGEST:
+            added = str(number), text.replace(_TOWN, towns[row])
+            pieces[row] += added
+            lengths[row] += sum(map(len, added))
+            if lengths[row] > _LONGEST:
                 raise EncodingError(f"an address of the content has more than {_LONGEST} characters")
     return ["".join(row) for row in pieces]
 
