@@ -129,3 +129,19 @@ def test_simulated_files_are_whole_and_valid(tmp_path: Path) -> None:
     with Path(made.stdout.strip()).open("rb") as stream:
         assert len(read(stream, [ResidenceNotice]).notices) == 3
     assert run("ministry", "simulate", "--out", tmp_path, "--endpoints", "131042", "--notices", "9").exit_code == 2
+
+
+def test_a_root_names_its_successor_after_a_dry_run_that_writes_nothing(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        assert run("ca", "init", folder).exit_code == 0
+    before = sorted(tmp_path.rglob("*"))
+    tried = run("ca", "succeed", old, new, "--dry-run")
+    assert (tried.exit_code, sorted(tmp_path.rglob("*"))) == (0, before)
+    assert "would write" in tried.stdout
+    made = answer(run("ca", "succeed", old, new, "--json"))
+    assert (made["changed"], made["dry_run"]) == (True, False)
+    assert (old / "anchors.pem").read_bytes() == (new / "anchors.pem").read_bytes()
+    assert answer(run("ca", "succeed", old, new, "--json"))["changed"] is False
+    assert run("ca", "succeed", old, tmp_path / "nowhere").exit_code == 1
+    assert run("ca", "succeed", old, old).exit_code == 1
