@@ -255,7 +255,7 @@ class History(RuleBasedStateMachine):
     def expire_parts(self, age: int) -> None:
         before = self.clock - age
         gone = {part for part, stored in self.parts.items() if stored < before}
-        assert self.run(self.store.expire(before, 0)) == len(gone)
+        assert self.run(self.store.expire(before, 0, 0)) == len(gone)
         for part in gone:
             del self.parts[part]
 
@@ -385,9 +385,38 @@ def test_the_queue_keeps_its_bounds_and_expires(open_store: Callable[..., SqlHub
     assert [each.id for each in run(store.enrolments("pending", 10))] == ["e1", "e2", "e4"]
     assert run(store.refuse("e1", "no", "authority", 9))
     assert ask(5, "x")
-    assert run(store.expire(0, 3)) == 2
+    assert run(store.expire(0, 3, 0)) == 2
     assert [each.id for each in run(store.enrolments("pending", 10))] == ["e4", "e5"]
     assert run(store.pending_enrolments()) == 2
+
+
+def test_settled_messages_go_after_their_time_and_the_journals_proof_stays(store: SqlHubStore) -> None:
+    for number in (1, 2, 3, 4):
+        part = b"part %d" % number
+        run(store.put_part(SENDER, digest(part), part, PLENTY, 10))
+        run(store.accept(message(number, number, [part]), sign, PLENTY, 10))
+    run(store.receipt(receipt(1), 20))
+    run(store.void(void(2), 30))
+    run(store.receipt(receipt(3), 400))
+    head = run(store.tree())
+    assert run(store.expire(0, 0, 20)) == 0
+    assert run(store.expire(0, 0, 400)) == 2
+    assert run(store.expire(0, 0, 400)) == 0
+    assert [run(store.message(SENDER, f"id-{n}")) is None for n in (1, 2, 3, 4)] == [True, True, False, False]
+    assert [item.envelope for item in run(store.inbox(SENDER, 0, 100, PLENTY)).items] == [receipt(3).envelope]
+    assert [item.kind for item in run(store.inbox(RECIPIENT, 0, 100, PLENTY)).items] == ["manifest"]
+    assert run(store.tree()) == head
+    assert len(run(store.journal_entries(0, 100))) == head.size
+    proof = [bytes.fromhex(step) for step in run(store.inclusion_proof(2, head.size))]
+    verify_inclusion(run(store.journal_entries(2, 2))[0], 2, head.size, proof, bytes.fromhex(head.root))
+    assert run(store.check()) == []
+    with pytest.raises(SequenceRefusal) as refusal:
+        run(store.accept(message(1, 1, []), sign, PLENTY, 500))
+    assert refusal.value.expected == 5
+    part = b"part 5"
+    run(store.put_part(SENDER, digest(part), part, PLENTY, 500))
+    assert run(store.accept(message(5, 5, [part]), sign, PLENTY, 500))[1]
+    assert run(store.check()) == []
 
 
 def test_answers_are_given_once(store: SqlHubStore) -> None:

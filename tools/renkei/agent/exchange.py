@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 
 from renkei.agent import directory, gaps, horizons, platform, profiles, publishing, room, roots
 from renkei.agent.contact import Contact, establish
@@ -19,21 +18,14 @@ from renkei.agent.intake import STREAMS, Watch, take_all
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.register import bridge
 from renkei.agent.register.release import release_due
+from renkei.agent.retention import remove_old
 from renkei.agent.room import Room
 from renkei.agent.sending import reseal_all, send_all
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
-from renkei.exchange.clock import format_time
 from renkei.exchange.mailbox import Cursor
 from renkei.exchange.parties import MINISTRY, Party
-
-KEPT_AFTER_RECEIPT = timedelta(days=30)
-"""How long sealed bytes are held beyond the receipt: as old as a backup may be from which a hub is restored."""
-
-
-KEPT_NOTICES = timedelta(days=366)
-"""How long the ledgers remember notices (施行令34条: one year)."""
 
 
 class Busy(Exception):
@@ -163,9 +155,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     _deliver(home, outcome, space)
     outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
-    home.spool.outgoing.forget(format_time(now() - KEPT_AFTER_RECEIPT))
-    home.spool.imports.forget(format_time(now() - KEPT_NOTICES))
-    home.spool.dispatches.forget(format_time(now() - KEPT_NOTICES))
+    remove_old(home, now())
     outcome.seconds = time.monotonic() - begin
     home.spool.note(exchanged_at=stamp(), exchange_seconds=f"{outcome.seconds:.3f}")
     log.info("%s", outcome)

@@ -9,6 +9,7 @@ link = "online"                      # online | on_demand | media
 layout = "csv-2"                     # of what it gets (docs/interface/README.md); what it sends tells by itself
 gateway = "https://gateway.renkei.example:8443"
 enrolment = "https://enrolment.renkei.example:8444"
+keep_days = 366                      # notices in done/, rejected/ and the ledgers (施行令34条: one year)
 
 [exchange]
 times = ["08:45", "12:15", "17:00"]  # JST
@@ -164,6 +165,7 @@ class Settings(_Settings):
     gateway: GatewayUrl
     enrolment: GatewayUrl
     layout: LayoutName = Layout()
+    keep_days: Annotated[int, Field(ge=31, le=36_600)] = 366
     exchange: ExchangeSettings = ExchangeSettings()
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()

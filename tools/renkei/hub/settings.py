@@ -26,6 +26,7 @@ pending_enrolments = 4000
 pending_enrolments_per_address = 64
 part_lifetime_hours = 48               # of a part that no message took up
 enrolment_lifetime_days = 60
+settled_message_days = 366             # how long a message is kept once it has a receipt or void (施行令34条: a year)
 reserve_mib = 256                      # stays free on the disk of `state`: below it no parcels are taken
 body_seconds = 60                      # for a request's body to arrive
 """
@@ -65,6 +66,7 @@ class Limits(BaseModel):
     pending_enrolments_per_address: _Count = 64
     part_lifetime_hours: _Count = 48
     enrolment_lifetime_days: _Count = 60
+    settled_message_days: Annotated[int, Field(strict=True, ge=31, le=36_600)] = 366
     reserve_mib: _Count = 256
     body_seconds: _Count = 60
 

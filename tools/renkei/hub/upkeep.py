@@ -99,16 +99,16 @@ async def keep_heads(hub: Hub) -> None:
 
 
 async def keep_house(hub: Hub) -> None:
-    """Delete what nobody took up."""
+    """Delete what nobody took up, and what is settled and has been kept for its year."""
     limits = hub.settings.limits
     while True:
         now = hub.now()
         parts_before = now - limits.part_lifetime_hours * 3600
         enrolments_before = now - limits.enrolment_lifetime_days * _DAY
+        settled_before = now - limits.settled_message_days * _DAY
         try:
-            more = True
-            while more:
-                more = bool(await hub.store.expire(parts_before, enrolments_before))
+            while await hub.store.expire(parts_before, enrolments_before, settled_before):
+                pass
         except StoreError as error:
             log.warning("housekeeping failed: %s", error)
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)

@@ -78,22 +78,25 @@ def rows_of(path: Path) -> Iterator[Transaction]:
         yield SqliteTransaction(connection)
 
 
-def copy_rows(source: Transaction, target: Transaction, tables: dict[str, list[str]], progress: Progress) -> None:
-    """Put the rows of `source` in the place of those of `target`; `tables` in an order that references allow."""
-    for table in reversed(tables):
+def copy_rows(source: Transaction, target: Transaction, progress: Progress) -> None:
+    """Put the rows of `source` in the place of those of `target`, both of today's schema."""
+    known = tables()
+    for table in reversed(known):
         target.execute(f"DELETE FROM {table}")  # noqa: S608 (our own schema's names)
-    for number, (table, columns) in enumerate(tables.items(), 1):
+    for number, (table, columns) in enumerate(known.items(), 1):
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         rows = source.each(f"SELECT {names} FROM {table}")  # noqa: S608
         target.execute_many(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
-        progress(number, len(tables))
+        progress(number, len(known))
 
 
-def tables_of(path: Path) -> dict[str, list[str]]:
-    """Return the tables of a backup with their columns, in the order in which they were made."""
-    with opened(path) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in names}
+def tables() -> dict[str, list[str]]:
+    """Return the tables with their columns, in the order in which the schema makes them."""
+    connection = apsw.Connection(":memory:")
+    for script in MIGRATIONS:
+        connection.execute(script)
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in names}
 
 
 def check(path: Path) -> Backup:

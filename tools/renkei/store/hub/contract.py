@@ -392,8 +392,10 @@ class HubStore(Protocol):
             UnknownRefusal: not 0 < first ≤ second ≤ the tree's size.
         """
 
-    async def expire(self, parts_before: int, enrolments_before: int) -> int:
-        """Delete some parts that no message took up and enrolments older than the given times; return how many.
+    async def expire(self, parts_before: int, enrolments_before: int, settled_before: int) -> int:
+        """Delete some of what is older than the given times; return how much.
+
+        Parts that no message took up; enrolments; messages that were receipted or voided, with all their documents.
 
         One call deletes a bounded number, so that it never keeps others waiting: call until it returns 0.
         """

@@ -115,7 +115,8 @@ def take_receipt(transaction: Transaction, receipt: Receipt, at: int) -> bool:
     if receipted:
         return False
     freed = 0 if voided else _settle(transaction, number)
-    transaction.execute("UPDATE messages SET receipt = ? WHERE message = ?", (receipt.envelope, number))
+    sql = "UPDATE messages SET receipt = ?, settled_at = ? WHERE message = ?"
+    transaction.execute(sql, (receipt.envelope, at, number))
     _count(transaction, receipt.recipient, received=1, received_bytes=size)
     Journal(transaction).append("receipt", receipt.recipient, receipt.envelope, at)
     counts = {"receipts": 1, "held_bytes": -freed}
@@ -136,7 +137,7 @@ def take_void(transaction: Transaction, void: Void, at: int) -> bool:
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
         _count(transaction, void.sender, held_bytes=-_settle(transaction, row[0]))
-        transaction.execute("UPDATE messages SET voided = 1 WHERE message = ?", (number,))
+        transaction.execute("UPDATE messages SET voided = 1, settled_at = ? WHERE message = ?", (at, number))
     else:
         if void.sequence != next_sequence:
             raise SequenceRefusal(next_sequence, void.sequence)
@@ -210,6 +211,24 @@ def inbox(transaction: Transaction, party: str, after: int, limit: int, max_byte
             break
         items.append(InboxItem(cursor, kind, envelope, entry))
     return InboxPage(tuple(items), 0 if row is None else row[0])
+
+
+def remove_settled(transaction: Transaction, before: int, limit: int) -> int:
+    """Delete up to `limit` messages that were receipted or voided before a time, with every document of theirs.
+
+    The journal keeps each act's digest, and the stream the count of what was removed: its numbers stay without gaps.
+    """
+    settled = transaction.some(
+        "SELECT message, stream, sequence FROM messages WHERE settled_at > 0 AND settled_at < ?"
+        " ORDER BY settled_at LIMIT ?",
+        (before, limit),
+    )
+    for number, stream, sequence in settled:
+        transaction.execute("DELETE FROM inbox WHERE message = ?", (number,))
+        transaction.execute("DELETE FROM voids WHERE stream = ? AND sequence = ?", (stream, sequence))
+        transaction.execute("DELETE FROM messages WHERE message = ?", (number,))
+        transaction.execute("UPDATE streams SET removed = removed + 1 WHERE stream = ?", (stream,))
+    return len(settled)
 
 
 def expire_parts(transaction: Transaction, before: int, limit: int) -> int:

@@ -113,7 +113,7 @@ class PostgresHubStore(SqlHubStore):
 
         def copy(transaction: Transaction) -> None:
             with backup.rows_of(target) as rows:
-                backup.copy_rows(transaction, rows, backup.tables_of(target), progress)
+                backup.copy_rows(transaction, rows, progress)
 
         await self._read(copy)
 
@@ -125,12 +125,11 @@ class PostgresHubStore(SqlHubStore):
         Returns:
             the new epoch.
         """
-        tables = backup.tables_of(source)
 
         def replace(transaction: Transaction) -> int:
             replaced = transaction.count("SELECT epoch FROM hub")
             with backup.rows_of(source) as rows:
-                backup.copy_rows(rows, transaction, tables, progress)
+                backup.copy_rows(rows, transaction, progress)
             for table, column in transaction.some(_IDENTITIES):
                 sql = f"SELECT setval(pg_get_serial_sequence(?, ?), coalesce(max({column}), 1)) FROM {table}"  # noqa: S608
                 transaction.some(sql, (table, column))

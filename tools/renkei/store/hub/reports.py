@@ -16,8 +16,8 @@ _CONTRADICTIONS = {
     "SELECT sender || '/' || recipient || '/' || name FROM streams WHERE unreceipted !="
     " (SELECT count(*) FROM messages WHERE messages.stream = streams.stream"
     "  AND receipt IS NULL AND voided = 0)": "unreceipted messages are miscounted",
-    "SELECT sender || '/' || recipient || '/' || name FROM streams WHERE next_sequence - 1 !="
-    " (SELECT count(*) FROM messages WHERE messages.stream = streams.stream)"
+    "SELECT sender || '/' || recipient || '/' || name FROM streams WHERE next_sequence - 1 != removed"
+    " + (SELECT count(*) FROM messages WHERE messages.stream = streams.stream)"
     " + (SELECT count(*) FROM voids WHERE voids.stream = streams.stream AND sequence NOT IN"
     "    (SELECT sequence FROM messages WHERE messages.stream = streams.stream))": "the stream has a gap",
     "SELECT sender || '/' || id FROM messages WHERE receipt IS NULL AND voided = 0 AND size !="

@@ -164,6 +164,14 @@ MIGRATIONS = (
         signer TEXT NOT NULL REFERENCES bindings
     ) STRICT;
     """,
+    # What was settled before this is settled as of the last contact: its year begins no sooner than it should.
+    """
+    ALTER TABLE messages ADD COLUMN settled_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE streams ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+    UPDATE messages SET settled_at = (SELECT coalesce(max(last_contact), 0) FROM parties)
+        WHERE receipt IS NOT NULL OR voided = 1;
+    CREATE INDEX settled_messages ON messages (settled_at) WHERE settled_at > 0;
+    """,
 )
 
 _IN_POSTGRESQL = (

@@ -226,12 +226,13 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._read(lambda t: Journal(t).consistency_proof(first, second))
 
-    async def expire(self, parts_before: int, enrolments_before: int) -> int:
+    async def expire(self, parts_before: int, enrolments_before: int, settled_before: int) -> int:
         """See `HubStore`."""
 
         def work(transaction: Transaction) -> int:
             parts = messages.expire_parts(transaction, parts_before, _EXPIRE_AT_ONCE)
-            return parts + directory.expire_enrolments(transaction, enrolments_before, _EXPIRE_AT_ONCE)
+            settled = messages.remove_settled(transaction, settled_before, _EXPIRE_AT_ONCE)
+            return parts + settled + directory.expire_enrolments(transaction, enrolments_before, _EXPIRE_AT_ONCE)
 
         return await self._write(work)
 
