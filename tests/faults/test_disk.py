@@ -150,7 +150,7 @@ def test_a_full_inbox_leaves_parcels_at_the_hub_until_somebody_takes_files(fleet
 
 def healthz(fleet: Any) -> tuple[int, str]:
     transport = httpx.HTTPTransport(uds=str(fleet.folder / "run" / "health.sock"))
-    with httpx.Client(transport=transport, base_url="http://hub") as client:
+    with httpx.Client(transport=transport, base_url="http://hub", timeout=30) as client:
         answer = client.get("/healthz")
     return answer.status_code, answer.text
 

@@ -146,7 +146,7 @@ def enrol_many(fleet: Any, count: int) -> list[str]:
 
 def waiting_polls(fleet: Any) -> int:
     transport = httpx.HTTPTransport(uds=str(fleet.folder / "run" / "health.sock"))
-    with httpx.Client(transport=transport, base_url="http://hub") as client:
+    with httpx.Client(transport=transport, base_url="http://hub", timeout=30) as client:
         text = client.get("/metrics").text
     return int(float(next(line for line in text.splitlines() if line.startswith("renkei_hub_polls ")).split()[1]))
 
@@ -175,7 +175,7 @@ def test_polls_beyond_the_bound_are_told_to_come_later(fleet: Any) -> None:
     transport = httpx.HTTPTransport(uds=str(socket))
     with (
         crowd() as others,
-        httpx.Client(transport=transport, base_url="http://hub") as line,
+        httpx.Client(transport=transport, base_url="http://hub", timeout=30) as line,
         healthy.connect() as other,
     ):
         others.poll(socket, [certificate] * POLLS_A_PARTY)
