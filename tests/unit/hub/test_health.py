@@ -1,10 +1,12 @@
 """Health and metrics, and what the log says."""
 
+import asyncio
 import logging
 from typing import Any
 
 import pytest
 
+from renkei.hub import app
 from renkei.hub.upkeep import flush_once
 
 
@@ -26,6 +28,18 @@ def test_a_store_that_cannot_commit_is_not_healthy(bench: Any, refused: Any, shi
         answer = shinjuku.put_part(bytes(60_000))
     refused(answer, 503, "store")
     assert ministry.get("/v1/inbox").status_code == 200
+
+
+def test_a_commit_that_does_not_return_is_not_healthy(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where PostgreSQL waits for a standby that is away."""
+
+    async def never(_: int) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(app, "_COMMIT_SECONDS", 0.05)
+    monkeypatch.setattr(bench.store, "prove_writable", never)
+    answer = bench.health.get("/healthz")
+    assert (answer.status_code, "is it there?" in answer.text) == (503, True)
 
 
 def test_requests_problems_and_the_store_are_counted(bench: Any, shinjuku: Any, ministry: Any) -> None:
