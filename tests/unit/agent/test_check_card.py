@@ -198,6 +198,7 @@ def test_a_number_as_an_argument_is_turned_away_and_not_repeated(counter: Counte
     assert CARD not in result.stderr + result.stdout
 
 
+@pytest.mark.thorough
 def test_the_process_list_never_shows_the_number(counter: Counter) -> None:
     program = "from renkei.cli.agent import main; main()"
     words = [sys.executable, "-c", program, "check", "-", "--config", str(counter.config)]

@@ -156,6 +156,7 @@ def test_what_was_sealed_to_a_terminal_replaced_a_moment_ago_is_sealed_anew_when
     assert fleet.exchange(replacement).notices_delivered == 1
 
 
+@pytest.mark.thorough
 def test_nothing_is_lost_when_the_hub_is_restored_from_an_old_backup(
     fleet: Any, residence_csv: Any, status_csv: Any
 ) -> None:

@@ -4,10 +4,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.thorough
+
 # Runs in a process of its own: every step that is durable or that others see is counted, and at step `fatal` it dies.
 PROGRAM = """
 import os, signal
 from pathlib import Path
+import pytest
 from renkei.agent import settings
 from renkei.agent.exchange import alone, exchange
 from renkei.agent.home import open_home

@@ -271,6 +271,7 @@ def test_a_terminal_on_media_whose_line_comes_back_goes_on_by_line(
     assert status_of(endpoint).peers[0].waiting == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("side", ["export", "import"])
 def test_a_medium_pulled_out_at_any_step_leaves_both_sides_whole(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, side: str

@@ -238,6 +238,7 @@ def killed_at(fleet: Any, config: Path, step: int, program: str = PROGRAM) -> bo
     return process.exitcode != 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("busy", [True, False])
 def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder: Path, *, busy: bool) -> None:
     """`busy`: the register system takes a file away as soon as it is marked."""
@@ -259,6 +260,7 @@ def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder
     assert [path.name for path in (folder / TO_REGISTER).iterdir()] == []
 
 
+@pytest.mark.thorough
 def test_a_terminal_killed_at_any_step_of_an_exchange_hands_everything_over_once(fleet: Any, folder: Path) -> None:
     ministry, home = fleet.agent("ministry"), bridged(fleet, folder)
     config, register = fleet.write_config(home), Register(folder)

@@ -12,6 +12,8 @@ from renkei.exchange.certificates import make_request
 from renkei.exchange.parties import Party
 from renkei.hub.identity import make_keys
 
+pytestmark = pytest.mark.thorough
+
 CODES = ("131041", "011011")
 
 

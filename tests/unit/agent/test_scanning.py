@@ -13,6 +13,8 @@ from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.exchange.parties import MINISTRY
 
+pytestmark = pytest.mark.thorough
+
 UTASHINAI = "012271"
 needs_clamav = pytest.mark.skipif(
     shutil.which("clamscan") is None, reason="clamscan isn't here: apt-get install --no-install-recommends clamav"

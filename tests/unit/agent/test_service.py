@@ -8,6 +8,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from renkei.agent.home import Home
 from renkei.agent.register.share import prepare
 from renkei.agent.status import status_of
@@ -57,6 +59,7 @@ def test_online_agents_exchange_within_moments_of_a_file_appearing(
         until(lambda: waiting(ministry) == 0)
 
 
+@pytest.mark.thorough
 def test_a_service_outlives_the_hub_and_goes_on_by_itself(fleet: Any, residence_csv: Any) -> None:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent("131041")
     fleet.exchange(shinjuku)
@@ -108,6 +111,7 @@ def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet: Any, tmp_p
     manager.close()
 
 
+@pytest.mark.thorough
 def test_the_service_tends_the_bridge_both_ways_and_when_the_share_comes_back(
     fleet: Any, tmp_path: Path, residence_csv: Any
 ) -> None:

@@ -27,6 +27,7 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
         "agent_exchange_stable_seconds": 3,
         "agent_exchange_mode": "daily",
         "agent_bridge": "none",
+        "agent_media_scan": "if_present",
     }
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - it makes TOML
     environment.filters |= {"to_json": json.dumps, "bool": bool}

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROGRAM = Path(sys.executable).with_name("renkei")
 
 
@@ -49,6 +51,7 @@ def test_the_register_and_the_person_decide_about_second_ranks() -> None:
     assert data("㐄", "--requested", "井")[0][0]["result"] == "井"
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_converted_is_refused_with_a_reason() -> None:
     assert b"there is nothing to convert" in run(code=2).stderr
     assert b"line 2 of standard input is not UTF-8" in run(given=b"ok\n\xff\n", code=2).stderr

@@ -17,6 +17,8 @@ from renkei.cli.journal import app
 from renkei.exchange.documents import canonical
 from renkei.exchange.journal import MerkleTree, leaf_hash
 
+pytestmark = pytest.mark.thorough
+
 SHINJUKU = "131041"
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -16,6 +17,8 @@ from renkei.exchange.parties import HUB, MINISTRY, Party
 from renkei.exchange.payloads import Acceptance, Receipt
 from unit.exchange.conftest import LIFETIME, NOW, Machine, status_notice
 from unit.exchange.parties_at_play import ENDPOINT, WORLD, Hub, Item, Recipient, Refused, Sender, backup
+
+pytestmark = pytest.mark.thorough
 
 CLOCKS = (-timedelta(days=400), timedelta(), timedelta(days=30), LIFETIME + timedelta(days=1))
 """How far a clock is from the beginning: too early, right, a month later, after the certificates have ended."""

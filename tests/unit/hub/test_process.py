@@ -126,6 +126,7 @@ def test_an_entry_of_another_root_is_refused(place: Place, now: datetime, other_
     assert place.run("trust", place.file("a.json", other_pki.enrol("authority").entry)).exit_code == 1
 
 
+@pytest.mark.thorough
 def test_a_hub_without_its_entry_waits_for_it(place: Place, now: datetime) -> None:
     authority = place.pki.enrol("authority")
     with place.serving() as process, place.client("health.sock") as health:
@@ -149,6 +150,7 @@ def test_a_hub_without_its_entry_waits_for_it(place: Place, now: datetime) -> No
     assert "authority" in place.run("status").output
 
 
+@pytest.mark.thorough
 def test_what_was_accepted_survives_any_kill(place: Place, now: datetime, new_parcel: Any) -> None:
     own = place.issue(now)
     place.run("install-entry", place.file("own.json", own))

@@ -148,6 +148,7 @@ def test_a_part_that_is_too_large_is_refused_before_it_is_read(sockets: Path, sh
         assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.thorough
 def test_a_busy_hub_says_so(bench: Any, sockets: Path, shinjuku: Any) -> None:
     bench.hub.endpoint_rate._burst = 0.5
     with HubClient(connect(sockets / "hub.sock", shinjuku.machine)) as line, pytest.raises(HubBusy, match="429 rate"):

@@ -235,6 +235,7 @@ def test_two_connectors_never_work_on_the_same_folders(settings: ConnectorSettin
     first.close()
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_moment_neither_loses_nor_doubles_a_notice(settings: ConnectorSettings) -> None:
     expected: dict[str, list[str]] = {code: [] for code in CODES}
     for moment in itertools.count():

@@ -90,6 +90,7 @@ def test_of_residence_notices_less_shows_than_was_drawn(drawn: list[Counting]) -
     assert 0.7 * drawn[-1].bits < told < drawn[-1].bits, "status, period and the unused address don't show"
 
 
+@pytest.mark.thorough
 def test_ages_of_a_status_add_up_to_one() -> None:
     for group in STATUSES.values():
         for status in group:

@@ -283,6 +283,7 @@ def test_no_name_and_no_number_of_a_card_stays_once_it_is_imported(settled: Mini
         assert secret not in str(rows)
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_moment_neither_loses_nor_doubles_nor_reorders(settled: Ministry) -> None:
     expected: list[str] = []
     for moment in itertools.count():

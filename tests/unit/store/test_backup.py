@@ -18,6 +18,8 @@ from renkei.store.hub.store import SqlHubStore
 from renkei.store.postgresql import Server
 from unit.store.test_hub import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, run, sign, void
 
+pytestmark = pytest.mark.thorough
+
 AT = 1_800_000_000
 
 

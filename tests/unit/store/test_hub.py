@@ -95,7 +95,7 @@ class Place:
         return PostgresHubStore(Server(self.cluster.url(self.schema), standby=False), bounds)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
 def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
     found = request.getfixturevalue("cluster") if request.param == "postgresql" else None
     numbers = count(1)

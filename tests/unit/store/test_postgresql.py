@@ -18,6 +18,8 @@ from renkei.store.hub.postgresql import PostgresHubStore
 from renkei.store.hub.schema import MIGRATIONS, in_postgresql
 from renkei.store.postgresql import Connection, Database, Server
 
+pytestmark = pytest.mark.thorough
+
 PLENTY = 10**9
 SCHEMA = ("CREATE TABLE notes (number BIGINT PRIMARY KEY);",)
 SIGNER = "a" * 64

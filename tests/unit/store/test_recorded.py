@@ -18,6 +18,8 @@ from renkei.store.postgresql import Server
 from renkei.store.spool import Spool
 from unit.store.test_hub import PLENTY, digest, run
 
+pytestmark = pytest.mark.thorough
+
 RECORDED = Path(__file__).parent / "recorded"
 AT = "2026-11-23T01:02:03Z"
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 BASE = 256  # MiB of address space that the interpreter and its libraries take at most
 READ = """
 import json, resource

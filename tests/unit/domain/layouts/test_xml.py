@@ -191,6 +191,7 @@ def test_the_rejected_notices_are_left_as_they_came_to_be_corrected() -> None:
     assert len(taken(left.replace(b"131042", b"131041")).notices) == 2
 
 
+@pytest.mark.thorough
 def test_a_file_with_too_many_notices_is_refused() -> None:
     assert refused(HEAD + b"<inquiry/>" * (MAX_ROWS + 1) + TAIL) == "rows"
 
