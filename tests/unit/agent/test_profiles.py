@@ -1,12 +1,13 @@
 """Each parcel is built in the highest encoding that its recipient has signed that it reads; the rest waits, told."""
 
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from renkei.agent import media, profiles
+from renkei.agent import directory, media, profiles
 from renkei.agent.home import Home, now
 from renkei.client.hub import HubClient
 from renkei.domain.layouts import Layout, write
@@ -62,6 +63,20 @@ def test_who_declared_nothing_gets_the_first_version_and_then_the_highest(
     assert fleet.exchange(ministry).notices_delivered == 2
     fleet.exchange(shinjuku)
     assert not shinjuku.spool.outgoing.unreceipted()
+
+
+def test_who_was_met_before_he_declared_anything_is_asked_again_soon(
+    fleet: Any, residence_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = {"directory_seconds": 900, "stable_seconds": 0}
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU, exchange=patient)
+    fleet.exchange(shinjuku)
+    fleet.exchange(ministry)
+    later = now() + timedelta(seconds=11)
+    monkeypatch.setattr(directory, "now", lambda: later)
+    (shinjuku.settings.outbox / "a.csv").write_bytes(residence_csv(2))
+    fleet.exchange(shinjuku)
+    assert versions(fleet, shinjuku, "ministry") == [2]
 
 
 def test_a_type_that_the_first_version_lacks_waits_with_an_alarm_until_its_recipient_reads_it(

@@ -17,6 +17,9 @@ from renkei.exchange.clock import parse_time
 from renkei.exchange.parties import Party
 from renkei.store.spool import Peer
 
+_UNDECLARED = timedelta(seconds=10)
+"""How long an entry counts whose party's profile isn't known: it may declare one any time."""
+
 
 def refresh(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
     """Ask the hub for a party's entries and remember the newest; None, with an alarm, when none can be used."""
@@ -40,6 +43,8 @@ def current(home: Home, hub: HubClient, party: Party) -> VerifiedParty | None:
     """
     known = home.spool.peer(party)
     fresh = timedelta(seconds=home.settings.exchange.directory_seconds)
+    if home.spool.profiles.newest(party) is None:
+        fresh = min(fresh, _UNDECLARED)  # met before it had said what it reads: what needs that waits for it
     if known is not None and now() - parse_time(known.seen_at) < fresh:
         found = recall(home, party)
         if found is not None:
