@@ -115,6 +115,17 @@ def test_a_card_that_nobody_bears_is_not_imported_and_what_is_asked_for_is_sent_
     assert (never.target, never.result) == ("X9", "不明")
 
 
+def test_the_command_counts_what_was_imported_now_and_ever(folder: Path) -> None:
+    command = ["simulate-import", "--folder", str(folder), "--date", "2026-11-26", "--json"]
+    for number in (1, 2):
+        content = write([card_handed_out("011011", f"card-{number}")], Layout())
+        (folder / f"from-municipalities/{number}.csv").write_bytes(content)
+        said = CliRunner().invoke(app, command)
+        assert said.exit_code == 0, said.output
+        counts = {"notices": {"特定在留カード交付通知": 1}, "results": {"未取込": 1}, "total": number}
+        assert json.loads(said.stdout) == counts
+
+
 def test_the_commands_make_each_partys_own_part(tmp_path: Path) -> None:
     places = ",".join(f"{code}={place}" for code, place in PLACE.items())
     counts = {}
