@@ -190,8 +190,8 @@ def simulate_import(
         except InvalidLayout as error:
             fail(str(error))
     if as_json:
-        counts = {"notices": outcome.notices, "results": outcome.results, "total": outcome.total}
-        typer.echo(json.dumps(counts, ensure_ascii=False))
+        said = {"notices": outcome.notices, "results": outcome.results, "total": outcome.total}
+        typer.echo(json.dumps(said, ensure_ascii=False))
     else:
         for counts in (outcome.notices, outcome.results):
             typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing")
