@@ -196,6 +196,18 @@ def test_the_replaced_store_is_kept_with_all_that_its_log_held(tmp_path: Path) -
     new.close()
 
 
+def test_two_restores_within_a_second_keep_both_stores(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    names = []
+    for content in (b"first", b"second", b"third"):
+        copy = tmp_path / "copy"
+        copy.write_bytes(content)
+        if kept := backup.put_in_place(copy, path, AT):
+            names.append((kept.name, kept.read_bytes()))
+    assert path.read_bytes() == b"third"
+    assert names == [(f"hub.db.replaced-{AT}", b"first"), (f"hub.db.replaced-{AT}-2", b"second")]
+
+
 def set_version(path: Path, version: int) -> None:
     connection = apsw.Connection(str(path))
     connection.pragma("user_version", version)

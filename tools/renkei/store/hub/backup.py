@@ -7,6 +7,7 @@ A restored store begins a new epoch. By it the parties know that the hub forgot 
 no receipt. The epoch is the second of the restore: whatever else was lost, no two restores have the same one.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def put_in_place(copy: Path, path: Path, at: int) -> Path | None:
     """
     kept = None
     if path.exists():
-        kept = path.with_name(f"{path.name}.replaced-{at}")
+        kept = _free_name(path.with_name(f"{path.name}.replaced-{at}"))
         empty_log(path)  # so that nothing is lost with it below, where it isn't broken
         os.link(path, kept)
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
@@ -171,3 +172,9 @@ def put_in_place(copy: Path, path: Path, at: int) -> Path | None:
     copy.rename(path)
     flush(path.parent)
     return kept
+
+
+def _free_name(path: Path) -> Path:
+    """Return a name that nothing has: two restores within a second each keep what they replaced."""
+    names = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], names) if not name.exists())
