@@ -2,7 +2,6 @@ import base64
 import datetime as dt
 import json
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,55 +17,10 @@ from renkei.agent.status import status_of
 from renkei.exchange.documents import canonical
 from renkei.exchange.parties import MINISTRY, Party
 from renkei.store.media import LostMedium
+from unit.agent.killing import export_to, import_from, killed_at
 
 UTASHINAI = "012271"
 STRIDE = 9
-# Runs in a process of its own: every step that writes is counted, and at step `fatal` it dies.
-PROGRAM = """
-import os, shutil, signal
-from pathlib import Path
-from renkei.agent import media, settings
-from renkei.agent.exchange import alone
-from renkei.agent.home import open_home
-from renkei.exchange.parties import MINISTRY
-from renkei.store.sqlite import Database
-
-steps = 0
-
-def counted(function):
-    def wrapper(*given, **named):
-        step()
-        result = function(*given, **named)
-        step()
-        return result
-    return wrapper
-
-def step():
-    global steps
-    steps += 1
-    if steps == fatal:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-steps_of = {Database: ("write",), Path: ("rename", "replace"), os: ("fsync", "unlink", "rmdir")}
-for owner, names in steps_of.items():
-    for name in names:
-        setattr(owner, name, counted(getattr(owner, name)))
-with open_home(settings.load(Path(config))) as home, alone(home, 5):
-    if side == "export":
-        media.export(home, Path(medium), MINISTRY)
-    else:
-        media.import_all(home, Path(medium))
-"""
-
-
-def killed_at(fleet: Any, config: Path, medium: Path, side: str, step: int) -> bool:
-    """Use a medium in a process that dies at a step; whether it did."""
-    given = {"config": str(config), "medium": str(medium), "side": side, "fatal": step}
-    process = fleet.processes.Process(target=exec, args=(PROGRAM, given), daemon=True)
-    process.start()
-    process.join(60)
-    assert process.exitcode in {0, -signal.SIGKILL}
-    return process.exitcode != 0
 
 
 @pytest.fixture
@@ -286,7 +240,7 @@ def test_a_medium_pulled_out_at_any_step_leaves_both_sides_whole(
         expected += 1
         if side == "import":
             media.export(endpoint, medium, MINISTRY)
-        killed = killed_at(fleet, config, medium, side, step)
+        killed = killed_at(fleet, config, step, export_to if side == "export" else import_from, medium)
         kills += killed
         if side == "export":
             media.export(endpoint, medium, MINISTRY)

@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import os
-import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
 from renkei.store.outgoing import Source
 from renkei.store.standings import Standing
+from unit.agent.killing import exchange_once, killed_at, tend_the_bridge
 from unit.agent.register_scenes import Register, arrive, bridged, numbers, outcome, special, status
-from unit.agent.test_kill import PROGRAM as EXCHANGE
 
 
 @pytest.fixture
@@ -193,51 +192,6 @@ def test_a_medium_that_is_not_there_is_no_alarm(offline: Any, folder: Path, tmp_
     assert Register(folder).take() == numbers(1)
 
 
-# Runs in a process of its own and dies at a step that is durable or that the register system sees.
-PROGRAM = """
-import os, signal
-from pathlib import Path
-from renkei.agent import settings
-from renkei.agent.home import open_home
-from renkei.agent.register import bridge
-from renkei.agent.register.arriving import arriving
-from renkei.agent.register.arriving import arriving
-from renkei.store.sqlite import Database
-
-steps = 0
-
-def counted(function):
-    def wrapper(*given, **named):
-        step()
-        result = function(*given, **named)
-        step()
-        return result
-    return wrapper
-
-def step():
-    global steps
-    steps += 1
-    if steps == fatal:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Database.write = counted(Database.write)
-for name in ("replace", "rename", "unlink"):
-    setattr(Path, name, counted(getattr(Path, name)))
-os.fsync = counted(os.fsync)
-with open_home(settings.load(Path(config))) as home:
-    bridge.tend(home)
-"""
-
-
-def killed_at(fleet: Any, config: Path, step: int, program: str = PROGRAM) -> bool:
-    """Run a program that dies at a step; whether it did."""
-    process = fleet.processes.Process(target=exec, args=(program, {"config": str(config), "fatal": step}), daemon=True)
-    process.start()
-    process.join(60)
-    assert process.exitcode in {0, -signal.SIGKILL}
-    return process.exitcode != 0
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("busy", [True, False])
 def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder: Path, *, busy: bool) -> None:
@@ -250,7 +204,7 @@ def test_killed_at_any_step_the_register_gets_everything_once(fleet: Any, folder
         step += 1
         news = status(step, card_number=f"AB{step:08d}CD")
         home.spool._database.write(arriving(home, [news]).note)
-        kills += killed_at(fleet, config, step)
+        kills += killed_at(fleet, config, step, tend_the_bridge)
         if busy:
             register.take()
     bridge.tend(home)
@@ -270,7 +224,7 @@ def test_a_terminal_killed_at_any_step_of_an_exchange_hands_everything_over_once
         news = [status(number, card_number=f"AB{number:08d}CD")]
         (ministry.settings.outbox / "131041" / f"{number}.csv").write_bytes(write(news, Layout()))
         fleet.exchange(ministry)
-        kills += killed_at(fleet, config, step, EXCHANGE)
+        kills += killed_at(fleet, config, step, exchange_once)
         register.take()
     fleet.exchange(home)
     register.take()

@@ -1,0 +1,79 @@
+"""Kills an agent at its N-th step: every call that writes, or that others see, counts before and after itself."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from renkei.agent import media, settings
+from renkei.agent.exchange import alone, exchange
+from renkei.agent.home import Home, open_home
+from renkei.agent.intake import Watch
+from renkei.agent.register import bridge
+from renkei.client.connection import Connection
+from renkei.exchange.parties import MINISTRY
+from renkei.store.sqlite import Database
+
+Work = Callable[..., None]
+"""What is killed: a function of this module, called with the agent's home and the arguments given along."""
+
+_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (Database, ("write",)),
+    (Connection, ("request",)),
+    (Path, ("replace", "rename", "unlink")),
+    (os, ("fsync", "unlink", "rmdir")),
+)
+
+
+def exchange_once(home: Home) -> None:
+    with alone(home, 5), home.connect() as client:
+        exchange(home, client, Watch(0))
+
+
+def tend_the_bridge(home: Home) -> None:
+    bridge.tend(home)
+
+
+def export_to(home: Home, medium: Path) -> None:
+    with alone(home, 5):
+        media.export(home, medium, MINISTRY)
+
+
+def import_from(home: Home, medium: Path) -> None:
+    with alone(home, 5):
+        media.import_all(home, medium)
+
+
+def killed_at(fleet: Any, config: Path, step: int, work: Work, *given: object) -> bool:
+    """Do the work of the agent with these settings in a process that dies at a step; whether it did."""
+    process = fleet.processes.Process(target=_die_at, args=(step, config, work, given), daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode in {0, -signal.SIGKILL}
+    return process.exitcode != 0
+
+
+def _die_at(fatal: int, config: Path, work: Work, given: tuple[object, ...]) -> None:
+    taken = 0
+
+    def step() -> None:
+        nonlocal taken
+        taken += 1
+        if taken == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*values: Any, **named: Any) -> Any:
+            step()
+            result = function(*values, **named)
+            step()
+            return result
+
+        return wrapper
+
+    for owner, names in _STEPS:
+        for name in names:
+            setattr(owner, name, counted(getattr(owner, name)))
+    with open_home(settings.load(config)) as home:
+        work(home, *given)
