@@ -4,8 +4,11 @@ from typing import Any
 import pytest
 
 from renkei.agent import directory
+from renkei.agent import exchange as exchanging
 from renkei.agent.contact import HubNotGenuine
+from renkei.agent.exchange import take_offline
 from renkei.agent.home import Home
+from renkei.agent.intake import Watch
 from renkei.agent.status import PeerStatus, status_of
 from renkei.client.errors import GatewayNotTrusted, HubUnreachable, NotAllowed
 from renkei.exchange.parties import Party
@@ -220,3 +223,33 @@ def test_a_status_holds_no_personal_data(fleet: Any, residence_csv: Any) -> None
     text = json.dumps(status_of(shinjuku).model_dump(mode="json"))
     assert "TEST PERSON" not in text
     assert peer(shinjuku, "ministry").notices_sent == 2
+
+
+def test_what_waited_until_the_senders_certificate_had_ended_is_signed_anew(fleet: Any, residence_csv: Any) -> None:
+    ministry, sender = fleet.agent("ministry"), fleet.agent("131041")
+    fleet.exchange(sender)
+    (sender.settings.outbox / "day.csv").write_bytes(residence_csv(3))
+    take_offline(sender, Watch(0))  # signed by the first key, and then the line is away for long
+    ended = sender.keys().entry
+    fleet.enrol(sender)
+    fleet.revoke(ended)
+    assert fleet.exchange(sender).parcels_sent == 1
+    assert fleet.exchange(ministry).notices_delivered == 3
+    assert status_of(sender).alarms == ()
+
+
+def test_a_receipt_that_waited_until_its_signers_certificate_had_ended_is_signed_anew(
+    fleet: Any, residence_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ministry, sender = fleet.agent("ministry"), fleet.agent("131041")
+    (sender.settings.outbox / "day.csv").write_bytes(residence_csv(2))
+    fleet.exchange(sender)
+    with monkeypatch.context() as patched:
+        patched.setattr(exchanging, "_send_receipts", lambda *_: 0)  # the line is cut just before
+        assert fleet.exchange(ministry).notices_delivered == 2
+    ended = ministry.keys().entry
+    fleet.enrol(ministry)
+    fleet.revoke(ended)
+    fleet.exchange(ministry)
+    assert fleet.exchange(sender).receipts_received == 1
+    assert status_of(ministry).alarms == () == status_of(sender).alarms

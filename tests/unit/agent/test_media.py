@@ -276,6 +276,25 @@ def test_a_full_medium_is_said_and_left_as_it_was(fleet: Any, sides: Any, reside
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def test_what_waited_for_a_medium_longer_than_a_certificate_is_signed_anew(
+    fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
+) -> None:
+    """Notices and a receipt, both signed by a key whose certificate has ended when the medium comes."""
+    ministry, endpoint = sides
+    (ministry.settings.outbox / UTASHINAI / "change.csv").write_bytes(status_csv(2, UTASHINAI))
+    fleet.exchange(ministry)
+    media.export(ministry, medium, Party(UTASHINAI))
+    media.import_all(endpoint, medium)
+    (endpoint.settings.outbox / "day.csv").write_bytes(residence_csv(3, UTASHINAI))
+    take_offline(endpoint, Watch(0))
+    first = endpoint.keys().folder
+    fleet.enrol(endpoint)
+    shutil.rmtree(first)  # nobody can believe its entry any more
+    media.export(endpoint, medium, MINISTRY)
+    brought = media.import_all(ministry, medium)
+    assert (brought.notices, brought.receipts, brought.refused) == (3, 1, 0)
+
+
 def test_a_medium_that_is_not_there_is_named(sides: Any, tmp_path: Path) -> None:
     with pytest.raises(media.MediaError, match="nowhere"):
         media.export(sides[0], tmp_path / "nowhere", Party(UTASHINAI))

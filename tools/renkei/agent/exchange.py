@@ -21,11 +21,13 @@ from renkei.agent.register.release import release_due
 from renkei.agent.retention import remove_old
 from renkei.agent.room import Room
 from renkei.agent.sending import reseal_all, send_all
+from renkei.agent.signing import signed_now
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.mailbox import Cursor
 from renkei.exchange.parties import MINISTRY, Party
+from renkei.exchange.payloads import Receipt
 
 
 class Busy(Exception):
@@ -208,7 +210,7 @@ def _send_receipts(home: Home, contact: Contact) -> int:
     sent = 0
     for message in home.spool.incoming.receipts_to_send():
         try:
-            contact.client.put_receipt(message.sender, message.id, message.receipt or b"")
+            contact.client.put_receipt(message.sender, message.id, signed_now(home, Receipt, message.receipt or b""))
         except NotFound:
             pass  # it came by medium and the hub never had it: its receipt goes back by medium
         except (NotAllowed, HubBusy):

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from renkei.agent import directory
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now
+from renkei.agent.signing import is_signed_now, signed_now
 from renkei.client.errors import (
     HubBusy,
     HubRefused,
@@ -23,7 +24,7 @@ from renkei.exchange.certificates import certificate_from_pem, fingerprint
 from renkei.exchange.documents import DocumentError, key_id, payload_sha256, peek
 from renkei.exchange.parcels import reseal
 from renkei.exchange.parties import HUB, Party
-from renkei.exchange.payloads import Acceptance, Manifest
+from renkei.exchange.payloads import Acceptance, Manifest, Void
 from renkei.store.outgoing import OutgoingMessage
 from renkei.store.voids import SentVoid
 
@@ -75,6 +76,13 @@ def reseal_all(home: Home, contact: Contact) -> int:
     return resealed
 
 
+def sign_anew(home: Home, message: OutgoingMessage, recipient: VerifiedParty | None) -> OutgoingMessage:
+    """Put a message under the key of today, sealed anew for that: the one that signed it may have ended."""
+    if recipient is None or not _reseal(home, message, recipient):
+        return message
+    return home.spool.outgoing.message(message.id) or message
+
+
 def _reseal(home: Home, message: OutgoingMessage, recipient: VerifiedParty) -> bool:
     if message.content is None:
         return False
@@ -90,6 +98,8 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
             if isinstance(next_, SentVoid):
                 _offer_void(home, contact, next_)
             else:
+                if not is_signed_now(home, next_.manifest):
+                    next_ = sign_anew(home, next_, directory.current(home, contact.client, Party(recipient)))
                 _send(home, contact, next_, sent)
         except WrongSequence as error:
             # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.
@@ -138,7 +148,8 @@ def _is_here(home: Home, recipient: str, stream: str, sequence: int) -> bool:
 
 def _offer_void(home: Home, contact: Contact, void: SentVoid) -> None:
     try:
-        contact.client.put_void(void.recipient, void.stream, void.sequence, void.envelope)
+        envelope = signed_now(home, Void, void.envelope)
+        contact.client.put_void(void.recipient, void.stream, void.sequence, envelope)
     except Receipted:
         home.spool.voids.withdraw(void)
         what = f"{void.stream} {void.sequence} to {void.recipient}"

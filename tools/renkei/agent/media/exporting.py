@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from renkei.agent import platform, profiles, publishing
+from renkei.agent import directory, platform, profiles, publishing
 from renkei.agent.files import stage
 from renkei.agent.home import Home, now, stamp
 from renkei.agent.media.registration import MediaError, read_registration
@@ -27,12 +27,14 @@ from renkei.agent.media.shape import (
     SEALED,
     write_listing,
 )
+from renkei.agent.sending import sign_anew
+from renkei.agent.signing import is_signed_now, signed_now
 from renkei.exchange import encoding
 from renkei.exchange.clock import format_time
 from renkei.exchange.compact import pack, pack_entry
 from renkei.exchange.documents import peek
 from renkei.exchange.parties import Party
-from renkei.exchange.payloads import Cover, Manifest
+from renkei.exchange.payloads import Cover, Manifest, Receipt, Void
 from renkei.store.media import CarriedExport
 from renkei.store.outgoing import OutgoingMessage
 
@@ -124,11 +126,15 @@ def carried(cover: Cover, way: str, at: str) -> CarriedExport:
 
 
 def _gather(home: Home, recipient: Party) -> _Load:
-    messages = [m for m in home.spool.outgoing.unreceipted(recipient) if m.sealed is not None]
+    messages = [
+        m if is_signed_now(home, m.manifest) else sign_anew(home, m, directory.recall(home, recipient))
+        for m in home.spool.outgoing.unreceipted(recipient)
+        if m.sealed is not None
+    ]
     since = format_time(now() - RECEIPTS_REPEATED)
     receipts = [m.receipt for m in home.spool.incoming.receipts_since(recipient, since) if m.receipt is not None]
-    documents = [("receipt", receipt) for receipt in receipts]
-    documents += [("void", void.envelope) for void in home.spool.voids.to(recipient)]
+    documents = [("receipt", signed_now(home, Receipt, receipt)) for receipt in receipts]
+    documents += [("void", signed_now(home, Void, void.envelope)) for void in home.spool.voids.to(recipient)]
     # those that don't fit any more wait for the next medium, the oldest going first
     fitting = messages[: max(0, MAX_DOCUMENTS - len(documents))]
     documents += [("manifest", message.manifest) for message in fitting]
