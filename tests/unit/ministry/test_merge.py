@@ -157,6 +157,19 @@ def test_a_move_in_doesnt_wait_for_a_municipality_that_never_says_who_left() -> 
     assert ministry.numbers == ["in"]
 
 
+def test_a_move_in_that_was_overtaken_by_a_later_one_waits_for_nothing() -> None:
+    """B's medium comes after the person has moved back to A, which B's own silence so far has let go on."""
+    ministry = Ministry(senders=[A])
+    ministry.take(step(A, "out", Act.EXIT, 1))
+    ministry.take(step(A, "back", Act.ENTRY, 5, previous=B))
+    ministry.senders = [A, B]
+    verdict = ministry.take(step(B, "in", Act.ENTRY, 2, previous=A))
+    assert verdict.holds == []
+    ministry.take(step(B, "out again", Act.EXIT, 4))
+    assert ministry.numbers == ["out", "back", "in", "out again"]
+    assert [release.overtaken for release in ministry.handed] == [False, False, True, True]
+
+
 def test_a_move_in_without_a_previous_address_waits_where_the_person_is_known_to_live_elsewhere() -> None:
     ministry = Ministry()
     ministry.take(step(A, "born", Act.ENTRY))

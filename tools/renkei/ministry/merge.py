@@ -197,6 +197,8 @@ def _crossing(step: Step, where: Whereabouts, senders: Collection[str], terms: T
     """Hold an entry until the exit that it follows, where one is to be expected."""
     if step.act is not Act.ENTRY or where.at == step.place:
         return None
+    if where.overtook(step):
+        return None  # what the person did later has gone on already: nothing is gained by letting this wait
     left_from = step.previous or where.at
     if left_from is None or left_from not in senders:
         return None
