@@ -58,7 +58,7 @@ def test_hosts_get_no_room_of_the_controller(built: Release) -> None:
 
 def test_programs_know_their_own_version(built: Release, tmp_path: Path) -> None:
     with tarfile.open(built.archive) as tar:
-        tar.extractall(tmp_path, filter="data")
+        tar.extractall(tmp_path)  # noqa: S202 - our own archive; Debian 12's Python has no filters
     ask = "from importlib.metadata import version; print(version('renkei'))"
     environment = {"PYTHONPATH": str(tmp_path / built.name / "lib")}
     said = subprocess.run(

@@ -58,6 +58,15 @@ def test_enrolling_learns_the_ministry_so_that_parcels_can_be_sealed_without_a_l
     assert home.spool.peer("ministry").generation == 1
 
 
+def test_enrolling_says_what_is_read_here_to_those_who_send_by_medium(fleet: Any) -> None:
+    home, code = fleet.home(SHINJUKU, link="media"), new_code()
+    enrolment.enrol(home, code, 0)
+    answer(fleet, code)
+    enrolment.enrol(home, None, 0)
+    with fleet.authority() as client:
+        assert client.directory(Party(SHINJUKU)).profile is not None
+
+
 def test_a_request_is_the_same_at_every_try(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     enrolment.enrol(home, code, 0)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from renkei.agent import directory
+from renkei.agent import directory, profiles
 from renkei.agent.contact import HubNotGenuine, establish
 from renkei.agent.files import stage
 from renkei.agent.home import Home, log, now
@@ -169,12 +169,13 @@ def _listener(home: Home) -> EnrolmentClient:
 
 
 def _first_contact(home: Home) -> None:
-    """Learn the ministry's entry while there is a line: an endpoint on media seals its first parcels with it."""
+    """Learn who the ministry is and say what is read here while there is a line: an endpoint on media has no other."""
     if home.settings.is_ministry:
         return
     try:
         with home.connect() as client:
-            establish(home, client)
+            contact = establish(home, client)
+            profiles.declare(home, contact)
             directory.refresh(home, client, MINISTRY)
     except (HubError, HubNotGenuine) as error:
         log.warning("enrolled, but the first exchange has to wait: %s", error)
