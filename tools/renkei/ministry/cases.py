@@ -79,6 +79,19 @@ create index marks_by_notice on marks (notice);
 create table senders (place text primary key) strict, without rowid;
 """
 
+SENDERS = """
+create table speakers (
+    place text primary key,
+    since text not null,
+    registers integer not null
+) strict, without rowid;
+insert into speakers (place, since, registers)
+    select place, min(received_at), place in (select place from senders)
+    from notices where state <> 'said' group by place;
+drop table senders;
+"""
+"""A migration: since when each municipality has sent notices of lives, and whether 市町村通知 were among them."""
+
 _STEP = "id, place, number, act, day, previous, corrects, received_at"
 
 
@@ -139,10 +152,17 @@ class Cases:
                 taken.clashing.append(notice)
         return taken
 
-    def judge(self, now: datetime, terms: Terms, limit: int) -> Iterator[Verdict]:
-        """Say for everybody of whom something waits what goes on now, until `limit` notices go on."""
+    def judge(self, served: set[str], now: datetime, terms: Terms, limit: int) -> Iterator[Verdict]:
+        """Say for everybody of whom something waits what goes on now, until `limit` notices go on.
+
+        Args:
+            served: codes of the municipalities with a terminal in service.
+            now: the time.
+            terms: the bounds.
+            limit: of notices.
+        """
         people = self._rows("select person from notices where state = 'waiting' group by person order by min(id)")
-        senders = {str(place) for (place,) in self._rows("select place from senders")}
+        senders = self._senders(served, now - terms.held)
         going = 0
         for (person,) in people:
             verdict = judge(self._case(int(person)), senders, now, terms)
@@ -283,8 +303,16 @@ class Cases:
             ),
         )
         self._mark(marks)
-        if isinstance(notice, RegisterNotice):
-            self._connection.execute("insert or ignore into senders values (?)", (step.place,))
+        registers = isinstance(notice, RegisterNotice)
+        self._connection.execute(
+            "insert into speakers values (?, ?, ?) on conflict (place) do update set registers = registers or ?3",
+            (step.place, format_time(now), registers),
+        )
+
+    def _senders(self, served: set[str], before: datetime) -> set[str]:
+        """Return who sends 市町村通知: of who is served, all but those who have long sent others and none of these."""
+        silent = self._rows("select place from speakers where not registers and since <= ?", (format_time(before),))
+        return served - {place for (place,) in silent}
 
     def _mark(self, marks: frozenset[bytes]) -> None:
         """Keep the marks of the notice that was just noted."""

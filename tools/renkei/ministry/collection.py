@@ -86,8 +86,13 @@ class Collection:
         self._terms, self._layout = terms, layout
         self._holds: list[Hold] = []
 
-    def run(self, now: datetime) -> int:
-        """Take what came, and hand on what may go; return how many files were taken."""
+    def run(self, served: set[str], now: datetime) -> int:
+        """Take what came, and hand on what may go; return how many files were taken.
+
+        Args:
+            served: codes of the municipalities with a terminal in service.
+            now: the time.
+        """
         count, batch = 0, _Batch()
         for path in self._arrived():
             self._add(batch, path)
@@ -95,7 +100,7 @@ class Collection:
                 count += self._take(batch, now)
                 batch = _Batch()
         count += self._take(batch, now)
-        while self._hand_on(now):
+        while self._hand_on(served, now):
             pass
         return count
 
@@ -162,9 +167,9 @@ class Collection:
 
     # handing on
 
-    def _hand_on(self, now: datetime) -> bool:
+    def _hand_on(self, served: set[str], now: datetime) -> bool:
         """Hand on what may go, a large batch at most; return whether anything went."""
-        judged = self._handover.read(lambda connection: self._judge(connection, now))
+        judged = self._handover.read(lambda connection: self._judge(connection, served, now))
         holds = [hold for each in judged for hold in each.verdict.holds]
         going = [each for each in judged if each.notices]
         if not going and holds == self._holds:
@@ -191,11 +196,11 @@ class Collection:
         self._tell(going)
         return bool(going)
 
-    def _judge(self, connection: apsw.Connection, now: datetime) -> list[_Judged]:
+    def _judge(self, connection: apsw.Connection, served: set[str], now: datetime) -> list[_Judged]:
         cases = self._cases(connection)
         return [
             _Judged(verdict, [cases.notice(release.step) for release in verdict.releases])
-            for verdict in cases.judge(now, self._terms, _NOTICES_AT_ONCE)
+            for verdict in cases.judge(served, now, self._terms, _NOTICES_AT_ONCE)
         ]
 
     def _file(self, notices: list[Notice], number: int, mark: str) -> Output:

@@ -45,6 +45,7 @@ _MARK_SECONDS = 15.0
 _TEND_SECONDS = 3600.0
 _LONGEST_WAIT = 300.0
 _MINISTRY = "ministry"
+_IN_SERVICE = "in_service"
 
 
 class AnotherConnectorError(Exception):
@@ -84,7 +85,7 @@ class Connector:
         self._mark_after = self._tend_after = 0.0
         self._lock = _lock(settings.state / "lock")
         self._marks = Marks(settings.state / "marks.key")
-        self._handover = Handover(settings.database, more=(cases.SCHEMA + replies.SCHEMA,), at=at)
+        self._handover = Handover(settings.database, more=(cases.SCHEMA + replies.SCHEMA, cases.SENDERS), at=at)
         alarm = AlarmOnce(log)
         self._out = Distribution(self._folders, self._handover, self._cases, alarm, at)
         self._in = Collection(self._folders, self._handover, self._cases, alarm, settings.terms, settings.layout)
@@ -123,7 +124,8 @@ class Connector:
         self._places = _places(terminals)
         count = self._out.run(known, self._settings.settle_seconds, self._clock())
         self._mark(begin, known)
-        count += self._in.run(self._clock())
+        served = {terminal.endpoint for terminal in terminals if terminal.state == _IN_SERVICE} - {_MINISTRY}
+        count += self._in.run(served, self._clock())
         replies.send(self._handover, self._folders)
         self._tend()
         return count
