@@ -136,7 +136,8 @@ def locked_closure(root: Path) -> str:
     """
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
-    names = sorted(_closure([Requirement(line) for line in wanted]))
+    here = [need for need in map(Requirement, wanted) if need.marker is None or need.marker.evaluate()]
+    names = sorted(_closure(here))
     entries = _lock_entries((root / "requirements.lock").read_text())
     if missing := [name for name in names if name not in entries]:
         raise ReleaseError(f"requirements.lock lacks {', '.join(missing)}; make the lock anew from pyproject.toml")
