@@ -17,7 +17,7 @@ from renkei.store.errors import StoreError
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.incoming import State
 from renkei.store.spool import Spool
-from unit.store.test_hub import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, receipt, sign
+from unit.store.conftest import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, receipt, sign
 from unit.store.test_spool import fetch, incoming, take
 
 ACTS = 12

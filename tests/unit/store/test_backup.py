@@ -16,7 +16,7 @@ from renkei.store.hub.postgresql import PostgresHubStore
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
 from renkei.store.postgresql import Server
-from unit.store.test_hub import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, run, sign, void
+from unit.store.conftest import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, run, sign, void
 
 pytestmark = pytest.mark.thorough
 

@@ -1,10 +1,7 @@
 """The hub's store: a random history of parcels against a simple model, and what the check of the store finds."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from clusters import Cluster
 from renkei.exchange.journal import verify_consistency, verify_inclusion
 from renkei.store.errors import StoreError
-from renkei.store.hub.contract import Binding, Bounds, Enrolment, Horizon, Message, Receipt, Void
-from renkei.store.hub.postgresql import PostgresHubStore
+from renkei.store.hub.contract import Enrolment, Horizon, Message
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     MissingPartsRefusal,
@@ -28,100 +23,20 @@ from renkei.store.hub.refusals import (
 )
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
-from renkei.store.postgresql import Server
-
-PLENTY = 10**9
-SENDER, RECIPIENT = "131041", "ministry"
-SIGNERS = {SENDER: "a" * 64, RECIPIENT: "b" * 64}
-
-
-def digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
-
-
-def run(work: Any) -> Any:
-    return asyncio.run(work)
-
-
-def binding(party: str, fingerprint: str, **changes: Any) -> Binding:
-    values = {"terminal": "T-1", "generation": 1, "not_before": 0, "not_after": 10**10, "entry": b"{}"}
-    return Binding(fingerprint=fingerprint, party=party, **(values | changes))
-
-
-def sign(index: int, epoch: int) -> bytes:
-    return b'{"accepted":[%d,%d]}' % (index, epoch)
-
-
-def message(number: int, sequence: int, parts: list[bytes], version: int = 0) -> Message:
-    manifest = b'{"manifest":[%d,%d,%d]}' % (number, sequence, version)
-    return Message(
-        id=f"id-{number}",
-        sender=SENDER,
-        recipient=RECIPIENT,
-        stream="notices",
-        sequence=sequence,
-        content_sha256=digest(b"content %d" % number),
-        manifest=manifest,
-        manifest_sha256=digest(manifest),
-        parts=tuple((digest(part), len(part)) for part in parts),
-        signer=SIGNERS[SENDER],
-    )
-
-
-def receipt(number: int) -> Receipt:
-    envelope = b'{"receipt":%d}' % number
-    return Receipt(f"id-{number}", SENDER, RECIPIENT, envelope, SIGNERS[RECIPIENT])
-
-
-def void(sequence: int) -> Void:
-    return Void(SENDER, RECIPIENT, "notices", sequence, b'{"void":%d}' % sequence, SIGNERS[SENDER])
-
-
-@dataclass
-class Place:
-    """Where one store lies: a file, or a schema in PostgreSQL. Whoever opens it again finds what was there."""
-
-    file: Path
-    cluster: Cluster | None
-    schema: str = ""
-
-    def __post_init__(self) -> None:
-        if self.cluster is not None:
-            self.schema = self.cluster.new_schema()
-
-    def open(self, bounds: Bounds | None = None) -> SqlHubStore:
-        if self.cluster is None:
-            return SqliteHubStore(self.file, bounds)
-        return PostgresHubStore(Server(self.cluster.url(self.schema), standby=False), bounds)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
-def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
-    found = request.getfixturevalue("cluster") if request.param == "postgresql" else None
-    numbers = count(1)
-    return lambda: Place(tmp_path / f"hub-{next(numbers)}.db", found)
-
-
-@pytest.fixture
-def open_store(new_place: Callable[[], Place]) -> Iterator[Callable[..., SqlHubStore]]:
-    stores: list[SqlHubStore] = []
-    place = new_place()
-
-    def make(**bounds: int) -> SqlHubStore:
-        store = place.open(Bounds(**bounds))
-        stores.append(store)
-        for party, fingerprint in SIGNERS.items():
-            run(store.add_binding(binding(party, fingerprint), "authority", 1))
-        return store
-
-    yield make
-    for store in stores:
-        store.close()
-
-
-@pytest.fixture
-def store(open_store: Callable[..., SqlHubStore]) -> SqlHubStore:
-    return open_store()
+from unit.store.conftest import (
+    PLENTY,
+    RECIPIENT,
+    SENDER,
+    SIGNERS,
+    Place,
+    binding,
+    digest,
+    message,
+    receipt,
+    run,
+    sign,
+    void,
+)
 
 
 class History(RuleBasedStateMachine):

@@ -16,7 +16,7 @@ from renkei.store.hub.store import SqlHubStore
 from renkei.store.outgoing import Source
 from renkei.store.postgresql import Server
 from renkei.store.spool import Spool
-from unit.store.test_hub import PLENTY, digest, run
+from unit.store.conftest import PLENTY, digest, run
 
 pytestmark = pytest.mark.thorough
 

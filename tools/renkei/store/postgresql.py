@@ -11,7 +11,9 @@ A connection is trusted after `Server.connect` has looked at it:
 - all that can be read has reached the standby: a first write was waited for, and commits become durable in order. (A
   primary that restarts shows what it had flushed itself, whether its standby has it or not.)
 
-A connection that breaks is replaced at the next use. libpq finds the primary among the hosts of the URL.
+A connection that breaks is replaced at the next use. libpq finds the primary among the hosts of the URL. psycopg's pool
+is not used for it: while its server is away callers run into a timeout where the store has a reason to give, and it
+can't take back at once all connections, those in use too, that showed what isn't durable.
 """
 
 import logging
