@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tree_sitter
+import tree_sitter_pwsh
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
@@ -17,7 +19,7 @@ from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.problems import FleetError
 from renkei.fleet.terminal.check import Standing, check
-from renkei.fleet.terminal.facts import FACT_PATHS, FactsError, TerminalFacts, read_facts
+from renkei.fleet.terminal.facts import FACT_PATHS, FactsError, Installed, TerminalFacts, read_facts
 from renkei.fleet.terminal.orders import orders, to_csv, to_xlsx
 from renkei.fleet.terminal.specification import Need, Specification, read_specification
 from renkei.fleet.terminals import Profile, State
@@ -37,6 +39,10 @@ GOOD: dict[str, Any] = {
     "chassis": {"lock_slot": True},
     "power": {"backup_minutes": 10},
     "os": {"edition": "IoTEnterpriseS", "build": "26100.4061", "language": "ja-JP", "time_zone": "Tokyo Standard Time"},
+    "software": [
+        {"id": "defender", "version": "4.18.24090.11", "sha256": "0" * 64},
+        {"id": "powershell", "version": "5.1.26100.4061", "sha256": None},
+    ],
 }
 
 
@@ -171,7 +177,7 @@ def test_a_sheet_has_every_order_once_in_both_forms(sample: Fleet, specification
     assert [row[1] for row in book["調達一覧"].iter_rows(min_row=4, values_only=True)] == [o.code for o in found]
     *prefectures, total = book["集計"].iter_rows(min_row=4, values_only=True)
     assert total[-1] == sum(order.quantity for order in found) == sum(int(str(row[-1])) for row in prefectures)
-    assert len(list(book["仕様書"].iter_rows(min_row=4))) == len(specification.items) + 1
+    assert len(list(book["仕様書"].iter_rows(min_row=4))) == len(specification.items) + 1 + len(specification.software)
 
 
 def test_no_cell_runs_as_a_formula(sample: Fleet, specification: Specification) -> None:
@@ -180,6 +186,72 @@ def test_no_cell_runs_as_a_formula(sample: Fleet, specification: Specification) 
     assert (row["設置場所"], row["連絡先"]) == ('\'=HYPERLINK("x")', "'+1")
     sheet = load_workbook(io.BytesIO(to_xlsx([order], specification, 2028)))["調達一覧"]
     assert {cell.data_type for cell in sheet[4] if isinstance(cell.value, str)} == {"s"}
+
+
+def with_software(*installed: tuple[str, str]) -> TerminalFacts:
+    found = [{"id": name, "version": version} for name, version in installed]
+    return TerminalFacts.model_validate({**GOOD, "software": found})
+
+
+@pytest.mark.parametrize(
+    ("installed", "lacking"),
+    [
+        ([("defender", "4.18"), ("powershell", "5.1")], []),
+        ([("defender", "4.17.9999"), ("powershell", "5.1")], ["defender"]),
+        ([("defender", "10.0"), ("powershell", "2.0")], ["powershell"]),
+        ([("powershell", "5.1")], ["defender"]),
+    ],
+)
+def test_a_vendors_software_has_its_floor(
+    specification: Specification, installed: list[tuple[str, str]], lacking: list[str]
+) -> None:
+    assert missed(specification, with_software(*installed)) == lacking
+
+
+def test_a_shared_machine_keeps_the_scanner_that_it_has(specification: Specification) -> None:
+    assert missed(specification, with_software(("powershell", "5.1")), Profile.SHARED) == []
+
+
+def test_software_that_nobody_looked_for_is_unknown(specification: Specification) -> None:
+    facts = TerminalFacts.model_validate({name: value for name, value in GOOD.items() if name != "software"})
+    judgement = check(specification, facts, Profile.DEDICATED, TODAY)
+    assert [each.id for each in judgement.required(Standing.UNKNOWN)] == ["defender", "powershell"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('version_at_least: "4.18"', f'version_at_least: "4.18"\n    sha256: {"0" * 64}'),  # a digest nobody recorded
+        ("digest: recorded_at_staging", "digest: of_release"),
+        ("digest: of_release", "digest: recorded_at_staging"),
+        ('version_at_least: "5.1"', "package: powershell-VERSION.msi"),
+        ("package: renkei-agent-VERSION-windows-amd64.zip", 'version_at_least: "1.0"'),
+    ],
+)
+def test_no_digest_is_claimed_that_nobody_has(tmp_path: Path, old: str, new: str) -> None:
+    text = FILE.read_text()
+    assert old in text
+    (tmp_path / FILE.name).write_text(text.replace(old, new, 1))
+    (tmp_path / "specification.schema.json").write_text(FILE.with_name("specification.schema.json").read_text())
+    with pytest.raises(FleetError, match="software"):
+        read_specification(tmp_path / FILE.name)
+
+
+@pytest.mark.parametrize("name", ["m011011-terminal", "011011", "R2025-0001"])
+def test_a_terminal_of_the_inventory_is_judged_by_its_collected_facts(tmp_path: Path, name: str) -> None:
+    facts = {**GOOD, "machine": {"serial": "LAB0A0901"}, "ports": {"wired": 1, "usb3": 4, "wireless": ["Wi-Fi"]}}
+    (tmp_path / "R2025-0001.json").write_text(json.dumps(facts))
+    done = CliRunner().invoke(app, ["check-spec", name, "--facts", str(tmp_path), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["profile"]) == (0, "shared")  # wireless may stay there
+
+
+def test_facts_that_are_missing_or_anothers_are_told_with_what_to_do(tmp_path: Path) -> None:
+    none = CliRunner().invoke(app, ["check-spec", "131041", "--facts", str(tmp_path)])
+    assert (none.exit_code, "collect-facts.ps1" in none.stderr, "R2026-0001.json" in none.stderr) == (2, True, True)
+    (tmp_path / "R2026-0001.json").write_text(json.dumps(GOOD))
+    others = CliRunner().invoke(app, ["check-spec", "131041", "--facts", str(tmp_path)])
+    assert (others.exit_code, "S1" in others.stderr, "LAB0A1301" in others.stderr) == (2, True, True)
+    assert CliRunner().invoke(app, ["check-spec", "m999999-terminal"]).exit_code == 2
 
 
 def test_the_command_says_by_its_exit_code_whether_a_machine_fits(tmp_path: Path) -> None:
@@ -194,3 +266,32 @@ def test_the_command_says_by_its_exit_code_whether_a_machine_fits(tmp_path: Path
     form.write_text(json.dumps(GOOD))
     assert runner.invoke(app, ["check-spec", str(form)]).exit_code == 0
     assert runner.invoke(app, ["check-spec", str(tmp_path / "none.json")]).exit_code == 2
+
+
+def test_the_collector_writes_exactly_the_facts_that_there_are() -> None:
+    """No PowerShell runs here: the keys of the table that the script writes are read out of its syntax tree."""
+    source = FILE.with_name("collect-facts.ps1").read_bytes()
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_pwsh.language()))
+    found = tables(parser.parse(source).root_node)
+    outer = max(found, key=lambda node: node.end_byte - node.start_byte)
+    written = {key: sorted(keys(node)) for key, node in keys(outer).items()}
+    model = {name: sorted(type(group).model_fields) for name, group in TerminalFacts() if group is not None}
+    assert written == {**model, "software": []}
+    assert sorted(Installed.model_fields) in [sorted(keys(table)) for table in found]
+
+
+def tables(node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    found = [node] if node.type == "hash_literal_expression" else []
+    return found + [each for child in node.children for each in tables(child)]
+
+
+def keys(node: tree_sitter.Node) -> dict[str, tree_sitter.Node]:
+    """The entries of the first table in a piece of the tree."""
+    found = {}
+    for table in tables(node)[:1]:
+        body = next(child for child in table.children if child.type == "hash_literal_body")
+        for entry in body.children:
+            if entry.type == "hash_entry":
+                key = next(child for child in entry.children if child.type == "key_expression")
+                found[(key.text or b"").decode()] = entry.children[-1]
+    return found

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from renkei.fleet.terminal.facts import Fact, TerminalFacts
-from renkei.fleet.terminal.specification import Need, Specification
+from renkei.fleet.terminal.specification import Need, Source, Specification
 from renkei.fleet.terminals import Profile
 
 
@@ -62,7 +62,27 @@ def check(specification: Specification, facts: TerminalFacts, profile: Profile, 
         for item in specification.items_for(profile)
         for fact in [facts.value(item.fact)]
     ]
-    return Judgement((*judged, *_operating_system(specification, facts, today)))
+    system, software = _operating_system(specification, facts, today), _software(specification, facts, profile)
+    return Judgement((*judged, *system, *software))
+
+
+def _software(specification: Specification, facts: TerminalFacts, profile: Profile) -> Iterator[Judged]:
+    """Judge what vendors bring; what the kit itself releases comes onto the machine later, by its own digests."""
+    installed = {each.id: each.version for each in facts.software or ()}
+    for each in specification.software_for(profile):
+        if each.source is not Source.VENDOR:
+            continue
+        found = installed.get(each.id, "")
+        version = tuple(map(int, found.split("."))) if found else ()
+        yield Judged(
+            id=each.id,
+            section="ソフトウェア",
+            name=each.name,
+            need=Need.REQUIRED,
+            demand=each.demand,
+            found=found or ("" if facts.software is None else "なし"),
+            standing=_standing(known=facts.software is not None, holds=version >= each.version_at_least),
+        )
 
 
 def _operating_system(specification: Specification, facts: TerminalFacts, today: date) -> Iterator[Judged]:

@@ -102,8 +102,16 @@ class System(_Group):
     time_zone: _Text | None = None
 
 
+class Installed(_Group):
+    """A program of the specification's list, as it is on the machine: its main file's version and SHA-256."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$")]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
 class TerminalFacts(_Group):
-    """All that is known of a machine."""
+    """All that is known of a machine; `software` is None where nobody looked."""
 
     machine: Machine = Machine()
     processor: Processor = Processor()
@@ -115,6 +123,7 @@ class TerminalFacts(_Group):
     chassis: Chassis = Chassis()
     power: Power = Power()
     os: System = System()
+    software: Annotated[list[Installed], Field(max_length=200)] | None = None
 
     def value(self, path: str) -> Fact:
         """Return the fact of a path such as `memory.mib`, None where it isn't known.
@@ -134,7 +143,10 @@ class TerminalFacts(_Group):
 
 
 FACT_PATHS = frozenset(
-    f"{group}.{name}" for group, held in TerminalFacts() for name in type(held).model_fields if group != "machine"
+    f"{group}.{name}"
+    for group, held in TerminalFacts()
+    if isinstance(held, BaseModel) and not isinstance(held, Machine)
+    for name in type(held).model_fields
 )
 """The paths that a specification may make demands on."""
 

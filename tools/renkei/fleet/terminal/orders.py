@@ -17,7 +17,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from renkei.fleet.model import Fleet
-from renkei.fleet.terminal.specification import Need, Specification
+from renkei.fleet.terminal.specification import Need, Source, Specification
 from renkei.fleet.terminals import Profile, State, Terminal
 
 _PROFILES: Final = {Profile.DEDICATED: "専用端末", Profile.SHARED: "共用端末"}
@@ -167,7 +167,12 @@ def _demands(specification: Specification) -> list[list[str | int]]:
         ]
         for item in specification.items
     ]  # fmt: skip
-    return [*rows, ["ソフトウェア", "OS", f"次のいずれかであること: {systems}", _NEEDS[Need.REQUIRED], everybody]]
+    rows.append(["ソフトウェア", "OS", f"次のいずれかであること: {systems}", _NEEDS[Need.REQUIRED], everybody])
+    for each in specification.software:
+        ending = "を備えること。" if each.source is Source.VENDOR else "を導入する(購入は不要)。"
+        whom = "、".join(name for profile, name in _PROFILES.items() if profile in each.profiles)
+        rows.append(["ソフトウェア", each.name, each.demand + ending, _NEEDS[Need.REQUIRED], whom])
+    return rows
 
 
 def _fill(

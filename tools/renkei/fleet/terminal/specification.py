@@ -84,6 +84,39 @@ class OperatingSystem:
     supported_until: date
 
 
+class Source(StrEnum):
+    """Where software comes from: this kit's releases, or a vendor."""
+
+    RELEASE = "release"
+    VENDOR = "vendor"
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """Software beside the operating system.
+
+    Attributes:
+        package: of a release: its file's name, with VERSION for the release's; empty for a vendor's.
+        version_at_least: of a vendor's: the floor, such as (4, 18); empty for a release.
+    """
+
+    id: str
+    name: str
+    publisher: str
+    source: Source
+    package: str
+    version_at_least: tuple[int, ...]
+    profiles: frozenset[Profile]
+    why: str
+
+    @property
+    def demand(self) -> str:
+        """The demand in a few Japanese words."""
+        if self.source is Source.RELEASE:
+            return "法務省が配布する版"
+        return f"バージョン{'.'.join(map(str, self.version_at_least))}以上"
+
+
 @dataclass(frozen=True, slots=True)
 class Specification:
     """The whole file; `lifetime_years` is how long a machine serves before it is to be replaced."""
@@ -92,11 +125,16 @@ class Specification:
     title: str
     lifetime_years: int
     operating_systems: tuple[OperatingSystem, ...]
+    software: tuple[Software, ...]
     items: tuple[Item, ...]
 
     def items_for(self, profile: Profile) -> tuple[Item, ...]:
         """Give the items that a machine of this profile is held against."""
         return tuple(item for item in self.items if profile in item.profiles)
+
+    def software_for(self, profile: Profile) -> tuple[Software, ...]:
+        """Give the software of a machine of this profile."""
+        return tuple(each for each in self.software if profile in each.profiles)
 
 
 def read_specification(file: Path) -> Specification:
@@ -110,16 +148,20 @@ def read_specification(file: Path) -> Specification:
     systems = tuple(
         _operating_system(document, number, problems) for number in range(len(document.data["operating_systems"]))
     )
+    software = tuple(_software(row) for row in document.data["software"])
     items = tuple(_item(row) for row in document.data["items"])
     seen: set[str] = set()
+    for part in ("software", "items"):
+        for number, row in enumerate(document.data[part]):
+            if row["id"] in seen:
+                what = f"{row['id']} stands twice"
+                problems.append(document.problem((part, number, "id"), what, "rename one of them"))
+            seen.add(row["id"])
     for number, item in enumerate(items):
-        if item.id in seen:
-            problems.append(document.problem(("items", number, "id"), f"{item.id} stands twice", "rename one of them"))
         if item.fact not in FACT_PATHS:
             known = ", ".join(sorted(FACT_PATHS))
             what = f"{item.fact} is no fact of a machine"
             problems.append(document.problem(("items", number, "fact"), what, f"write one of {known}"))
-        seen.add(item.id)
     if problems:
         raise FleetError(problems)
     return Specification(
@@ -127,6 +169,7 @@ def read_specification(file: Path) -> Specification:
         title=str(document.data["title"]),
         lifetime_years=int(document.data["lifetime_years"]),
         operating_systems=systems,
+        software=software,
         items=items,
     )
 
@@ -146,6 +189,20 @@ def _operating_system(document: Document, number: int, problems: list[Problem]) 
         build=int(row["build"]),
         revision_at_least=int(row["revision_at_least"]),
         supported_until=until,
+    )
+
+
+def _software(row: Mapping[str, Any]) -> Software:
+    floor = str(row.get("version_at_least", ""))
+    return Software(
+        id=str(row["id"]),
+        name=str(row["name"]),
+        publisher=str(row["publisher"]),
+        source=Source(row["source"]),
+        package=str(row.get("package", "")),
+        version_at_least=tuple(map(int, floor.split("."))) if floor else (),
+        profiles=frozenset(Profile(name) for name in row["profiles"]),
+        why=str(row["why"]),
     )
 
 
