@@ -27,6 +27,8 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
         "agent_exchange_stable_seconds": 3,
         "agent_exchange_mode": "daily",
         "agent_bridge": "none",
+        "agent_home": "/var/lib/renkei-agent",
+        "agent_trust_anchor": "/etc/renkei/pki/root.pem",
         "agent_media_scan": "if_present",
     }
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - it makes TOML
@@ -39,6 +41,10 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("layout", Layout.every(), ids=str)
 def test_the_layout_of_the_inventory_reaches_the_agent(tmp_path: Path, layout: Layout) -> None:
     assert load(rendered(tmp_path, agent_layout=str(layout))).layout == layout
+
+
+def test_the_paths_of_windows_reach_the_agent_as_they_are(tmp_path: Path) -> None:
+    assert str(load(rendered(tmp_path, agent_home=r"C:\ProgramData\Renkei")).home) == r"C:\ProgramData\Renkei"
 
 
 def test_a_layout_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
