@@ -173,3 +173,14 @@ def test_a_terminals_name_is_checked_before_it_is_signed() -> None:
 
 def test_an_authority_never_shows_its_key(world: Any) -> None:
     assert "Key" not in repr(make_root("r", make_key(), world.now, 10))
+
+
+def test_a_key_that_is_encrypted_opens_with_its_passphrase_only() -> None:
+    key = make_key()
+    pem = key_to_pem(key, b"of this machine")
+    assert pem.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert key_from_pem(pem, b"of this machine").private_numbers() == key.private_numbers()
+    for other in (None, b"", b"of another one"):
+        with pytest.raises(CertificateError) as refused:
+            key_from_pem(pem, other)
+        assert "another" not in str(refused.value)

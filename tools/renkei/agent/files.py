@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from renkei.agent import platform
 
@@ -28,7 +29,7 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
     Raises:
         FileExistsError: something is there already.
     """
-    _write(path, content, os.O_EXCL, mode)
+    _write(path, content, "xb", mode)
 
 
 def stage(path: Path, content: bytes, mode: int = 0o660) -> None:
@@ -39,7 +40,7 @@ def stage(path: Path, content: bytes, mode: int = 0o660) -> None:
         content: all of it.
         mode: permission bits, of which the process' umask takes some away.
     """
-    _write(path, content, os.O_TRUNC, mode)
+    _write(path, content, "wb", mode)
     platform.sync_directory(path.parent)
 
 
@@ -52,7 +53,7 @@ def put(path: Path, content: bytes, staging: Path) -> None:
 
 def move(source: Path, target: Path) -> None:
     """Rename durably; a file at `target` is replaced."""
-    source.replace(target)
+    platform.replace(source, target)
     platform.sync_directory(target.parent)
     if source.parent != target.parent:
         platform.sync_directory(source.parent)
@@ -74,9 +75,8 @@ def safe_name(name: str) -> str:
     return f"{stem[:60]}.{suffix[:10]}"
 
 
-def _write(path: Path, content: bytes, flag: int, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_CLOEXEC", 0), mode)
-    with os.fdopen(handle, "wb") as file:
+def _write(path: Path, content: bytes, way: Literal["xb", "wb"], mode: int) -> None:
+    with open(path, way, opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -84,7 +84,7 @@ def read_anchor(settings: Settings) -> TrustAnchor:
         SettingsError: it isn't there or is no root.
     """
     try:
-        anchor = TrustAnchor(settings.trust_anchor.read_text())
+        anchor = TrustAnchor(settings.trust_anchor.read_text(encoding="utf-8"))
     except (OSError, ValueError, CertificateError) as error:
         raise SettingsError(
             f"trust_anchor: {settings.trust_anchor} can't be used ({error}); put the ministry's root certificate there"
@@ -98,7 +98,7 @@ def _succeed(settings: Settings, anchor: TrustAnchor) -> None:
     if not settings.roots.exists():
         return
     try:
-        anchor.succeed(settings.roots.read_text(), now())
+        anchor.succeed(settings.roots.read_text(encoding="utf-8"), now())
     except (OSError, ValueError, CertificateError) as error:
         log.warning("%s doesn't follow from the trust anchor and is removed: %s", settings.roots, error)
         settings.roots.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ keys/1/           …                                                older ones 
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -35,11 +35,12 @@ class Generation:
     number: int
     folder: Path
     entry: DirectoryEntry
+    passphrase: bytes | None = field(default=None, repr=False)
 
     @property
     def credentials(self) -> Credentials:
         """The files for TLS."""
-        return Credentials(chain=self.folder / _CHAIN, key=self.folder / _SIGNING)
+        return Credentials(self.folder / _CHAIN, self.folder / _SIGNING, self.passphrase)
 
     @property
     def signer(self) -> Signer:
@@ -49,12 +50,12 @@ class Generation:
     @property
     def signing_key(self) -> ec.EllipticCurvePrivateKey:
         """The key of the certificate."""
-        return key_from_pem((self.folder / _SIGNING).read_text())
+        return _read_key(self.folder / _SIGNING, self.passphrase)
 
     @property
     def receiving_key(self) -> ec.EllipticCurvePrivateKey:
         """The key that others seal to."""
-        return key_from_pem((self.folder / _RECEIVING).read_text())
+        return _read_key(self.folder / _RECEIVING, self.passphrase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +63,35 @@ class PendingKeys:
     """Keys that wait for the registration authority."""
 
     folder: Path
+    passphrase: bytes | None = field(default=None, repr=False)
 
     @property
     def request_pem(self) -> str:
         """The certificate signing request, the same at every try."""
-        return (self.folder / _REQUEST).read_text()
+        return (self.folder / _REQUEST).read_text(encoding="ascii")
 
     @property
     def receiving_point(self) -> bytes:
         """The uncompressed point of the receiving key."""
-        return point_of(key_from_pem((self.folder / _RECEIVING).read_text()).public_key())
+        return point_of(_read_key(self.folder / _RECEIVING, self.passphrase).public_key())
 
     @property
     def signing_public_key(self) -> ec.EllipticCurvePublicKey:
         """The public half of the key that the certificate will be for."""
-        return key_from_pem((self.folder / _SIGNING).read_text()).public_key()
+        return _read_key(self.folder / _SIGNING, self.passphrase).public_key()
 
 
 class Keyring:
     """All generations on this machine."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `keys/` of the agent's home."""
+        """Use `keys/` of the agent's home.
+
+        Raises:
+            OSError: what protects the keys can't be read, or not by this user.
+        """
         self._folder = folder
+        self._passphrase = platform.key_passphrase(folder)
 
     def generations(self) -> list[Generation]:
         """Newest first."""
@@ -105,7 +112,7 @@ class Keyring:
     def pending(self) -> PendingKeys | None:
         """Keys that wait for an answer."""
         folder = self._folder / "pending"
-        return PendingKeys(folder) if folder.is_dir() else None
+        return PendingKeys(folder, self._passphrase) if folder.is_dir() else None
 
     def prepare(self, party: Party, terminal: str) -> PendingKeys:
         """The pending keys; new ones are made when there are none. Whole or not there, also after a kill."""
@@ -116,12 +123,12 @@ class Keyring:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         signing = make_key()
-        write_private(unfinished / _SIGNING, key_to_pem(signing).encode())
-        write_private(unfinished / _RECEIVING, key_to_pem(make_key()).encode())
+        write_private(unfinished / _SIGNING, key_to_pem(signing, self._passphrase).encode())
+        write_private(unfinished / _RECEIVING, key_to_pem(make_key(), self._passphrase).encode())
         write_private(unfinished / _REQUEST, make_request(signing, party, terminal).encode())
         unfinished.rename(self._folder / "pending")
         platform.sync_directory(self._folder)
-        return PendingKeys(self._folder / "pending")
+        return PendingKeys(self._folder / "pending", self._passphrase)
 
     def adopt(self, pending: PendingKeys, entry: DirectoryEntry, verified: VerifiedParty, terminal: str) -> Generation:
         """Make the pending keys the current generation.
@@ -156,7 +163,11 @@ class Keyring:
 
     def _read(self, number: int) -> Generation:
         folder = self._folder / str(number)
-        return Generation(number, folder, DirectoryEntry.from_json((folder / _ENTRY).read_bytes()))
+        return Generation(number, folder, DirectoryEntry.from_json((folder / _ENTRY).read_bytes()), self._passphrase)
+
+
+def _read_key(path: Path, passphrase: bytes | None) -> ec.EllipticCurvePrivateKey:
+    return key_from_pem(path.read_text(encoding="ascii"), passphrase)
 
 
 def point_of(key: ec.EllipticCurvePublicKey) -> bytes:

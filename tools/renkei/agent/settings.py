@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from renkei.agent import platform
 from renkei.domain.layouts import Layout
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Mode
@@ -126,7 +127,7 @@ class BridgeSettings(_Settings):
         if (self.kind is Bridge.NONE) != (self.folder is None):
             raise ValueError('folder: name it with the bridges "folder" and "media", leave it out with "none"')
         if self.folder is not None and not self.folder.is_absolute():
-            raise ValueError("folder: write the whole path, beginning with /")
+            raise ValueError("folder: write the whole path, beginning with / or a drive")
         return self
 
 
@@ -159,8 +160,8 @@ class Settings(_Settings):
     endpoint: Annotated[Party, BeforeValidator(_party)]
     terminal: Name
     machine_serial: Name
-    home: Path = Path("/var/lib/renkei-agent")
-    trust_anchor: Path = Path("/etc/renkei/pki/root.pem")
+    home: Path = platform.DEFAULT_HOME
+    trust_anchor: Path = platform.DEFAULT_ANCHOR
     link: Link = Link.ONLINE
     gateway: GatewayUrl
     enrolment: GatewayUrl

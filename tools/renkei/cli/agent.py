@@ -1,7 +1,6 @@
 """renkei-agent: the exchange software of a terminal, and of the ministry's linkage endpoint."""
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -78,8 +77,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
     platform.log_to_service_manager()
     with reported(), settings_of(config) as settings, open_home(settings) as home:
         service = Service(home)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: service.stop())
+        platform.on_stop(service.stop)
         service.run()
 
 
@@ -181,6 +179,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    code = platform.hand_over(sys.argv[1:])
+    if code is not None:
+        sys.exit(code)
     app()
 
 

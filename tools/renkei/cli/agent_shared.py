@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.cells import cell_len, set_cell_size
 
-from renkei.agent import media
+from renkei.agent import media, platform
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.enrolment import EnrolmentRefused, NeedsCode
 from renkei.agent.exchange import Busy
@@ -30,7 +30,7 @@ NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's settings.", envvar="RENKEI_AGENT_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
+DEFAULT_CONFIG = platform.DEFAULT_CONFIG
 
 
 @contextmanager

@@ -20,11 +20,18 @@ from rich.table import Table
 ROOT = Path(os.environ.get("RENKEI_ROOT", Path(__file__).parents[3]))
 FLEET = ROOT / "inventory" / "lab"
 
+#: What runs on Windows terminals, too.
+_ON_WINDOWS = [
+    *(word for room in ("domain", "exchange", "store", "client", "agent") for word in ("-p", f"renkei.{room}")),
+    *("-m", "renkei.cli.agent"),
+]
+
 #: Name → command, each run at the root of the checkout.
 LINTERS = {
     "ruff": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
+    "mypy-windows": ["mypy", "--platform", "win32", "--cache-dir", "build/cache/mypy-windows", *_ON_WINDOWS],
     "import-linter": ["lint-imports", "--no-cache"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict", "--profile", "production"],

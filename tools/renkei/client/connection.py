@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,10 +29,14 @@ _DEADLINE = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Files of the client's side: PEM of its certificate with the issuing CA's after it, and of its key."""
+    """Files of the client's side: PEM of its certificate with the issuing CA's after it, and of its key.
+
+    `passphrase` opens the key's file where that is encrypted.
+    """
 
     chain: Path
     key: Path
+    passphrase: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def tls_context(trust_anchor: Path, credentials: Credentials | None) -> ssl.SSLC
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if credentials is not None:
-        context.load_cert_chain(str(credentials.chain), str(credentials.key))
+        # without a passphrase OpenSSL would ask at the terminal for that of an encrypted key
+        context.load_cert_chain(str(credentials.chain), str(credentials.key), credentials.passphrase or b"")
     return context
 
 

@@ -64,22 +64,34 @@ def make_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_to_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    """Write a private key as unencrypted PKCS #8 PEM; the file it goes to protects it."""
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+def key_to_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> str:
+    """Write a private key as PKCS #8 PEM; without a passphrase the file it goes to protects it.
+
+    Args:
+        key: the key.
+        passphrase: for a file that others might get to read.
+    """
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
 
 
-def key_from_pem(pem: str) -> ec.EllipticCurvePrivateKey:
+def key_from_pem(pem: str, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
     """Read a private P-256 key.
 
+    Args:
+        pem: PKCS #8.
+        passphrase: with which it was written; None for one that isn't encrypted.
+
     Raises:
-        CertificateError: not such a key; the text never repeats any of it.
+        CertificateError: not such a key, or not with this passphrase; the text never repeats any of it.
     """
     try:
-        key = serialization.load_pem_private_key(_bounded(pem), None)
+        key = serialization.load_pem_private_key(_bounded(pem), passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CertificateError("the private key is no unencrypted PKCS #8 PEM") from None
+        kind = "unencrypted PKCS #8 PEM" if passphrase is None else "PKCS #8 PEM with this machine's passphrase"
+        raise CertificateError(f"the private key is no {kind}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise CertificateError("the private key is not on the curve P-256")
     return key

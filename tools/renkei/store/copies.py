@@ -48,7 +48,7 @@ def empty_log(path: Path) -> None:
 
 def flush(path: Path) -> None:
     """Have a file, or a folder's names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

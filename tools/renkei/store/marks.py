@@ -22,8 +22,7 @@ class Marks:
         if not path.exists():
             unfinished = path.with_name(f".{path.name}.new")
             unfinished.unlink(missing_ok=True)
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
+            with open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
                 stream.write(secrets.token_bytes(_KEY_BYTES))
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -47,13 +47,13 @@ class Share:
             unfinished = self.root / folder / f".{name}.part"
             unfinished.unlink(missing_ok=True)
             write_new(unfinished, content, _MODE)
-            unfinished.replace(self.root / folder / name)
+            platform.replace(unfinished, self.root / folder / name)
             self._flush(folder)
 
     def rename(self, folder: str, old: str, new: str) -> None:
         """Rename a file durably."""
         with self._guarded(f"{folder}/{old} can't be renamed"):
-            (self.root / folder / old).rename(self.root / folder / new)
+            platform.replace(self.root / folder / old, self.root / folder / new)
             self._flush(folder)
 
     def remove(self, folder: str, name: str) -> None:

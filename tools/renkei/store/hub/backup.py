@@ -51,7 +51,7 @@ def new_file(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     partial.unlink(missing_ok=True)
     try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL, 0o600))
         try:
             yield partial
             flush(partial)

@@ -1,16 +1,22 @@
-"""What the operating system does differently, and nothing else: users, locks, durability, the service manager.
+"""Linux: flock, users, fsync of directories, systemd."""
 
-Everything outside this module works alike on Linux and Windows.
-"""
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("renkei.agent.platform.posix isn't for Windows; there it is renkei.agent.platform.windows")
 
 import contextlib
 import fcntl
 import logging
 import os
+import signal
 import socket
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
+DEFAULT_HOME = Path("/var/lib/renkei-agent")
+DEFAULT_ANCHOR = Path("/etc/renkei/pki/root.pem")
 
 
 class Locked(Exception):
@@ -24,7 +30,7 @@ def lock(path: Path) -> Iterator[None]:
     Raises:
         Locked: somebody else holds it; this never waits.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,6 +39,19 @@ def lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def hand_over(arguments: Sequence[str]) -> int | None:
+    """Let whoever may, carry out a command in this one's place: nobody, since `act_as_owner` does it here.
+
+    Args:
+        arguments: of the program.
+
+    Returns:
+        The exit code of the command, None when it is this process that has to carry it out.
+    """
+    del arguments
+    return None
 
 
 def act_as_owner(home: Path) -> None:
@@ -67,13 +86,30 @@ def files_for_everybody() -> Iterator[None]:
         os.umask(before)
 
 
+def replace(source: Path, target: Path) -> None:
+    """Rename a file; one at `target` is replaced. `sync_directory` makes it durable."""
+    source.replace(target)
+
+
 def sync_directory(folder: Path) -> None:
     """Make renames inside a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def key_passphrase(keys: Path) -> bytes | None:
+    """What the files of private keys in a folder are encrypted with: nothing, their owner alone can read them."""
+    del keys
+    return None
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` when the service manager, or a person at the keyboard, wants the program to end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop())
 
 
 def notify_service_manager(state: str) -> None:
@@ -83,7 +119,7 @@ def notify_service_manager(state: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.sendto(state.encode(), address)
 
 

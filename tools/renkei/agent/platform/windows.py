@@ -1,0 +1,222 @@
+"""Windows: byte locks, DPAPI, flushing of directories' names, and the launcher in place of systemd.
+
+Permissions come from the folders (`renkei.agent.windows.installing` sets their ACLs): a new file inherits them, so
+that neither mode bits nor a umask have a part here.
+"""
+
+import sys
+
+if sys.platform != "win32":
+    raise ImportError("renkei.agent.platform.windows is for Windows; elsewhere it is renkei.agent.platform.posix")
+
+import contextlib
+import logging
+import msvcrt
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pywintypes
+import win32api
+import win32con
+import win32crypt
+import win32file
+
+from renkei.agent.windows import layout
+
+DEFAULT_CONFIG = Path(layout.CONFIG)
+DEFAULT_HOME = Path(layout.DATA)
+DEFAULT_ANCHOR = Path(layout.ANCHOR)
+
+_PASSPHRASE = "passphrase.dpapi"  # noqa: S105 - the name of a file
+_PASSPHRASE_BYTES = 32
+_PURPOSE = b"renkei-agent private keys"
+"""Binds a blob to this use: software of the same account that unprotects any blob it meets doesn't open this one."""
+
+_CRYPTPROTECT_UI_FORBIDDEN = 0x1
+_MOVEFILE_WRITE_THROUGH = 0x8
+
+_BUSY = {5, 32}  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_BUSY_TRIES, _BUSY_SECONDS = 20, 0.1
+_NO_DIRECTORY_FLUSH = {1, 50, 87}  # ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED, ERROR_INVALID_PARAMETER
+
+
+class Locked(Exception):
+    """Another process holds the lock."""
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file until the block ends or the process dies.
+
+    Raises:
+        Locked: somebody else holds it; this never waits.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY | os.O_NOINHERIT)
+    try:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise Locked(str(path)) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def hand_over(arguments: Sequence[str]) -> int | None:
+    """Let the service carry out an administrator's command: its account alone reads the keys and the state.
+
+    Args:
+        arguments: of the program.
+
+    Returns:
+        The exit code of the command, None when it is this process that has to carry it out: it runs as the service
+        already, or shows a help text, or the command is about the service itself.
+    """
+    if layout.UNDER_SERVICE in os.environ or not arguments or arguments[0] == "service" or "--help" in arguments:
+        return None
+    from renkei.agent.windows.relay import ask  # noqa: PLC0415 - commands alone need it
+
+    return ask(arguments)
+
+
+def act_as_owner(home: Path) -> None:
+    """See that the agent's home is there; `hand_over` made this process the right one.
+
+    Raises:
+        OSError: `home` doesn't exist.
+    """
+    home.stat()
+
+
+def limit_new_files() -> None:
+    """Nothing to do: the folders' ACLs do it."""
+
+
+@contextlib.contextmanager
+def files_for_everybody() -> Iterator[None]:
+    """Nothing to do: what is written to a medium has the medium's ACL, if it knows any."""
+    yield
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file durably; one at `target` is replaced. A scanner that looks at either is given a moment to end."""
+    for attempt in range(_BUSY_TRIES):
+        try:
+            win32file.MoveFileExW(
+                str(source), str(target), win32con.MOVEFILE_REPLACE_EXISTING | _MOVEFILE_WRITE_THROUGH
+            )
+        except pywintypes.error as error:
+            if error.winerror not in _BUSY or attempt == _BUSY_TRIES - 1:
+                raise _os_error(error, source) from error
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return
+
+
+def sync_directory(folder: Path) -> None:
+    """Make renames inside a folder durable, where its file system can (NTFS can, FAT and some shares can't)."""
+    try:
+        handle = win32file.CreateFile(
+            str(folder),
+            win32con.GENERIC_WRITE,
+            win32con.FILE_SHARE_READ | win32con.FILE_SHARE_WRITE | win32con.FILE_SHARE_DELETE,
+            None,
+            win32con.OPEN_EXISTING,
+            win32con.FILE_FLAG_BACKUP_SEMANTICS,
+            None,
+        )
+        try:
+            win32file.FlushFileBuffers(int(handle))
+        finally:
+            handle.Close()
+    except pywintypes.error as error:
+        if error.winerror not in _NO_DIRECTORY_FLUSH:
+            raise _os_error(error, folder) from error
+
+
+def key_passphrase(keys: Path) -> bytes | None:
+    """What the files of private keys in a folder are encrypted with, made at its first use.
+
+    It lies beside them, protected by DPAPI for the account that made it (CryptProtectData without the machine's
+    scope). OpenSSL reads keys from files only: they are encrypted PKCS #8, which it can open with this.
+
+    Raises:
+        OSError: another account made it, or it can't be read or made.
+    """
+    path = keys / _PASSPHRASE
+    if not path.exists():
+        blob = win32crypt.CryptProtectData(
+            secrets.token_hex(_PASSPHRASE_BYTES).encode(),
+            "renkei-agent",
+            _PURPOSE,
+            None,
+            None,
+            _CRYPTPROTECT_UI_FORBIDDEN,
+        )
+        unfinished = path.with_name(f".{_PASSPHRASE}.{os.getpid()}")
+        with unfinished.open("wb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            unfinished.rename(path)  # fails if another process was quicker: then its passphrase is the one
+        except FileExistsError:
+            unfinished.unlink()
+        sync_directory(keys)
+    try:
+        return bytes(
+            win32crypt.CryptUnprotectData(path.read_bytes(), _PURPOSE, None, None, _CRYPTPROTECT_UI_FORBIDDEN)[1]
+        )
+    except pywintypes.error as error:
+        raise _os_error(error, path) from error
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` when the launcher, or a person at the keyboard, wants the program to end.
+
+    The launcher closes the program's standard input, which the death of the launcher does, too.
+    """
+    for number in (signal.SIGINT, signal.SIGBREAK):
+        signal.signal(number, lambda _number, _frame: stop())
+    if layout.UNDER_SERVICE in os.environ:
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="stop", daemon=True).start()
+
+
+def notify_service_manager(state: str) -> None:
+    """Tell the launcher how the service fares, in systemd's words, on standard output."""
+    if layout.UNDER_SERVICE in os.environ:
+        print(state, flush=True)
+
+
+def log_to_service_manager() -> None:
+    """Send the log to stderr: the launcher keeps it in files."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for talkative in ("httpx", "httpcore"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def volume_of(folder: Path) -> str:
+    """Return the serial number of the volume that a folder lies on, empty where it has none to be read."""
+    try:
+        root = win32file.GetVolumePathName(str(folder))
+        return f"{win32api.GetVolumeInformation(root)[1] & 0xFFFFFFFF:08X}"
+    except pywintypes.error:
+        return ""
+
+
+def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    stop()
+
+
+def _os_error(error: pywintypes.error, path: Path) -> OSError:
+    """Turn an error of pywin32 into the one that Python's own functions raise."""
+    return OSError(0, error.strerror, str(path), error.winerror)
