@@ -19,6 +19,7 @@ COMMANDS = {
     "shell": ("renkei.cli.kit", "A shell with the kit's programs on its PATH."),
     "inventory": ("renkei.cli.inventory", "Check, list and show the hosts of a fleet."),
     "terminal": ("renkei.cli.terminal", "What a linkage terminal must be, and what has to be bought."),
+    "controls": ("renkei.cli.controls", "What a Windows terminal must hold, and the exceptions from it."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
     "notice": ("renkei.cli.notice", "Check and convert files of notices, and print what the layouts are."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
