@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import apsw
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from faults.lies import SAPPORO, SHINJUKU, alarms, lie, put_out, sides
 from faults.promises import numbers
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.home import Home
@@ -33,35 +33,7 @@ from renkei.exchange.payloads import Acceptance, Receipt, Void
 from renkei.ministry.simulator import residence_notices, status_notices
 from unit.agent.conftest import Fleet, Pki, fleet, pki, residence_csv, status_csv
 
-__all__ = ["fleet", "pki", "residence_csv", "status_csv"]
-
-SHINJUKU, SAPPORO = "131041", "011011"
-
-
-@pytest.fixture
-def sides(fleet: Fleet) -> tuple[Home, Home]:
-    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
-    for home in (shinjuku, ministry):
-        fleet.exchange(home)
-    return ministry, shinjuku
-
-
-def lie(fleet: Fleet, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
-    """What somebody with the hub's database does to it, while the hub serves."""
-    connection = apsw.Connection(str(fleet.hub_settings.database))
-    connection.set_busy_timeout(10_000)
-    try:
-        return list(connection.execute(statement, values))
-    finally:
-        connection.close()
-
-
-def put_out(home: Home, content: bytes, name: str = "a.csv") -> None:
-    (home.settings.outbox / name).write_bytes(content)
-
-
-def alarms(home: Home) -> dict[str, str]:
-    return {alarm.kind: alarm.text for alarm in status_of(home).alarms}
+__all__ = ["fleet", "pki", "residence_csv", "sides", "status_csv"]
 
 
 def hub_signer(fleet: Fleet) -> Signer:

@@ -41,15 +41,9 @@ def pki(tmp_path: Path) -> Pki:
 def sides(fleet: Fleet) -> tuple[Home, Home]:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
     for home in (shinjuku, ministry):
-        home_anchor(fleet, home)
+        fleet.apart(home)
         fleet.exchange(home)
     return ministry, shinjuku
-
-
-def home_anchor(fleet: Fleet, home: Home) -> None:
-    """Each agent has a trust anchor of its own in memory, as separate machines have."""
-    object.__setattr__(home, "anchor", read_anchor(home.settings))
-    assert home.anchor is not fleet.pki.anchor
 
 
 class Traffic:

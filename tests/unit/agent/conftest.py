@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from renkei.agent import media
 from renkei.agent.contact import Contact, establish
 from renkei.agent.exchange import Outcome, exchange
-from renkei.agent.home import Home
+from renkei.agent.home import Home, read_anchor
 from renkei.agent.intake import Watch
 from renkei.agent.keys import Keyring, point_of
 from renkei.agent.media.shape import write_listing
@@ -36,6 +36,7 @@ from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty, bind
 from renkei.exchange.certificates import (
     Authority,
+    certificate_from_pem,
     certificate_to_pem,
     issue_authority,
     issue_client,
@@ -47,6 +48,7 @@ from renkei.exchange.certificates import (
     make_root,
     make_server_request,
 )
+from renkei.exchange.crl import read_crl, sign_crl
 from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Cover, Revocation
@@ -81,6 +83,12 @@ class Pki:
         certificate = issue_client(csr, Party(party), terminal, self.issuing, begin, days)
         end = min(begin + dt.timedelta(days=days), certificate.not_valid_after_utc)
         return bind(certificate, receiving, generation, self.issuing, begin, end)
+
+    def crl(self, *revoked: DirectoryEntry, age: dt.timedelta = dt.timedelta(0), number: int = 0) -> str:
+        """A list of revoked certificates, `age` old and due after three days; by default numbered as it is signed."""
+        at = dt.datetime.now(dt.UTC) - age
+        serials = [(certificate_from_pem(entry.certificate).serial_number, at) for entry in revoked]
+        return sign_crl(serials, self.issuing, at, 3, number or int(at.timestamp()))
 
     def server(self, folder: Path, name: str) -> Credentials:
         key = make_key()
@@ -224,6 +232,12 @@ class Fleet:
         self.enrol(home, age=age)
         return home
 
+    def apart(self, home: Home) -> Home:
+        """Give a home a trust anchor of its own in memory, as separate machines have."""
+        object.__setattr__(home, "anchor", read_anchor(home.settings))
+        assert home.anchor is not self.pki.anchor
+        return home
+
     def enrol(self, home: Home, age: int = 0) -> DirectoryEntry:
         """Give a home its next generation of keys, by hand."""
         current = home.keyring.current()
@@ -262,6 +276,12 @@ class Fleet:
         verified = self.pki.anchor.verify_entry(entry, dt.datetime.now(dt.UTC))
         fresh.keyring.adopt(pending, entry, verified, fresh.settings.terminal)
         return fresh
+
+    def publish_crl(self, crl: str) -> int:
+        """Give the hub a list of revoked certificates; its number."""
+        with self.authority() as client:
+            client.put_crl(crl)
+        return read_crl(crl).number
 
     def bind(self, entry: DirectoryEntry) -> None:
         with self.authority() as client:

@@ -17,6 +17,7 @@ from renkei.client.errors import HubBusy, HubError, HubUnreachable, NotAllowed
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
+from renkei.exchange.crl import Crl, read_crl
 from renkei.exchange.enrolment import EnrolmentFields, EnrolmentRequest, code_key
 from renkei.exchange.payloads import Revocation
 from renkei.ministry.authority import AuthorityService
@@ -38,6 +39,7 @@ class Hub:
     pending: dict[str, EnrolmentRequest] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     revocations: list[bytes] = field(default_factory=list)
+    crls: list[Crl] = field(default_factory=list)
     failures: dict[str, list[int | None]] = field(default_factory=dict)
     caller: str = ""
     own: bytes = b"{}"
@@ -67,6 +69,8 @@ class Hub:
             self.known.add(_digest(request.content))
         elif what == "PUT /v1/revocations":
             self.revocations.append(request.content)
+        elif what == "PUT /v1/crl":
+            self.crls.append(read_crl(request.content.decode()))
         else:
             name = request.url.path.rsplit("/", 1)[1]
             self.answers[name] = json.loads(request.content)
@@ -354,3 +358,45 @@ class _StopAfter(Stop):
         if not self._left:
             self.ask()
         return self.asked
+
+
+def revoke_one(scene: Scene, name: str) -> int:
+    """Enrol the terminal and revoke it; its certificate's serial number."""
+    scene.enrol(name)
+    scene.service.step()
+    entry = DirectoryEntry.from_json(json.dumps(scene.hub.answers[name]["entry"]))
+    revoke_machine(scene.office, "131041", "T-131041-01", "stolen", scene.now)
+    return certificate_from_pem(entry.certificate).serial_number
+
+
+def test_the_list_of_revoked_certificates_goes_to_the_hub_when_it_changes_and_every_day(scene: Scene) -> None:
+    scene.service.step()
+    scene.service.step()
+    assert [len(crl.revoked) for crl in scene.hub.crls] == [0]
+    serial = revoke_one(scene, "e-1")  # within the same second
+    scene.service.step()
+    assert [list(crl.revoked) for crl in scene.hub.crls] == [[], [serial]]
+    scene.now += timedelta(days=1)
+    scene.service.step()
+    numbers = [crl.number for crl in scene.hub.crls]
+    assert len(numbers) == len(set(numbers)) == 3
+    assert sorted(numbers) == numbers
+    assert scene.hub.crls[-1].due_at == scene.now + timedelta(days=3)
+
+
+def test_a_hub_that_was_restored_gets_the_list_again(scene: Scene) -> None:
+    scene.service.step()
+    scene.hub.epoch += 1
+    scene.service.step()
+    assert [crl.number for crl in scene.hub.crls] == [scene.hub.crls[0].number] * 2
+
+
+def test_the_hub_hears_of_a_revocation_before_the_list_that_names_it(scene: Scene) -> None:
+    revoke_one(scene, "e-1")
+    scene.hub.failures["PUT /v1/revocations"] = [None]
+    known = len(scene.hub.crls)
+    with pytest.raises(HubUnreachable):
+        scene.service.step()
+    assert len(scene.hub.crls) == known
+    scene.service.step()
+    assert (len(scene.hub.revocations), len(scene.hub.crls)) == (1, known + 1)

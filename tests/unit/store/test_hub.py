@@ -411,3 +411,12 @@ def test_a_disk_that_is_full_loses_nothing_that_was_answered(tmp_path: Path) -> 
     assert run(store.put_part(SENDER, digest(b"x" * 60_000), b"x" * 60_000, PLENTY, 1))
     assert run(store.check()) == []
     store.close()
+
+
+def test_of_lists_of_revoked_certificates_the_greatest_number_is_kept(store: SqlHubStore) -> None:
+    assert (run(store.crl()), run(store.crl_number())) == (None, None)
+    before = run(store.tree()).size
+    put = [run(store.put_crl(number, b"%d" % number, "authority", 1)) for number in (5, 4, 5, 1_800_000_000)]
+    assert put == [True, False, False, True]
+    assert (run(store.crl()), run(store.crl_number())) == (b"1800000000", 1_800_000_000)
+    assert run(store.tree()).size == before + 2

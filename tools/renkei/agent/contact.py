@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from renkei.agent import crl
 from renkei.agent.home import Home, log, now, stamp
 from renkei.client.answers import HubState
 from renkei.client.errors import GatewayNotTrusted, NotAllowed
@@ -37,7 +38,7 @@ class Contact:
 
 
 def establish(home: Home, client: HubClient) -> Contact:
-    """Ask the hub who it is, verify the answer, and note a new epoch.
+    """Ask the hub who it is, take its list of revoked certificates, verify the answer, and note a new epoch.
 
     Raises:
         HubNotGenuine: the entry, the tree head or the consistency proof doesn't hold; alarmed too.
@@ -48,6 +49,7 @@ def establish(home: Home, client: HubClient) -> Contact:
     except (NotAllowed, GatewayNotTrusted) as error:
         home.alarm("hub", "access", str(error))
         raise
+    crl.follow(home, client, state)
     try:
         hub = home.anchor.verify_entry(state.entry, now(), HUB)
         head = TreeHead.open(state.tree_head, hub.signing_public_key)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from renkei.agent import directory, gaps, horizons, platform, profiles, publishing, room, roots
+from renkei.agent import crl, directory, gaps, horizons, platform, profiles, publishing, room, roots
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -108,6 +108,8 @@ def take_offline(home: Home, watch: Watch, *, gathered: bool = False) -> Outcome
         gathered: also prepare what is gathered for the next exchange time.
     """
     outcome, space = Outcome(), room.tend(home)
+    crl.refresh(home)
+    crl.check_age(home)
     _intake(home, watch, outcome, None, space, gathered=gathered)
     _deliver(home, outcome, space)
     return outcome

@@ -15,6 +15,7 @@ from renkei.client.hub import HubClient
 from renkei.exchange.bindings import TrustAnchor
 from renkei.exchange.certificates import CertificateError
 from renkei.exchange.clock import format_time
+from renkei.exchange.crl import read_crl
 from renkei.exchange.parties import Party
 from renkei.store.spool import Spool
 
@@ -90,7 +91,25 @@ def read_anchor(settings: Settings) -> TrustAnchor:
             f"trust_anchor: {settings.trust_anchor} can't be used ({error}); put the ministry's root certificate there"
         ) from error
     _succeed(settings, anchor)
+    read_own_crl(settings, anchor)
     return anchor
+
+
+def read_own_crl(settings: Settings, anchor: TrustAnchor) -> None:
+    """Hold certificates against the list of revoked ones that lies in the home; one that isn't whole is removed.
+
+    It was verified when it was taken: whether its CA's certificate has ended since doesn't matter.
+    """
+    try:
+        pem = settings.crl.read_text(encoding="ascii")
+        crl = read_crl(pem)
+        if anchor.crl is None or crl.number > anchor.crl.number:
+            anchor.take_crl(pem, crl.signed_at)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, CertificateError) as error:
+        log.warning("%s can't be believed and is removed; it comes anew: %s", settings.crl, error)
+        settings.crl.unlink(missing_ok=True)
 
 
 def _succeed(settings: Settings, anchor: TrustAnchor) -> None:

@@ -12,7 +12,7 @@ from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now
 from renkei.client.errors import HubBusy, HubRefused, NotAllowed, NotFound
 from renkei.exchange import encoding
-from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
+from renkei.exchange.bindings import BindingError, DirectoryEntry, RevokedError, VerifiedParty
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import DocumentError, key_id, payload_sha256, peek
 from renkei.exchange.encoding import EncodingError
@@ -70,7 +70,10 @@ def learn(home: Home, party: Party, envelope: bytes, entries: Sequence[Directory
     try:
         claimed = peek(envelope).key_id
         for entry in entries:
-            signer = home.anchor.verify_entry(entry, now(), party)
+            try:
+                signer = home.anchor.verify_entry(entry, now(), party)
+            except RevokedError:
+                continue  # the directory is told of it (`directory.learn`)
             if key_id(signer.signing_public_key) == claimed:
                 take(home, envelope, signer)
                 home.spool.settle("profile", party)

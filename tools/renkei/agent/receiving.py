@@ -2,14 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now, stamp
 from renkei.client.answers import InboxItem, InboxPage
 from renkei.client.errors import BadAnswer, CursorGone, NotFound
-from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
-from renkei.exchange.clock import parse_time
+from renkei.exchange.bindings import DirectoryEntry, RevokedError, VerifiedParty
+from renkei.exchange.clock import format_time, parse_time
+from renkei.exchange.documents import peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.mailbox import Arrival, Cursor, Entry, Receipting, Voiding, judge_receipt
 from renkei.exchange.parcels import verify_manifest
@@ -68,14 +69,26 @@ def _next_page(contact: Contact, cursor: Cursor) -> tuple[InboxPage, Cursor]:
         return contact.client.inbox(0, PAGE), Cursor()
 
 
-def take(home: Home, kind: str, envelope: bytes, entry: DirectoryEntry, received: Received) -> None:
+def take(
+    home: Home, kind: str, envelope: bytes, entry: DirectoryEntry, received: Received, *, witnessed: bool = False
+) -> None:
     """Take one document that came with its signer's directory entry, by line or by medium.
+
+    Args:
+        home: of the agent.
+        kind: manifest, receipt or void.
+        envelope: the document.
+        entry: its signer's.
+        received: what is counted.
+        witnessed: the hub has accepted it, and it accepts nothing of a revoked machine: what that says to have signed
+            before counts, with an alarm. Of a medium nobody knows when it was written.
 
     Raises:
         NotBelieved: the entry or the signature doesn't hold, or the document isn't this party's business.
     """
     try:
-        signer = home.anchor.verify_entry(entry, now())
+        signed_at = _claimed_time(kind, envelope) if witnessed else None
+        signer = home.anchor.verify_entry(entry, now(), signed_at=signed_at)
         if kind == "manifest":
             manifest = verify_manifest(envelope, signer, home.party)
             _take_manifest(home, manifest, envelope, entry, received)
@@ -85,6 +98,9 @@ def take(home: Home, kind: str, envelope: bytes, entry: DirectoryEntry, received
             _take_void(home, Void.open(envelope, signer.signing_public_key), envelope, signer)
     except ExchangeError as error:
         raise NotBelieved(str(error)) from error
+    if signer.revoked_at is not None:
+        _tell_of_revoked(home, kind, signer)
+        return
     _remember(home, signer, entry)
 
 
@@ -102,7 +118,11 @@ def fetch_all(home: Home, contact: Contact) -> int:
 def finish(home: Home, message: IncomingMessage) -> bool:
     """Check the bytes of a message against its manifest: fetched when they agree, thrown away when not."""
     sealed = home.spool.incoming.sealed(message)
-    manifest = Manifest.open(message.manifest, verified_sender(home, message).signing_public_key)
+    try:
+        manifest = Manifest.open(message.manifest, verified_sender(home, message).signing_public_key)
+    except RevokedError:
+        home.spool.incoming.mark(message, State.FETCHED)  # delivery verifies it once more, and holds it back by name
+        return True
     if hashlib.sha256(sealed).hexdigest() != manifest.envelope_sha256:
         home.spool.incoming.drop_pieces(message)
         text = f"the bytes of message {message.id} of {message.sender} are not those that it signed for; fetched again"
@@ -114,16 +134,42 @@ def finish(home: Home, message: IncomingMessage) -> bool:
 
 
 def verified_sender(home: Home, message: IncomingMessage) -> VerifiedParty:
-    """The sender of a message, as it was vouched for when its manifest came."""
-    entry = DirectoryEntry.from_json(message.entry)
-    return home.anchor.verify_entry(entry, parse_time(message.announced_at))
+    """The sender of a message, as it was vouched for when its manifest came.
+
+    Raises:
+        RevokedError: it is known by now that its certificate had been revoked before it signed.
+    """
+    entry, manifest = DirectoryEntry.from_json(message.entry), Manifest.read(peek(message.manifest).payload)
+    return home.anchor.verify_entry(entry, parse_time(message.announced_at), signed_at=manifest.created_at)
+
+
+def _claimed_time(kind: str, envelope: bytes) -> datetime:
+    """When a document says that it was signed; that is believed as far as its signer is."""
+    payload = peek(envelope).payload
+    match kind:
+        case "manifest":
+            return Manifest.read(payload).created_at
+        case "receipt":
+            return Receipt.read(payload).received_at
+        case _:
+            return Void.read(payload).voided_at
+
+
+def _tell_of_revoked(home: Home, kind: str, signer: VerifiedParty) -> None:
+    if signer.revoked_at is not None:
+        text = (
+            f"a {kind} came that {signer.party}/{signer.terminal} signed before its certificate was revoked on "
+            f"{format_time(signer.revoked_at)}: it counts, as the hub had accepted it; if the key was stolen, not only "
+            "lost, ask the party whether it is theirs"
+        )
+        home.alarm("revoked", f"{signer.party}/{signer.terminal}", text)
 
 
 def _take_item(home: Home, item: InboxItem, received: Received, *, again: bool) -> bool:
     """Take one thing of the inbox, perhaps `again`; false when it can't be believed."""
     subject = f"{item.kind} {item.cursor}"
     try:
-        take(home, item.kind, item.envelope, item.entry, received)
+        take(home, item.kind, item.envelope, item.entry, received, witnessed=True)
     except NotBelieved as error:
         home.alarm("document", subject, f"the hub handed over a {item.kind} that is none: {error}")
         return False

@@ -17,6 +17,7 @@ jitter_seconds = 300
 stable_seconds = 3
 mode = "immediate"                   # daily: gathered until the next exchange time
 horizon_hours = 24                   # how old the ministry's horizon may be before it is alarmed
+crl_grace_days = 4                   # how late the next list of revoked certificates may be; on media 42 by default
 
 [bridge]                             # to the resident register
 kind = "folder"                      # folder | media | none
@@ -57,6 +58,9 @@ class Link(StrEnum):
     ONLINE = "online"
     ON_DEMAND = "on_demand"
     MEDIA = "media"
+
+
+_GRACE_DAYS = {Link.ONLINE: 4, Link.ON_DEMAND: 4, Link.MEDIA: 42}
 
 
 def _gateway_url(value: str) -> str:
@@ -106,6 +110,7 @@ class ExchangeSettings(_Settings):
     horizon_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 24
     reserve_mib: Annotated[int, Field(ge=1, le=1024 * 1024)] = 64
     inbox_files: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
+    crl_grace_days: Annotated[int, Field(ge=1, le=366)] | None = None
 
 
 class Bridge(StrEnum):
@@ -184,6 +189,17 @@ class Settings(_Settings):
         return self.endpoint == "ministry"
 
     @property
+    def is_offline(self) -> bool:
+        """Whether everything comes and goes by medium."""
+        return self.link is Link.MEDIA
+
+    @property
+    def crl_grace(self) -> dt.timedelta:
+        """How late the next list of revoked certificates may be before that is alarmed: by medium it may be weeks."""
+        days = self.exchange.crl_grace_days
+        return dt.timedelta(days=days if days is not None else _GRACE_DAYS[self.link])
+
+    @property
     def outbox(self) -> Path:
         """Where notices to send are put; for the ministry in a folder named by the recipient's code."""
         return self.home / "outbox"
@@ -222,6 +238,11 @@ class Settings(_Settings):
     def roots(self) -> Path:
         """The trust anchor with the roots that succeeded it, once there is one."""
         return self.home / "roots.pem"
+
+    @property
+    def crl(self) -> Path:
+        """The newest list of revoked certificates, once there is one."""
+        return self.home / "crl.pem"
 
     @property
     def anchor_file(self) -> Path:

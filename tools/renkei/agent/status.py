@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
+from renkei.agent import crl
 from renkei.agent.home import Home, stamp
 from renkei.agent.intake import candidates
 from renkei.agent.room import shortages
@@ -61,6 +62,16 @@ class VoidStatus(_Model):
     voided_at: str
 
 
+class CrlStatus(_Model):
+    """The list of revoked certificates: how fresh it is (`agent.crl.Standing`), and what is on it."""
+
+    standing: str
+    number: int | None = None
+    signed_at: str | None = None
+    next_due_at: str | None = None
+    revoked: int | None = None
+
+
 class Status(_Model):
     """One agent; times are RFC 3339.
 
@@ -78,6 +89,7 @@ class Status(_Model):
     hub_seen_at: str | None
     last_exchange_at: str | None
     last_exchange_seconds: float | None
+    crl: CrlStatus
     outbox_files: int
     rejected_files: int
     alarms: tuple[AlarmStatus, ...]
@@ -109,6 +121,7 @@ def status_of(home: Home) -> Status:
         hub_seen_at=home.spool.fact("hub_seen_at"),
         last_exchange_at=home.spool.fact("exchanged_at"),
         last_exchange_seconds=float(seconds) if seconds is not None else None,
+        crl=_crl(home),
         outbox_files=sum(1 for _ in candidates(home)),
         rejected_files=sum(1 for path in home.settings.rejected.rglob(f"*{REASON_SUFFIX}")),
         alarms=_alarms(home),
@@ -120,7 +133,7 @@ def status_of(home: Home) -> Status:
 
 
 def _alarms(home: Home) -> tuple[AlarmStatus, ...]:
-    """The alarms that stand, and what there is no room in now: that may be too little to note an alarm."""
+    """The alarms that stand, and what is so now without one: no room (it may be too little to note it), an old list."""
     noted = [
         AlarmStatus(kind=a.kind, subject=a.subject, text=a.text, first_at=a.first_at, times=a.times)
         for a in home.spool.alarms()
@@ -131,7 +144,22 @@ def _alarms(home: Home) -> tuple[AlarmStatus, ...]:
         for subject, text in shortages(home).items()
         if ("room", subject) not in known
     ]
-    return (*noted, *now_short)
+    text = crl.freshness(home).alarm
+    too_old = [AlarmStatus(kind="crl", subject="age", text=text, first_at=stamp(), times=1)] if text else []
+    return (*noted, *now_short, *(each for each in too_old if ("crl", "age") not in known))
+
+
+def _crl(home: Home) -> CrlStatus:
+    found = crl.freshness(home)
+    if found.crl is None:
+        return CrlStatus(standing=found.standing)
+    return CrlStatus(
+        standing=found.standing,
+        number=found.crl.number,
+        signed_at=format_time(found.crl.signed_at),
+        next_due_at=format_time(found.crl.due_at),
+        revoked=len(found.crl.revoked),
+    )
 
 
 def _peers(outgoing: list[OutgoingCount], incoming: list[IncomingCount]) -> tuple[PeerStatus, ...]:

@@ -204,6 +204,10 @@ def _show(found: Status) -> None:
     )
     console.print(f"{found.party} / {found.terminal}, link {found.link}, {enrolled}")
     console.print(f"last exchange: {found.last_exchange_at or 'never'}; files in the outbox: {found.outbox_files}")
+    console.print(
+        f"list of revoked certificates: {found.crl.standing}"
+        + (f", of {found.crl.signed_at}, next due by {found.crl.next_due_at}" if found.crl.signed_at else "")
+    )
     if found.peers:
         table = Table("with", "sent", "parcels", "receipts", "waiting", "received", "parcels", "held", box=None)
         for peer in found.peers:

@@ -40,13 +40,17 @@ class _Answer(BaseModel):
 
 
 class HubState(_Answer):
-    """`GET /v1/hub`: who the hub is, how far its journal goes, which forms of documents it reads beside JSON."""
+    """`GET /v1/hub`: who the hub is, how far its journal goes, which forms of documents it reads beside JSON.
+
+    `crl` is the number of its list of revoked certificates, None when it has none or is of an earlier release.
+    """
 
     epoch: Annotated[int, Field(ge=0, lt=2**63)]
     entry: Entry
     tree_head: Envelope
     time: Annotated[str, Field(max_length=20)]
     reads: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    crl: Annotated[int, Field(ge=1, lt=2**63)] | None = None
 
 
 class Directory(_Answer):

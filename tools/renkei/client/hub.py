@@ -41,6 +41,7 @@ from renkei.client.connection import Answer, Connection
 from renkei.client.errors import BadAnswer
 from renkei.exchange import compact, pages
 from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.crl import MAX_CRL
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
 
@@ -96,6 +97,14 @@ class HubClient:
             NotFound: a hub that hands none on.
         """
         return self._line.request("GET", "/v1/roots", limit=_ENVELOPE_LIMIT).body.decode("ascii", "replace")
+
+    def crl(self) -> str:
+        """The hub's list of revoked certificates (PEM); verify it before use.
+
+        Raises:
+            NotFound: it has none yet.
+        """
+        return self._line.request("GET", "/v1/crl", limit=MAX_CRL).body.decode("ascii", "replace")
 
     # -- sending
 
@@ -260,6 +269,11 @@ class HubClient:
     def put_revocation(self, revocation: bytes) -> None:
         """End a binding at once."""
         self._line.request("PUT", "/v1/revocations", content=revocation)
+
+    def put_crl(self, crl: str) -> None:
+        """Hand in the list of revoked certificates (PEM); the hub keeps the newest."""
+        headers = {"Content-Type": "application/x-pem-file"}
+        self._line.request("PUT", "/v1/crl", content=crl.encode("ascii"), headers=headers)
 
 
 def _part(value: str) -> str:

@@ -25,6 +25,7 @@ from renkei.exchange.certificates import (
 )
 from renkei.exchange.chain import Chain
 from renkei.exchange.clock import format_time, whole_seconds
+from renkei.exchange.crl import Crl, read_crl
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Signer
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import Party
@@ -39,6 +40,10 @@ class BindingError(ExchangeError):
 
 class ExpiredError(BindingError):
     """A binding that is good in itself but not at this time."""
+
+
+class RevokedError(BindingError):
+    """A binding whose certificate the issuing CA has revoked."""
 
 
 class DirectoryEntry(BaseModel):
@@ -82,7 +87,10 @@ class DirectoryEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedParty:
-    """A machine that speaks for a party, as the issuing CA vouches: only `TrustAnchor` makes these."""
+    """A machine that speaks for a party, as the issuing CA vouches: only `TrustAnchor` makes these.
+
+    `revoked_at` is set where it spoke before its certificate was revoked, and what it said then is asked for.
+    """
 
     party: Party
     terminal: str
@@ -93,6 +101,7 @@ class VerifiedParty:
     generation: int
     not_before: datetime
     not_after: datetime
+    revoked_at: datetime | None = None
 
 
 class TrustAnchor:
@@ -106,6 +115,36 @@ class TrustAnchor:
         """
         self._anchors = Anchors.read(pem)
         self._chain = Chain(self._anchors)
+        self._crl: Crl | None = None
+
+    @property
+    def crl(self) -> Crl | None:
+        """The newest list of revoked certificates that was taken, None before the first."""
+        return self._crl
+
+    def take_crl(self, pem: str, at: datetime) -> bool:
+        """Hold every entry against a list of revoked certificates from now on; false when a newer one is known.
+
+        Args:
+            pem: as `exchange.crl` has it.
+            at: the time that counts for the CA that signed it, aware.
+
+        Raises:
+            CertificateError: the list can't be believed; the one that is known stays.
+        """
+        crl = self.verify_crl(pem, at)
+        if self._crl is not None and crl.number <= self._crl.number:
+            return False
+        self._crl = crl
+        return True
+
+    def verify_crl(self, pem: str, at: datetime) -> Crl:
+        """Return a list of revoked certificates, once it is the word of an issuing CA under the root.
+
+        Raises:
+            CertificateError: it isn't, or is malformed.
+        """
+        return read_crl(pem).verify(self._chain, at)
 
     def succeed(self, pem: str, at: datetime) -> bool:
         """Trust the successors, too, that a root trusted here signed; whether there was a new one.
@@ -122,16 +161,21 @@ class TrustAnchor:
         """Write the roots, and how they succeeded each other, as a file."""
         return self._anchors.to_pem()
 
-    def verify_entry(self, entry: DirectoryEntry, at: datetime, party: Party | None = None) -> VerifiedParty:
+    def verify_entry(
+        self, entry: DirectoryEntry, at: datetime, party: Party | None = None, *, signed_at: datetime | None = None
+    ) -> VerifiedParty:
         """Return whom an entry stands for, once every step from the root holds at the time `at`.
 
         Args:
             entry: as the directory gave it.
             at: the time that counts, aware.
             party: whom it must stand for; None accepts any party.
+            signed_at: when the document was signed that is to be believed by it, where somebody vouches that this was
+                before the certificate was revoked; None: a revoked certificate counts for nothing.
 
         Raises:
             ExpiredError: the binding is not yet or no longer valid.
+            RevokedError: its certificate is on the list of revoked ones, as of `signed_at`.
             BindingError: any other break in the chain; the text names party and reason.
         """
         who = f"the directory's entry{f' for {party}' if party else ''}"
@@ -151,6 +195,12 @@ class TrustAnchor:
             raise BindingError(f"{who} binds {binding.endpoint}/{binding.terminal} to the certificate of {identity}")
         if party is not None and binding.endpoint != party:
             raise BindingError(f"{who} is one for {binding.endpoint}")
+        revoked_at = self._crl.revoked_at(certificate) if self._crl is not None else None
+        if revoked_at is not None and (signed_at is None or revoked_at <= signed_at):
+            raise RevokedError(
+                f"{who} is of {identity.party}/{identity.terminal}, whose certificate was revoked on "
+                f"{format_time(revoked_at)}"
+            )
         return VerifiedParty(
             party=binding.endpoint,
             terminal=binding.terminal,
@@ -161,6 +211,7 @@ class TrustAnchor:
             generation=binding.generation,
             not_before=binding.not_before,
             not_after=binding.not_after,
+            revoked_at=revoked_at,
         )
 
     def choose(
@@ -175,14 +226,20 @@ class TrustAnchor:
             seen_generation: the newest generation met before; the directory must not fall behind it.
 
         Raises:
+            RevokedError: all that are valid now were revoked.
             BindingError: an entry was tampered with, none is valid now, or the newest is older than one seen before.
         """
         good: list[VerifiedParty] = []
+        revoked: RevokedError | None = None
         for entry in entries:
             try:
                 good.append(self.verify_entry(entry, at, party))
             except ExpiredError:
                 continue
+            except RevokedError as error:
+                revoked = error
+        if not good and revoked is not None:
+            raise revoked
         if not good:
             raise BindingError(f"the directory has no binding for {party} that is valid at {format_time(at)}")
         newest = max(good, key=lambda each: each.generation)

@@ -16,7 +16,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY, Party
-from renkei.hub import horizons, journal, profiles, receiving, registry, sending
+from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
@@ -50,6 +50,8 @@ def exchange(hub: Hub) -> ASGIApp:
     routes = [
         route("GET", "/v1/hub", registry.hub_state, _anybody),
         route("GET", "/v1/roots", registry.roots, _anybody),
+        route("GET", "/v1/crl", crl.crl, _anybody),
+        route("PUT", "/v1/crl", crl.put_crl, _registers),
         route("GET", "/v1/directory/{party}", registry.directory, _anybody),
         route("POST", "/v1/parts/missing", sending.missing_parts, _exchanges),
         route("PUT", "/v1/parts/{sha256}", sending.put_part, _exchanges),

@@ -56,11 +56,12 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
     del caller, request
     speaker = hub.speaker()
     head = await signed_head(hub)
-    epoch = await hub.store.epoch()
-    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s","reads":["%s"]}'
+    epoch, crl = await hub.store.epoch(), await hub.store.crl_number()
+    listed = b"null" if crl is None else b"%d" % crl
+    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s","reads":["%s"],"crl":%s}'
     time = format_time(hub.clock()).encode()
     return Response(
-        body % (epoch, speaker.entry, quoted(head), time, MEDIA_TYPE.encode()), media_type="application/json"
+        body % (epoch, speaker.entry, quoted(head), time, MEDIA_TYPE.encode(), listed), media_type="application/json"
     )
 
 

@@ -59,6 +59,7 @@ class AuthorityService:
         self._kept: datetime | None = None
         self._trouble = ""
         self._told: set[str] = set()
+        self._told_crl = 0
 
     def run(self, stop: Stop) -> None:
         """Serve until asked to stop; whatever fails is tried again, at growing intervals."""
@@ -106,9 +107,10 @@ class AuthorityService:
             return  # it waits for its own entry, which may be among what it is owed
         if self._office.ledger.write(lambda records: records.enter_epoch(epoch)):
             log.warning("the hub was restored (epoch %d): every binding and revocation is told again", epoch)
+            self._told_crl = 0
 
     def push(self, line: HubClient) -> None:
-        """Tell the hub the bindings and revocations that it hasn't confirmed."""
+        """Tell the hub the bindings and revocations that it hasn't confirmed, and then the list of the latter."""
         ledger = self._office.ledger
         for digest, entry in ledger.read(lambda records: records.unpushed_entries()):
             with self._one("binding", digest):
@@ -118,6 +120,11 @@ class AuthorityService:
             with self._one("revocation", revoked.certificate_sha256):
                 line.put_revocation(revoked.envelope)
                 self._confirmed_revocation(revoked.certificate_sha256)
+        crl = self._office.issuing.read_crl()
+        if crl is not None and crl.number != self._told_crl:
+            with self._one("list of revoked certificates", str(crl.number)):
+                line.put_crl(crl.pem)
+                self._told_crl = crl.number
 
     def _confirmed(self, digest: str) -> None:
         now = format_time(self._clock())

@@ -4,15 +4,14 @@ issuing/
   issuing.key   PKCS #8, 0600
   issuing.csr   goes to the root
   issuing.pem   comes back from it
-  crl.pem       the certificates it revoked, signed; travels to terminals and media stations
+  crl.pem       the certificates it revoked, signed, and its own; travels to terminals and media stations
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
 from renkei.exchange.anchors import Anchors
 from renkei.exchange.certificates import (
@@ -27,7 +26,8 @@ from renkei.exchange.certificates import (
     make_key,
 )
 from renkei.exchange.chain import Chain
-from renkei.exchange.clock import parse_time, whole_seconds
+from renkei.exchange.clock import parse_time
+from renkei.exchange.crl import MAX_CRL, Crl, next_number, read_crl, sign_crl
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, write_new
 from renkei.ministry.ledger import Revoked
 from renkei.ministry.root import is_due
@@ -102,28 +102,30 @@ class IssuingCA:
         """Sign the list of revoked certificates; the next one is due after `days`.
 
         Raises:
-            IssuingError: the CA isn't ready.
+            IssuingError: the CA isn't ready, or the last list can't be read.
 
         """
         issuing = self.open(at)
-        begin = whole_seconds(at)
-        builder = x509.CertificateRevocationListBuilder().issuer_name(issuing.certificate.subject)
-        builder = builder.last_update(begin).next_update(begin + timedelta(days=days))
-        number = int(begin.timestamp())  # grows with every list (RFC 5280, 5.2.3)
-        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
-        key_identifier = issuing.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_identifier), critical=False
-        )
-        for item in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(item.serial_number)
-                .revocation_date(parse_time(item.revoked_at))
-                .build()
-            )
-        pem = builder.sign(issuing.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        replace(self.crl, pem, 0o644)
+        last = self.read_crl()
+        listed = [(each.serial_number, parse_time(each.revoked_at)) for each in revoked]
+        pem = sign_crl(listed, issuing, at, days, next_number(at, last.number if last else 0))
+        replace(self.crl, pem.encode(), 0o644)
+
+    def read_crl(self) -> Crl | None:
+        """Return the list that was signed last, None before the first.
+
+        Raises:
+            IssuingError: it can't be read.
+
+        """
+        if not self.crl.exists():
+            return None
+        try:
+            return read_crl(read_bounded(self.crl, MAX_CRL).decode("ascii"))
+        except (OSError, FileRefusedError, UnicodeDecodeError, CertificateError) as error:
+            raise IssuingError(
+                f"{self.crl}: can't be read ({error}); move it away, the next list takes its place"
+            ) from error
 
     def _check(self, certificate: x509.Certificate, at: datetime) -> Authority:
         key = key_from_pem(_read(self._key))

@@ -54,7 +54,11 @@ class HubSettings(_Table):
 
 
 class AuthoritySettings(_Table):
-    """The registration authority: its state, its trust anchor, its snapshot of the inventory, its terms."""
+    """The registration authority: its state, its trust anchor, its snapshot of the inventory, its terms.
+
+    The list of revoked certificates is signed anew every day and at each revocation; each promises the next within
+    `crl_days`.
+    """
 
     state: Path = Path("/var/lib/renkei-authority")
     terminal: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "linkage"
@@ -62,7 +66,7 @@ class AuthoritySettings(_Table):
     terminals: Path = Path("/etc/renkei/terminals.json")
     poll_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 5
     certificate_days: Annotated[int, Field(ge=1, le=398)] = 398
-    crl_days: Annotated[int, Field(ge=1, le=90)] = 14
+    crl_days: Annotated[int, Field(ge=1, le=90)] = 3
 
 
 class ConnectorSettings(_Table):

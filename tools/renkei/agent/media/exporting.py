@@ -15,6 +15,7 @@ from renkei.agent.home import Home, now, stamp
 from renkei.agent.media.registration import MediaError, read_registration
 from renkei.agent.media.shape import (
     COVER,
+    CRL,
     DOCUMENTS,
     ENTRIES,
     HORIZON,
@@ -148,6 +149,8 @@ def _files(home: Home, recipient: Party, load: _Load) -> Iterator[tuple[str, byt
     for generation in home.keyring.generations()[:MAX_ENTRIES]:
         entry = generation.entry.to_json()
         yield f"{ENTRIES}/{generation.number}.{suffix}", pack_entry(entry) if packs else entry
+    if home.anchor.crl is not None:
+        yield CRL, home.anchor.crl.pem.encode()
     yield PROFILE, profiles.own(home)
     horizon = publishing.for_medium(home, recipient) if home.settings.is_ministry and load.whole else None
     if horizon is not None:

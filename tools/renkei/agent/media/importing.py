@@ -1,7 +1,7 @@
 """Taking exports: checked whole, taken whole, noted as taken, deleted from the medium.
 
 1. Every export is looked at; what isn't new, whole, signed, for this party and of this medium stays where it is.
-2. The malware scan.
+2. The malware scan. Then the list of revoked certificates: who stands on it has written nothing that is taken.
 3. Its documents come into the spool and from there into the inbox: each is known by its id, so that after a kill the
    same export is simply read again.
 4. The spool notes the export's id as taken. From here on it is a replay.
@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renkei.agent import gaps, horizons, platform, profiles
+from renkei.agent import crl, gaps, horizons, platform, profiles
 from renkei.agent.delivery import deliver_all
 from renkei.agent.files import read_bounded
 from renkei.agent.home import Home, log, now, stamp
@@ -20,10 +20,12 @@ from renkei.agent.media.exporting import carried
 from renkei.agent.media.inspecting import Found, Standing, inspect
 from renkei.agent.media.registration import MediaError, read_registration
 from renkei.agent.media.scanning import Infected, scan
-from renkei.agent.media.shape import DOCUMENTS, HORIZON, MAX_DOCUMENTS, PREFIX, PROFILE, SEALED, some_files
+from renkei.agent.media.shape import CRL, DOCUMENTS, HORIZON, MAX_DOCUMENTS, PREFIX, PROFILE, SEALED, some_files
 from renkei.agent.receiving import NotBelieved, Received, finish, take
 from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.certificates import CertificateError
 from renkei.exchange.compact import unpack
+from renkei.exchange.crl import MAX_CRL
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.payloads import MAX_SEALED, Cover, Manifest
@@ -71,6 +73,11 @@ def import_all(home: Home, medium: Path) -> Import:
     try:
         new = [found for found in inspect(home, medium, registered) if _is_new(home, found, outcome)]
         new = [found for found in new if _is_clean(home, found, outcome)]
+        newer = sum(_take_crl(home, found) for found in new)
+        if newer:
+            folders = {found.folder for found in new}
+            again = [found for found in inspect(home, medium, registered) if found.folder in folders]
+            new = [found for found in again if _is_new(home, found, outcome)]
         for found in new:
             outcome.refused += _take(home, found, received)
     except OSError as error:
@@ -79,6 +86,7 @@ def import_all(home: Home, medium: Path) -> Import:
         home.spool.incoming.begin()
     delivered = deliver_all(home)
     gaps.watch(home)
+    crl.check_age(home)
     if not home.settings.is_ministry:
         horizons.missing_by_medium(home)
     outcome.parcels, outcome.receipts, outcome.repeated = received.parcels, received.receipts, received.repeated
@@ -113,6 +121,19 @@ def _is_clean(home: Home, found: Found, outcome: Import) -> bool:
         )
         return False
     return True
+
+
+def _take_crl(home: Home, found: Found) -> bool:
+    """Take the list of revoked certificates that an export brings; whether it is a newer one."""
+    path = found.folder / CRL
+    if not path.is_file():
+        return False  # the exporter knew none, or is of an earlier release
+    try:
+        newer = crl.take(home, (read_bounded(path, MAX_CRL) or b"").decode("ascii", "replace"))
+    except CertificateError as error:
+        home.alarm("medium", f"{found.folder.name}/{CRL}", f"the medium's list can't be believed: {error}")
+        return False
+    return newer
 
 
 def _take(home: Home, found: Found, received: Received) -> int:

@@ -82,7 +82,7 @@ def read_registration(home: Home, folder: Path, endpoint: Party | None = None) -
         document = json.loads(raw or b"")
         envelope, entry = str(document["envelope"]).encode(), DirectoryEntry.from_json(str(document["entry"]))
         said = Medium.read(peek(envelope).payload)
-        signer = home.anchor.verify_entry(entry, said.registered_at, said.registrar)
+        signer = home.anchor.verify_entry(entry, said.registered_at, said.registrar, signed_at=said.registered_at)
         medium = Medium.open(envelope, signer.signing_public_key)
     except FileNotFoundError:
         raise MediaError(f"{folder}: is no registered medium; {_HINT}") from None

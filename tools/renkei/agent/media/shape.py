@@ -11,6 +11,7 @@ PREFIX = "renkei-"
 REGISTRATION = "renkei-medium.json"
 COVER, LISTING, PROFILE, HORIZON = "cover.json", "SHA256SUMS", "profile.json", "horizon.json"
 ENTRIES, DOCUMENTS, SEALED = "entries", "documents", "sealed"
+CRL = f"{ENTRIES}/crl.pem"
 MODE = 0o644
 MAX_DOCUMENTS = 20_000
 MAX_ENTRIES = 16

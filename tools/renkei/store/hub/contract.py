@@ -299,6 +299,15 @@ class HubStore(Protocol):
     async def profile(self, party: str) -> bytes | None:
         """Return the envelope of a party's newest profile."""
 
+    async def put_crl(self, number: int, document: bytes, by: str, at: int) -> bool:
+        """Keep the list of revoked certificates; false when one with the same or a greater number is there."""
+
+    async def crl(self) -> bytes | None:
+        """Return the list of revoked certificates with the greatest number."""
+
+    async def crl_number(self) -> int | None:
+        """Return the number of that list."""
+
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """Return up to `limit` items after a cursor, fewer if they exceed `max_bytes` (but at least one)."""
 

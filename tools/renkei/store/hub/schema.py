@@ -172,6 +172,13 @@ MIGRATIONS = (
         WHERE receipt IS NOT NULL OR voided = 1;
     CREATE INDEX settled_messages ON messages (settled_at) WHERE settled_at > 0;
     """,
+    """
+    CREATE TABLE crl (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        number INTEGER NOT NULL,
+        document BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 _IN_POSTGRESQL = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from renkei.store.copies import Progress
-from renkei.store.hub import directory, heads, horizons, messages, profiles, reports
+from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
@@ -145,6 +145,18 @@ class SqlHubStore(ABC):
     async def profile(self, party: str) -> bytes | None:
         """See `HubStore`."""
         return await self._look(lambda t: profiles.newest(t, party))
+
+    async def put_crl(self, number: int, document: bytes, by: str, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: crl.put(t, number, document, by, at))
+
+    async def crl(self) -> bytes | None:
+        """See `HubStore`."""
+        return await self._look(crl.newest)
+
+    async def crl_number(self) -> int | None:
+        """See `HubStore`."""
+        return await self._look(crl.number)
 
     async def inbox(self, party: str, after: int, limit: int, max_bytes: int) -> InboxPage:
         """See `HubStore`."""
