@@ -8,6 +8,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from bench.exchanging.ground import Member
+from renkei.exchange import whole
 from renkei.exchange.parcels import split
 from renkei.exchange.payloads import Manifest, Part, Receipt
 
@@ -31,6 +32,13 @@ class Offer:
     def puts(self, *headers: str) -> list[bytes]:
         """Return the requests that hand it in: its parts, then the manifest."""
         return [*(put_part(part, *headers) for part in self.parts), put(self.path, self.envelope, *headers)]
+
+    def put_whole(self) -> bytes:
+        """Return the one request that hands it in whole."""
+        body = whole.pack_whole(self.envelope, b"".join(self.parts))
+        if body is None:
+            raise ValueError("the parcel is too large for one request")
+        return put(self.path, body, media_type=whole.MEDIA_TYPE)
 
     def receipt(self, recipient: Member) -> bytes:
         """Return the request that hands in its receipt."""
@@ -75,9 +83,9 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def put(path: str, body: bytes, *headers: str, method: str = "PUT") -> bytes:
+def put(path: str, body: bytes, *headers: str, media_type: str = "application/json") -> bytes:
     """Return a request with a body."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
+    lines = [f"PUT {path} HTTP/1.1", "Host: localhost", f"Content-Type: {media_type}", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 

@@ -1,4 +1,4 @@
-"""The client speaks the compact form with a hub that reads it, and JSON with one that doesn't."""
+"""The client speaks the newer forms with a hub that reads them, and JSON with one that doesn't."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from renkei.client.connection import Connection
 from renkei.client.errors import BadAnswer
 from renkei.client.hub import HubClient
-from renkei.exchange import compact, pages
+from renkei.exchange import compact, pages, whole
 from renkei.exchange.certificates import make_key
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import MINISTRY, Party
@@ -32,6 +32,7 @@ ACCEPTANCE = Acceptance(
 ).sign(SIGNER)
 ENTRY = {"binding": RECEIPT.decode(), "certificate": "x", "issuer": "y"}
 STATE = {"epoch": 1, "entry": ENTRY, "tree_head": "{}", "time": "2026-11-26T00:00:00Z"}
+READS = [compact.MEDIA_TYPE, whole.MEDIA_TYPE]
 PAGE = pages.pack_page([pages.PageItem(5, "receipt", RECEIPT, json.dumps(ENTRY).encode())], 5)
 
 
@@ -53,9 +54,7 @@ class FakeHub:
                 return answer(201, packed, {"Content-Type": compact.MEDIA_TYPE})
             return answer(201, ACCEPTANCE, {"Content-Type": "application/json"})
         if request.url.path == "/v1/hub":
-            return answer(
-                200, json.dumps({**STATE, **({"reads": [compact.MEDIA_TYPE]} if self.newer else {})}).encode(), {}
-            )
+            return answer(200, json.dumps({**STATE, **({"reads": READS} if self.newer else {})}).encode(), {})
         if pages.MEDIA_TYPE in accepted:
             return answer(200, PAGE + self.spoil, {"Content-Type": pages.MEDIA_TYPE})
         item = {"cursor": 5, "kind": "receipt", "envelope": RECEIPT.decode(), "entry": ENTRY}
@@ -88,3 +87,20 @@ def test_answers_that_are_no_documents_are_refused() -> None:
             client.put_message("ministry", "1", RECEIPT)
         with pytest.raises(BadAnswer, match="breaks the protocol"):
             client.inbox(0)
+
+
+def test_a_small_parcel_goes_whole_to_a_hub_that_takes_it_and_in_parts_to_any_other() -> None:
+    hub = FakeHub(newer=True)
+    with hub.client() as client:
+        assert client.put_whole("ministry", "1", RECEIPT, b"sealed") is None, "before the hub has said what it reads"
+        client.state()
+        assert client.put_whole("ministry", "1", RECEIPT, b"sealed") == ACCEPTANCE
+        assert client.put_whole("ministry", "1", RECEIPT, bytes(whole.LIMIT)) is None, "too large"
+    [(kind, body)] = hub.taken
+    assert kind == whole.MEDIA_TYPE
+    assert whole.unpack_whole(body) == (RECEIPT, b"sealed")
+    older = FakeHub(newer=False)
+    with older.client() as client:
+        client.state()
+        assert client.put_whole("ministry", "1", RECEIPT, b"sealed") is None
+    assert older.taken == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,23 @@ class History(RuleBasedStateMachine):
             self.number += 1
             self.next += 1
 
+    @rule(data=st.data(), content=st.binary(min_size=1, max_size=40), skip=st.integers(0, 1))
+    def offer_a_message_whole(self, data: st.DataObject, content: bytes, skip: int) -> None:
+        if self.parts and data.draw(st.booleans()):
+            content = data.draw(st.sampled_from(sorted(self.parts)))  # its part was put before, after all
+        new = replace(message(self.number, self.next + skip, [content]), sealed=content)
+        work = self.store.accept(new, sign, PLENTY, self.clock)
+        if skip:
+            with pytest.raises(SequenceRefusal):
+                self.run(work)
+            return
+        assert self.run(work) == (sign(self.heads[-1].size, 1), True)
+        self.accepted[self.number] = (new, sign(self.heads[-1].size, 1), [content])
+        self.inbox.append(("manifest", new.manifest))
+        self.parts.pop(content, None)
+        self.number += 1
+        self.next += 1
+
     @precondition(lambda self: self.accepted)
     @rule(data=st.data())
     def offer_again(self, data: st.DataObject) -> None:
@@ -113,18 +131,22 @@ class History(RuleBasedStateMachine):
         assert self.run(self.store.accept(known, sign, PLENTY, self.clock)) == (acceptance, False)
 
     @precondition(lambda self: self.accepted)
-    @rule(data=st.data())
-    def seal_anew(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), whole=st.booleans())
+    def seal_anew(self, data: st.DataObject, *, whole: bool) -> None:
         number = data.draw(st.sampled_from(sorted(self.accepted)))
         old, _, _ = self.accepted[number]
         part = b"sealed anew at %d" % self.clock
-        self.run(self.store.put_part(SENDER, digest(part), part, PLENTY, self.clock))
         anew = message(number, old.sequence, [part], version=self.clock)
+        if whole:
+            anew = replace(anew, sealed=part)
+        else:
+            self.run(self.store.put_part(SENDER, digest(part), part, PLENTY, self.clock))
         work = self.store.accept(anew, sign, PLENTY, self.clock)
         if number in self.settled:
             with pytest.raises((ReceiptedRefusal, ConflictRefusal)):
                 self.run(work)
-            self.parts[part] = self.clock
+            if not whole:
+                self.parts[part] = self.clock
         else:
             acceptance, fresh = self.run(work)
             assert fresh

@@ -1,4 +1,4 @@
-"""What waits in the spool goes to the hub: in the order of each stream, in parts, until the hub has signed for it."""
+"""What waits in the spool goes to the hub: each stream in order, whole or in parts, until the hub has signed for it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -159,18 +159,25 @@ def _offer_void(home: Home, contact: Contact, void: SentVoid) -> None:
 
 
 def _offer(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:
+    sealed = message.sealed or b""
+    acceptance = contact.client.put_whole(home.party, message.id, message.manifest, sealed)
+    if acceptance is None:
+        acceptance = _offer_in_parts(home, contact, message)
+    _verify(home, contact, message, acceptance)
+    return acceptance
+
+
+def _offer_in_parts(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:
     parts = _parts(message)
     wanted: Iterable[str] = parts
     if len(parts) > 1:
         wanted = contact.client.missing_parts(list(parts))
     _put_parts(contact, parts, wanted)
     try:
-        acceptance = contact.client.put_message(home.party, message.id, message.manifest)
+        return contact.client.put_message(home.party, message.id, message.manifest)
     except MissingParts as error:
         _put_parts(contact, parts, error.missing)
-        acceptance = contact.client.put_message(home.party, message.id, message.manifest)
-    _verify(home, contact, message, acceptance)
-    return acceptance
+        return contact.client.put_message(home.party, message.id, message.manifest)
 
 
 def _put_parts(contact: Contact, parts: dict[str, bytes], wanted: Iterable[str]) -> None:

@@ -39,7 +39,7 @@ from renkei.client.answers import (
 )
 from renkei.client.connection import Answer, Connection
 from renkei.client.errors import BadAnswer
-from renkei.exchange import compact, pages
+from renkei.exchange import compact, pages, whole
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.crl import MAX_CRL
 from renkei.exchange.documents import DocumentError
@@ -52,6 +52,7 @@ LONG_POLL_LIMIT = 55
 """Seconds that the hub holds `inbox` at most."""
 
 _ENVELOPE_LIMIT = 64 * 1024
+_ACCEPTS = {"Accept": f"{compact.MEDIA_TYPE}, application/json"}
 _CREATED = 201
 
 
@@ -61,7 +62,7 @@ class HubClient:
     def __init__(self, connection: Connection) -> None:
         """Speak over a connection, which this client closes."""
         self._line = connection
-        self._packs = False
+        self._reads: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         """Nothing is sent before the first request."""
@@ -78,7 +79,7 @@ class HubClient:
     def state(self) -> HubState:
         """The hub's epoch, directory entry and signed tree head."""
         state = read(HubState, self._line.request("GET", "/v1/hub"), "GET /v1/hub")
-        self._packs = compact.MEDIA_TYPE in state.reads
+        self._reads = state.reads
         return state
 
     def directory(self, party: str) -> Directory:
@@ -127,7 +128,23 @@ class HubClient:
     def put_message(self, sender: str, message_id: str, manifest: bytes) -> bytes:
         """Offer a message whose parts are there; answers the hub's acceptance envelope."""
         path = f"/v1/messages/{_part(sender)}/{_part(message_id)}"
-        answer = self._put(path, manifest, {"Accept": f"{compact.MEDIA_TYPE}, application/json"})
+        return self._acceptance(path, self._put(path, manifest, _ACCEPTS))
+
+    def put_whole(self, sender: str, message_id: str, manifest: bytes, sealed: bytes) -> bytes | None:
+        """Offer a small parcel, manifest and sealed bytes in one request; answers the hub's acceptance envelope.
+
+        None: it is too large for that, or the hub is an older one; its parts have to be put first.
+        """
+        body = whole.pack_whole(manifest, sealed) if whole.MEDIA_TYPE in self._reads else None
+        if body is None:
+            return None
+        path = f"/v1/messages/{_part(sender)}/{_part(message_id)}"
+        fields = {"Content-Type": whole.MEDIA_TYPE, **_ACCEPTS}
+        return self._acceptance(
+            path, self._line.request("PUT", path, content=body, headers=fields, limit=_ENVELOPE_LIMIT)
+        )
+
+    def _acceptance(self, path: str, answer: Answer) -> bytes:
         if answer.media_type != compact.MEDIA_TYPE:
             return answer.body
         try:
@@ -193,7 +210,7 @@ class HubClient:
 
     def _put(self, path: str, envelope: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Put a document, in compact form where the hub said that it reads it."""
-        document = compact.pack(envelope) if self._packs else envelope
+        document = compact.pack(envelope) if compact.MEDIA_TYPE in self._reads else envelope
         kind = compact.MEDIA_TYPE if document.startswith(compact.FORM) else "application/json"
         fields = {"Content-Type": kind, **(headers or {})}
         return self._line.request("PUT", path, content=document, headers=fields, limit=_ENVELOPE_LIMIT)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from renkei.exchange import compact
+from renkei.exchange import compact, whole
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.hub.problems import Problem
@@ -65,6 +65,21 @@ async def read_document(request: Request, seconds: int) -> bytes:
         return body
     try:
         return compact.unpack(body)
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+
+
+async def read_offer(request: Request, seconds: int) -> tuple[bytes, bytes | None]:
+    """Return the manifest's envelope that a request brings and, where the parcel came whole, its sealed bytes.
+
+    Raises:
+        Problem: as `read_document`.
+    """
+    if request.headers.get("content-type") != whole.MEDIA_TYPE:
+        return await read_document(request, seconds), None
+    body = await read_body(request, whole.LIMIT, seconds)
+    try:
+        return whole.unpack_whole(body)
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
 

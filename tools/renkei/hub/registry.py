@@ -3,6 +3,7 @@
 The registration authority alone may change them, and even its word counts only with the issuing CA's signature.
 """
 
+import json
 import logging
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -11,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from renkei.exchange import compact, whole
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
 from renkei.exchange.clock import format_time
-from renkei.exchange.compact import MEDIA_TYPE
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentError, EnrolmentRequest
 from renkei.exchange.errors import ExchangeError
@@ -31,6 +32,7 @@ log = logging.getLogger("renkei.hub")
 _ANSWER_LIMIT = 2 * MAX_ENVELOPE
 _ID_LENGTH = 32
 _QUEUE_PAGE = 500
+_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE)
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 
 
@@ -58,11 +60,9 @@ async def hub_state(hub: Hub, caller: Caller, request: Request) -> Response:
     head = await signed_head(hub)
     epoch, crl = await hub.store.epoch(), await hub.store.crl_number()
     listed = b"null" if crl is None else b"%d" % crl
-    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s","reads":["%s"],"crl":%s}'
-    time = format_time(hub.clock()).encode()
-    return Response(
-        body % (epoch, speaker.entry, quoted(head), time, MEDIA_TYPE.encode(), listed), media_type="application/json"
-    )
+    body = b'{"epoch":%d,"entry":%s,"tree_head":%s,"time":"%s","reads":%s,"crl":%s}'
+    time, reads = format_time(hub.clock()).encode(), json.dumps(_READS).encode()
+    return Response(body % (epoch, speaker.entry, quoted(head), time, reads, listed), media_type="application/json")
 
 
 async def roots(hub: Hub, caller: Caller, request: Request) -> Response:

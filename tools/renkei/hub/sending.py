@@ -24,6 +24,7 @@ from renkei.hub.bodies import (
     path_uuid,
     read_body,
     read_document,
+    read_offer,
     require_digest,
 )
 from renkei.hub.context import Hub
@@ -57,18 +58,21 @@ async def put_part(hub: Hub, caller: Caller, request: Request) -> Response:
 
 
 async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
-    """`PUT /v1/messages/{sender}/{id}`."""
+    """`PUT /v1/messages/{sender}/{id}`: a manifest whose parts are here, or a small parcel whole."""
     message_id = path_uuid(request)
     if path_party(request, "sender") != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't send in another's name")
     speaker = hub.speaker()
-    envelope = await read_document(request, hub.settings.limits.body_seconds)
+    envelope, sealed = await read_offer(request, hub.settings.limits.body_seconds)
     try:
         claimed = outline(envelope)
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
     try:
         manifest, signer = await _open_manifest(hub, caller, message_id, envelope, claimed)
+        if sealed is not None:
+            hub.room.require()
+            _check_whole(manifest, sealed)
     except Problem:
         # What was accepted once stays accepted, whatever became of the keys since.
         known = await hub.store.message(caller.party, message_id)
@@ -98,6 +102,7 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
         manifest_sha256=claimed.payload_sha256,
         parts=tuple((part.sha256, part.size) for part in manifest.parts),
         signer=signer,
+        sealed=sealed,
     )
     acceptance, new = await hub.store.accept(message, accept, _quota(hub, caller), at)
     log.info(
@@ -156,6 +161,11 @@ async def _open_manifest(
             409, "recipient", f"sealed for no live certificate of {manifest.recipient}: seal to the directory's newest"
         )
     return manifest, signer
+
+
+def _check_whole(manifest: Manifest, sealed: bytes) -> None:
+    if [(part.sha256, part.size) for part in manifest.parts] != [(sha256(sealed).hexdigest(), len(sealed))]:
+        raise Problem(400, "digest", "the sealed bytes are not the one part that the manifest names")
 
 
 def _quota(hub: Hub, caller: Caller) -> int:

@@ -20,7 +20,10 @@ SignAcceptance = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as its verified manifest tells it. `parts` are (digest, size in bytes) in order."""
+    """A message as its verified manifest tells it. `parts` are (digest, size in bytes) in order.
+
+    `sealed` are the bytes of its only part where they came along; otherwise its parts were stored before.
+    """
 
     id: str
     sender: str
@@ -32,6 +35,7 @@ class Message:
     manifest_sha256: str
     parts: tuple[tuple[str, int], ...]
     signer: str
+    sealed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,10 +71,10 @@ def accept(
         if receipt is not None:
             raise ReceiptedRefusal(receipt)
         _count(transaction, message.sender, held_bytes=-_drop_content(transaction, number))
-    parts = _take_parts(transaction, message)
+    parts, came = _take_parts(transaction, message, at)
     size = sum(size for _, size in message.parts)
     sent = {"sent": 1, "sent_bytes": size} if known is None else {}
-    _count(transaction, message.sender, quota, held_bytes=len(message.manifest), **sent)
+    _count(transaction, message.sender, quota, held_bytes=len(message.manifest) + came, **sent)
     journal = Journal(transaction)
     index, epoch = journal.next_place()
     acceptance = sign(index, epoch)
@@ -263,14 +263,20 @@ def _stream(transaction: Transaction, sender: str, recipient: str, name: str) ->
     return transaction.count(sql, place), 1, 0
 
 
-def _take_parts(transaction: Transaction, message: Message) -> list[int]:
-    numbers, missing = [], []
+def _take_parts(transaction: Transaction, message: Message, at: int) -> tuple[list[int], int]:
+    """Return the numbers of a message's parts, and how many bytes of them came with it and are new."""
+    numbers, missing, came = [], [], 0
     for digest, size in message.parts:
         row = transaction.one(
             "UPDATE parts SET uses = uses + 1 WHERE sender = ? AND sha256 = ? RETURNING part, size",
             (message.sender, digest),
         )
-        if row is None:
+        if row is None and message.sealed is not None:
+            sql = "INSERT INTO parts (sender, sha256, size, stored_at, uses, content) VALUES (?, ?, ?, ?, 1, ?)"
+            values = (message.sender, digest, size, at, message.sealed)
+            numbers.append(transaction.count(f"{sql} RETURNING part", values))
+            came += size
+        elif row is None:
             missing.append(digest)
         elif row[1] != size:
             raise ConflictRefusal(f"the manifest says that part {digest} has {size} bytes, it has {row[1]}")
@@ -278,7 +284,7 @@ def _take_parts(transaction: Transaction, message: Message) -> list[int]:
             numbers.append(row[0])
     if missing:
         raise MissingPartsRefusal(list(dict.fromkeys(missing)))
-    return numbers
+    return numbers, came
 
 
 def _settle(transaction: Transaction, number: int) -> int:
