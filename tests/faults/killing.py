@@ -16,7 +16,10 @@ from renkei.agent.home import Home
 from unit.agent.conftest import Fleet
 
 SHINJUKU = "131041"
+LARGE = 250
+"""Notices of a parcel that is too large for one request: it goes in two parts, and then its manifest."""
 _A_RUN = 60
+_TRIES = 3
 
 
 @dataclass
@@ -36,9 +39,10 @@ class Scene:
         settle(self.ministry, self.sender)
 
     def give(self) -> None:
-        """A file with two notices for the outbox."""
-        (self.sender.settings.outbox / f"{self.given:06d}.csv").write_bytes(self.file(2, first=self.given + 1))
-        self.given += 2
+        """Two files for the outbox: a parcel that goes whole, and one that goes in parts."""
+        for count in (2, LARGE):
+            (self.sender.settings.outbox / f"{self.given:06d}.csv").write_bytes(self.file(count, first=self.given + 1))
+            self.given += count
 
     def take(self) -> None:
         inbox = self.ministry.settings.inbox / SHINJUKU
@@ -54,6 +58,12 @@ class Scene:
     def come_to_rest(self) -> None:
         settle(self.sender, self.ministry)
         self.take()
+
+    @property
+    def sizes(self) -> set[int]:
+        """How many parts the parcels had that the sender made: 1 goes whole, more go one by one."""
+        kept = self.sender.spool._database.read(lambda c: c.execute("SELECT manifest FROM outgoing").fetchall())
+        return {len(Fleet.peek(manifest)["parts"]) for (manifest,) in kept}
 
     @property
     def expected(self) -> list[str]:
@@ -117,9 +127,13 @@ SUBJECTS = {"hub": Scene.serves, "sender": Scene.sends, "recipient": Scene.recei
 
 
 def kill_at(scene: Scene, subject: str, points: Iterable[Point]) -> None:
-    """One run a point."""
+    """One run a point; another where a run ended before it came to the point (a checkpoint less, say)."""
     for point in points:
-        SUBJECTS[subject](scene, inject=kill(point))
+        before = scene.kills
+        for _ in range(_TRIES):
+            SUBJECTS[subject](scene, inject=kill(point))
+            if scene.kills > before:
+                break
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

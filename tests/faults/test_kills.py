@@ -21,6 +21,7 @@ def test_a_kill_at_any_write_loses_and_doubles_nothing(
     scene.kills = 0
     points = stratified(calls, POINTS)
     assert len(points) == POINTS
+    assert scene.sizes == {1, 2}, "both ways of handing in a parcel are killed"
     kill_at(scene, subject, points)
     assert scene.kills == POINTS, f"{scene.kills} of {POINTS} died"
     scene.check()

@@ -83,6 +83,7 @@ class Ground:
 
     def __init__(self, folder: Path, parties: Iterable[str]) -> None:
         self.folder = folder
+        self.codes = [*parties]
         for name in ("run", "hub", "keys"):
             (folder / name).mkdir()
         self._begin = datetime.now(UTC) - timedelta(minutes=2)
@@ -93,7 +94,7 @@ class Ground:
         self.anchor_file = folder / "root.pem"
         self.anchor_file.write_text(certificate_to_pem(self._root.certificate))
         self.anchor = TrustAnchor(self.anchor_file.read_text())
-        self.members = {name: self._enrol(name) for name in ("ministry", *parties)}
+        self.members = {name: self._enrol(name) for name in ("ministry", *self.codes)}
         self.settings = folder / "hub.toml"
         self.settings.write_text(_SETTINGS.format(folder=folder))
         self._own = self._hub_entry()

@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import uuid4
 
-from bench.exchanging.ground import Member
-from renkei.exchange import whole
-from renkei.exchange.parcels import split
-from renkei.exchange.payloads import Manifest, Part, Receipt
+import cbor2
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-_POINT = b"\x04" + bytes(64)
+from bench.exchanging.ground import Member
+from renkei.exchange import compact, whole
+from renkei.exchange.certificates import make_key
+from renkei.exchange.parcels import split
+from renkei.exchange.payloads import Manifest, Part, Receipt, Stream
+
+_POINT = make_key().public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+_ANSWERED = f"Accept: {compact.MEDIA_TYPE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,16 @@ class Offer:
         return [*(put_part(part, *headers) for part in self.parts), put(self.path, self.envelope, *headers)]
 
     def put_whole(self) -> bytes:
-        """Return the one request that hands it in whole."""
+        """Return the one request that hands it in whole, as an agent of today does."""
         body = whole.pack_whole(self.envelope, b"".join(self.parts))
         if body is None:
             raise ValueError("the parcel is too large for one request")
-        return put(self.path, body, media_type=whole.MEDIA_TYPE)
+        return put(self.path, body, _ANSWERED, media_type=whole.MEDIA_TYPE)
+
+    def puts_raw(self) -> list[bytes]:
+        """Return the one request that hands it to the raw application, its manifest in JSON: the fastest to read."""
+        body = cbor2.dumps([self.envelope, b"".join(self.parts)])
+        return [put(self.path, body, media_type=whole.MEDIA_TYPE)]
 
     def receipt(self, recipient: Member) -> bytes:
         """Return the request that hands in its receipt."""
@@ -54,7 +64,9 @@ class Offer:
         return put(f"/v1/receipts/{self.sender}/{self.manifest.id}", envelope)
 
 
-def offer(sender: Member, recipient: Member, sequence: int, sealed_bytes: int, count: int = 1) -> Offer:
+def offer(
+    sender: Member, recipient: Member, sequence: int, sealed_bytes: int, count: int = 1, stream: Stream = "notices"
+) -> Offer:
     """Make a parcel of random bytes in the place of sealed ones: to the hub they are the same."""
     sealed = os.urandom(sealed_bytes)
     parts = tuple(split(sealed))
@@ -62,7 +74,7 @@ def offer(sender: Member, recipient: Member, sequence: int, sealed_bytes: int, c
         id=uuid4(),
         sender=sender.party,
         recipient=recipient.party,
-        stream="notices",
+        stream=stream,
         sequence=sequence,
         count=count,
         layout=1,

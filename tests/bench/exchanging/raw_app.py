@@ -2,9 +2,9 @@
 
     python _raw_app.py SOCKET FOLDER
 
-`PUT /v1/parts/…` and `PUT /v1/messages/…` believe what comes and make the hub's store keep it, with the same statements
-and the same commits as the hub's, `GET …/content` gives it back. `PUT /bare/…` only inserts the body into a table of
-one column in a database with the same settings: the least that a durable write can be.
+`PUT /v1/parts/…` and `PUT /v1/messages/…`, a manifest or a parcel whole, believe what comes and make the hub's store
+keep it, with the same statements and the same commits as the hub's; `GET …/content` gives it back. `PUT /bare/…` only
+inserts the body into a table of one column in a database with the same settings: the least that a durable write can be.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import cbor2
 import uvicorn
 
 from renkei.store.hub.contract import Message
@@ -25,6 +26,7 @@ from renkei.store.sqlite import Database
 
 _TABLE = "CREATE TABLE bodies (path TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;"
 _PLENTY = 2**40
+MEDIA_TYPE = b"application/vnd.renkei.parcel"
 _UNSIGNED = b"{}"
 
 
@@ -59,7 +61,9 @@ class Raw:
                 sender = dict(scope["headers"])[b"x-sender"].decode()
                 await self._store.put_part(sender, rest[0], body, _PLENTY, 0)
             else:
-                await self._store.accept(_message(body), lambda _index, _epoch: _UNSIGNED, _PLENTY, 0)
+                whole = dict(scope["headers"])[b"content-type"] == MEDIA_TYPE
+                envelope, sealed = cbor2.loads(body) if whole else (body, None)
+                await self._store.accept(_message(envelope, sealed), lambda _index, _epoch: _UNSIGNED, _PLENTY, 0)
         headers = [(b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -82,7 +86,7 @@ def _insert(connection: apsw.Connection, path: str, body: bytes) -> None:
     connection.execute("INSERT INTO bodies VALUES (?, ?)", (path, body))
 
 
-def _message(envelope: bytes) -> Message:
+def _message(envelope: bytes, sealed: bytes | None) -> Message:
     payload = b64decode(json.loads(envelope)["payload"])
     said = json.loads(payload)
     return Message(
@@ -96,6 +100,7 @@ def _message(envelope: bytes) -> Message:
         manifest_sha256=hashlib.sha256(payload).hexdigest(),
         parts=tuple((part["sha256"], part["size"]) for part in said["parts"]),
         signer=said["recipient_certificate_sha256"],  # any that the store knows
+        sealed=sealed,
     )
 
 

@@ -9,11 +9,16 @@ def row(
     unit: str,
     *,
     against: float | None = None,
+    ratio: float | None = None,
     least: float | None = None,
     most: float | None = None,
 ) -> dict[str, Any]:
-    """Make a row; what is judged is the ratio of `value` to `against` where there is one, else the value."""
-    ratio = value / against if value is not None and against else None
+    """Make a row; what is judged is the ratio where there is one, else the value.
+
+    The ratio is that of `value` to `against` unless it is given, as the median of a paired measurement is.
+    """
+    if ratio is None and value is not None and against:
+        ratio = value / against
     judged = value if ratio is None else ratio
     held = [judged >= least] if least is not None and judged is not None else []
     held += [judged <= most] if most is not None and judged is not None else []

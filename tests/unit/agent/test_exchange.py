@@ -11,6 +11,7 @@ from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.status import PeerStatus, status_of
 from renkei.client.errors import GatewayNotTrusted, HubUnreachable, NotAllowed
+from renkei.exchange import whole
 from renkei.exchange.parties import Party
 from renkei.store.incoming import State
 
@@ -253,3 +254,21 @@ def test_a_receipt_that_waited_until_its_signers_certificate_had_ended_is_signed
     fleet.exchange(ministry)
     assert fleet.exchange(sender).receipts_received == 1
     assert status_of(ministry).alarms == () == status_of(sender).alarms
+
+
+def test_a_small_parcel_goes_in_one_request_and_to_an_older_hub_in_two(
+    fleet: Any, residence_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.agent("ministry")
+    shinjuku = fleet.agent(SHINJUKU)
+    fleet.exchange(shinjuku)
+
+    def puts(name: str, first: int) -> list[str]:
+        (shinjuku.settings.outbox / name).write_bytes(residence_csv(2, first=first))
+        fleet.front.requests.clear()
+        assert fleet.exchange(shinjuku).parcels_sent == 1
+        return [line.split("/")[2] for line in fleet.front.requests if line.startswith("PUT /v1/")]
+
+    assert puts("a.csv", 1) == ["messages"]
+    monkeypatch.setattr(whole, "MEDIA_TYPE", "application/vnd.renkei.unheard-of")
+    assert puts("b.csv", 3) == ["parts", "messages"]
