@@ -325,13 +325,14 @@ class Fleet:
         s = home.settings
         path = self.folder / f"{home.party}.toml"
         bridge = f'[bridge]\nkind = "{s.bridge.kind.value}"\nfolder = "{s.bridge.folder}"\n' if s.bridge.folder else ""
+        page = f'[page]\nport = {s.page.port}\nfolder = "{s.page.folder}"\n' if s.page else ""
         path.write_text(
             f'endpoint = "{s.endpoint}"\nterminal = "{s.terminal}"\nmachine_serial = "{s.machine_serial}"\n'
             f'home = "{s.home}"\ntrust_anchor = "{s.trust_anchor}"\nlink = "{s.link.value}"\n'
             f'gateway = "{s.gateway}"\nenrolment = "{s.enrolment}"\n'
             "[exchange]\nstable_seconds = 0\npoll_seconds = 0.1\nretry_seconds = 1\njitter_seconds = 0\n"
             f'mode = "{s.exchange.mode}"\n[publish]\nseconds = {s.publish.seconds}\n{bridge}'
-            f'[media]\nscan = "{s.media.scan.value}"\n'
+            f'[media]\nscan = "{s.media.scan.value}"\n{page}'
         )
         return path
 

@@ -30,6 +30,9 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
         "agent_home": "/var/lib/renkei-agent",
         "agent_trust_anchor": "/etc/renkei/pki/root.pem",
         "agent_media_scan": "if_present",
+        "agent_page": True,
+        "agent_page_port": 8470,
+        "agent_page_folder": "/var/lib/renkei-page",
     }
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - it makes TOML
     environment.filters |= {"to_json": json.dumps, "bool": bool}
@@ -50,3 +53,10 @@ def test_the_paths_of_windows_reach_the_agent_as_they_are(tmp_path: Path) -> Non
 def test_a_layout_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="layout: there is no layout 'csv-9'; there are csv-1, csv-2"):
         load(rendered(tmp_path, agent_layout="csv-9"))
+
+
+def test_the_page_is_served_where_the_inventory_wants_it(tmp_path: Path) -> None:
+    page = load(rendered(tmp_path, agent_page_port=8471)).page
+    assert page is not None
+    assert (page.port, page.folder) == (8471, Path("/var/lib/renkei-page"))
+    assert load(rendered(tmp_path, agent_page=False)).page is None

@@ -1,6 +1,6 @@
 """A new certificate before the old one ends: asked for when two thirds of its life are over, with new keys."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from renkei.agent import enrolment
 from renkei.agent.enrolment import EnrolmentRefused
@@ -43,8 +43,12 @@ def check(home: Home) -> VerifiedParty | None:
 
 def is_due(present: VerifiedParty) -> bool:
     """Whether two thirds of a binding's life are over."""
-    life = present.not_after - present.not_before
-    return now() >= present.not_before + life * 2 / 3
+    return now() >= due_at(present)
+
+
+def due_at(present: VerifiedParty) -> datetime:
+    """When two thirds of a binding's life are over."""
+    return present.not_before + (present.not_after - present.not_before) * 2 / 3
 
 
 def _advance(home: Home, client: HubClient) -> None:

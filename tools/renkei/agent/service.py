@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from renkei.agent import enrolment, platform, publishing, renewal, schedule
+from renkei.agent.activity import Activity
 from renkei.agent.contact import HubNotGenuine
 from renkei.agent.enrolment import EnrolmentRefused
 from renkei.agent.exchange import Busy, alone, exchange, take_offline
 from renkei.agent.home import Home, NotEnrolled, log, now, stamp
 from renkei.agent.intake import Watch, candidates
+from renkei.agent.page.server import page
 from renkei.agent.register import bridge
 from renkei.agent.settings import Link
 from renkei.client.backoff import Backoff
@@ -60,6 +62,7 @@ class Service:
         self._bridge_again = 0.0
         self._was_asked = False
         self._answer_after = 0.0
+        self.activity = Activity()
 
     def stop(self) -> None:
         """End the loop after what it is doing now; may be called from a signal handler."""
@@ -68,6 +71,10 @@ class Service:
 
     def run(self) -> None:
         """Serve until stopped."""
+        with page(self._home, self.activity):
+            self._run()
+
+    def _run(self) -> None:
         if self._home.keyring.current() is not None:
             self._guarded(self._offline)  # finishes what a kill interrupted; no line is needed for that
         platform.notify_service_manager("READY=1")
@@ -165,7 +172,7 @@ class Service:
             take_offline(self._home, self._watch)
 
     def _exchange(self) -> None:
-        with alone(self._home, _PATIENCE), self._home.connect() as client:
+        with self.activity.exchange(), alone(self._home, _PATIENCE), self._home.connect() as client:
             self._news.clear()
             try:
                 outcome = exchange(self._home, client, self._watch, gathered=self._was_asked)

@@ -23,6 +23,10 @@ crl_grace_days = 4                   # how late the next list of revoked certifi
 kind = "folder"                      # folder | media | none
 folder = "/srv/renkei-register"      # a share that the register system reads and writes, or a medium's mount point
 
+[page]                               # the clerk's status page (docs/status-page.md), on 127.0.0.1 only
+port = 8470
+folder = "/var/lib/renkei-page"      # readable by the permitted group and nobody else
+
 [publish]                            # the ministry only
 connector = true                     # horizons follow the connector's mark; without one the outbox is the source
 seconds = 300
@@ -159,6 +163,20 @@ class PublishSettings(_Settings):
     seconds: Annotated[int, Field(ge=1, le=86400)] = 300
 
 
+class PageSettings(_Settings):
+    """The clerk's status page.
+
+    Attributes:
+        port: on 127.0.0.1.
+        folder: where the file lies that lets somebody in; its permissions say who that is, and its files inherit them.
+        session_minutes: how long a browser stays signed in after the last thing that was done in it.
+    """
+
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8470
+    folder: Path = platform.DEFAULT_PAGE
+    session_minutes: Annotated[int, Field(ge=1, le=600)] = 60
+
+
 class Settings(_Settings):
     """All of `agent.toml`; see the module for an example."""
 
@@ -176,11 +194,14 @@ class Settings(_Settings):
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()
     media: MediaSettings = MediaSettings()
+    page: PageSettings | None = None
 
     @model_validator(mode="after")
     def _is_sender(self) -> Self:
         if self.endpoint in {"hub", "authority"}:
             raise ValueError(f'endpoint: "{self.endpoint}" exchanges no notices; write a six-digit code or "ministry"')
+        if self.page is not None and self.is_ministry:
+            raise ValueError("page: it is for an endpoint's clerks; leave the table out at the ministry")
         return self
 
     @property

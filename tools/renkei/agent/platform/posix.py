@@ -12,10 +12,12 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
 DEFAULT_HOME = Path("/var/lib/renkei-agent")
+DEFAULT_PAGE = Path("/var/lib/renkei-page")
 DEFAULT_ANCHOR = Path("/etc/renkei/pki/root.pem")
 
 
@@ -150,3 +152,16 @@ def volume_of(folder: Path) -> str:
     if not by_uuid.is_dir():
         return ""
     return next((path.name for path in sorted(by_uuid.iterdir()) if path.stat().st_rdev == device), "")
+
+
+def is_open_to_all(folder: Path) -> bool:
+    """Whether users other than the owner and the group may read or enter a folder."""
+    return folder.stat().st_mode & 0o007 != 0
+
+
+def software_changed_at() -> datetime | None:
+    """When the operating system's packages last changed, as far as this machine tells; None where it doesn't."""
+    try:
+        return datetime.fromtimestamp(Path("/var/lib/dpkg/status").stat().st_mtime, UTC)
+    except OSError:
+        return None

@@ -17,7 +17,9 @@ import secrets
 import signal
 import threading
 import time
+import winreg
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pywintypes
@@ -25,11 +27,13 @@ import win32api
 import win32con
 import win32crypt
 import win32file
+import win32security
 
 from renkei.agent.windows import layout
 
 DEFAULT_CONFIG = Path(layout.CONFIG)
 DEFAULT_HOME = Path(layout.DATA)
+DEFAULT_PAGE = Path(layout.PAGE)
 DEFAULT_ANCHOR = Path(layout.ANCHOR)
 
 _PASSPHRASE = "passphrase.dpapi"  # noqa: S105 - the name of a file
@@ -39,6 +43,16 @@ _PURPOSE = b"renkei-agent private keys"
 
 _CRYPTPROTECT_UI_FORBIDDEN = 0x1
 _MOVEFILE_WRITE_THROUGH = 0x8
+
+_OWN = {"service", "page"}
+"""Commands that whoever calls them carries out."""
+
+_EVERYBODY = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545")
+"""Everyone, Authenticated Users, Users."""
+
+_UPDATES = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+_CUMULATIVE = "Package_for_RollupFix~"
+_FILETIME_BEGIN = datetime(1601, 1, 1, tzinfo=UTC)
 
 _BUSY = {5, 32}  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 _BUSY_TRIES, _BUSY_SECONDS = 20, 0.1
@@ -75,9 +89,9 @@ def hand_over(arguments: Sequence[str]) -> int | None:
 
     Returns:
         The exit code of the command, None when it is this process that has to carry it out: it runs as the service
-        already, or shows a help text, or the command is about the service itself.
+        already, or shows a help text, or the command is about the service itself or for every user.
     """
-    if layout.UNDER_SERVICE in os.environ or not arguments or arguments[0] == "service" or "--help" in arguments:
+    if layout.UNDER_SERVICE in os.environ or not arguments or arguments[0] in _OWN or "--help" in arguments:
         return None
     from renkei.agent.windows.relay import ask  # noqa: PLC0415 - commands alone need it
 
@@ -209,6 +223,36 @@ def volume_of(folder: Path) -> str:
         return f"{win32api.GetVolumeInformation(root)[1] & 0xFFFFFFFF:08X}"
     except pywintypes.error:
         return ""
+
+
+def is_open_to_all(folder: Path) -> bool:
+    """Whether a folder's ACL lets every user of the machine read."""
+    described = win32security.GetFileSecurity(str(folder), win32security.DACL_SECURITY_INFORMATION)
+    acl = described.GetSecurityDescriptorDacl()
+    if acl is None:
+        return True
+    everybody = [win32security.ConvertStringSidToSid(sid) for sid in _EVERYBODY]
+    for number in range(acl.GetAceCount()):
+        (kind, _flags), mask, sid = acl.GetAce(number)[:3]
+        if kind == win32security.ACCESS_ALLOWED_ACE_TYPE and mask & win32con.FILE_READ_DATA and sid in everybody:
+            return True
+    return False
+
+
+def software_changed_at() -> datetime | None:
+    """When the newest cumulative update was installed, as the servicing stack notes it; None where it notes nothing."""
+    found: list[int] = []
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _UPDATES) as packages:
+            for number in range(winreg.QueryInfoKey(packages)[0]):
+                name = winreg.EnumKey(packages, number)
+                if name.startswith(_CUMULATIVE):
+                    with winreg.OpenKey(packages, name) as package:
+                        high, low = (winreg.QueryValueEx(package, f"InstallTime{part}")[0] for part in ("High", "Low"))
+                        found.append(high << 32 | low)
+    except OSError:
+        return None
+    return _FILETIME_BEGIN + timedelta(microseconds=max(found) // 10) if found else None
 
 
 def _stop_at_end_of_input(stop: Callable[[], None]) -> None:

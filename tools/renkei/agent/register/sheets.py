@@ -55,11 +55,41 @@ def tend(home: Home) -> None:
             path.unlink(missing_ok=True)
 
 
-def sheet(home: Home, found: Import) -> bytes:
-    """Render the sheet of a notice whose row is kept."""
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a sheet says, on paper and on the status page.
+
+    Attributes:
+        notice: that waits.
+        about: the items about the notice itself, by name.
+        lines: the items about the person.
+        previous: the notice that gave what stands before; None where there is none.
+        received_at: in Japan's time.
+    """
+
+    notice: Notice
+    about: tuple[tuple[str, str], ...]
+    lines: tuple[Line, ...]
+    previous: Import | None
+    received_at: str
+
+
+def contents(home: Home, found: Import) -> Contents:
+    """Put together the sheet of a notice whose row is kept."""
     notice = notice_of(found.type, found.row or "")
     previous = _previous(home, found, notice)
     row = notice.to_row()
+    return Contents(
+        notice=notice,
+        about=tuple((item.name, row[item.name]) for item in notice.ITEMS if item.field in _ABOUT_THE_NOTICE),
+        lines=tuple(lines(notice, notice_of(previous.type, previous.row or "") if previous else None)),
+        previous=previous,
+        received_at=f"{parse_time(found.received_at).astimezone(JST):%Y-%m-%d %H:%M}",
+    )
+
+
+def sheet(home: Home, found: Import) -> bytes:
+    """Render the sheet of a notice whose row is kept."""
     environment = Environment(
         loader=PackageLoader("renkei.agent.register"),
         autoescape=True,
@@ -67,12 +97,13 @@ def sheet(home: Home, found: Import) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    shown = contents(home, found)
     text = environment.get_template("sheet.html.j2").render(
-        notice=notice,
-        about=[(item.name, row[item.name]) for item in notice.ITEMS if item.field in _ABOUT_THE_NOTICE],
-        lines=lines(notice, notice_of(previous.type, previous.row or "") if previous else None),
-        previous=previous,
-        received_at=f"{parse_time(found.received_at).astimezone(JST):%Y-%m-%d %H:%M}",
+        notice=shown.notice,
+        about=shown.about,
+        lines=shown.lines,
+        previous=shown.previous,
+        received_at=shown.received_at,
     )
     return text.encode()
 

@@ -8,6 +8,7 @@ renkei-agent.cmd                  the commands, for administrators
 C:\ProgramData\Renkei\                data: the service's own
 agent.toml, root.pem              administrators write, the service reads
 keys\                             the service alone
+page\                             the service writes, the clerks' group reads: what opens the status page
 state\, log\, state.db            the service
 inbox\, outbox\, done\, rejected\, confirm\
 """
@@ -32,6 +33,7 @@ PROGRAMS: Final = PureWindowsPath(r"C:\Program Files\Renkei")
 DATA: Final = PureWindowsPath(r"C:\ProgramData\Renkei")
 CONFIG: Final = DATA / "agent.toml"
 ANCHOR: Final = DATA / "root.pem"
+PAGE: Final = DATA / "page"
 
 
 def service_sid(service: str = SERVICE) -> str:

@@ -49,8 +49,24 @@ def test_the_service_exchanges_by_itself_once_it_is_enrolled(terminal: Host) -> 
     wait_until(lambda: json.loads(terminal.run("renkei-agent status --json").stdout)["last_exchange_at"])
 
 
-def test_it_writes_nowhere_but_in_its_own_folder(terminal: Host) -> None:
-    assert writable(terminal, "renkei-agent", "/var/lib/renkei-agent") == {"/var/lib/renkei-agent"}
+def test_it_writes_nowhere_but_in_its_own_folders(terminal: Host) -> None:
+    own = {"/var/lib/renkei-agent", "/var/lib/renkei-page"}
+    assert writable(terminal, "renkei-agent", *own) == own
+
+
+def test_the_page_is_for_the_members_of_its_group(terminal: Host) -> None:
+    wait_until(lambda: terminal.file("/var/lib/renkei-page/renkei.html").exists)
+    for name, group in (("page-clerk", "renkei-clerks"), ("page-guest", "users")):
+        terminal.run_expect([0, 9], f"useradd --system --groups {group} {name}")
+    read = "cat /var/lib/renkei-page/renkei.html"
+    assert "127.0.0.1:8470" in terminal.check_output(f"runuser --user page-clerk -- {read}")
+    assert terminal.run(f"runuser --user page-guest -- {read}").rc == 1
+    assert terminal.run("runuser --user page-guest -- renkei-agent page open").rc == 1
+
+
+def test_the_page_listens_on_loopback_and_on_no_other_address(terminal: Host) -> None:
+    assert terminal.socket("tcp://127.0.0.1:8470").is_listening
+    assert not terminal.socket("tcp://0.0.0.0:8470").is_listening
 
 
 def test_it_can_gain_no_rights(terminal: Host) -> None:

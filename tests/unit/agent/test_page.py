@@ -1,0 +1,483 @@
+"""The clerk's page: who may come in, what a request must be, what it says and does. A browser has a test of its own."""
+
+import ast
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from renkei.agent import page as page_package
+from renkei.agent import platform
+from renkei.agent.activity import Activity
+from renkei.agent.exchange import alone
+from renkei.agent.home import Home, stamp
+from renkei.agent.page import words
+from renkei.agent.page.door import SESSIONS, Door
+from renkei.agent.page.server import page
+from renkei.agent.page.standing import overview
+from renkei.agent.register.pending import STANDINGS
+from renkei.agent.register.share import prepare
+from renkei.agent.settings import PageSettings, SettingsError, load
+from renkei.cli.agent import app
+from renkei.store.standings import Standing
+from unit.agent.page_scenes import FORM, Clerk, page_settings
+from unit.agent.register_scenes import KIM, Register, arrive, special, status
+
+
+@pytest.fixture
+def home(offline: Any, tmp_path: Path) -> Home:
+    """An endpoint's agent with a bridge and a page."""
+    (tmp_path / "share").mkdir()
+    home: Home = offline.agent(
+        "131041",
+        bridge={"kind": "folder", "folder": tmp_path / "share"},
+        page=page_settings(tmp_path / "page"),
+    )
+    prepare(home)
+    return home
+
+
+@pytest.fixture
+def activity() -> Activity:
+    return Activity()
+
+
+@pytest.fixture
+def folder(home: Home, activity: Activity) -> Iterator[Path]:
+    """The page's folder while the page is served."""
+    assert home.settings.page is not None
+    with page(home, activity):
+        yield home.settings.page.folder
+
+
+@pytest.fixture
+def clerk(folder: Path) -> Iterator[Clerk]:
+    clerk = Clerk(folder)
+    assert clerk.enter().status_code == 200
+    yield clerk
+    clerk.http.close()
+
+
+# -- who may come in
+
+
+def test_a_ticket_is_good_once_and_the_next_lies_there(folder: Path) -> None:
+    first = Clerk(folder)
+    assert first.enter().status_code == 200
+    assert first.get().status_code == 200
+    again = Clerk(folder)
+    assert again.ticket != first.ticket
+    again.ticket = first.ticket
+    assert again.enter().status_code == 403
+    assert again.get().status_code == 403
+
+
+def test_only_owner_and_group_can_read_the_ticket(folder: Path) -> None:
+    assert (folder / "renkei.html").stat().st_mode & 0o777 == 0o640
+    Clerk(folder).enter()
+    assert (folder / "renkei.html").stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in folder.iterdir()] == ["renkei.html"]
+
+
+def test_a_folder_that_everybody_reads_lets_nobody_in(home: Home, activity: Activity) -> None:
+    assert home.settings.page is not None
+    home.settings.page.folder.chmod(0o2755)
+    with page(home, activity):
+        assert not (home.settings.page.folder / "renkei.html").exists()
+        assert [(alarm.kind, alarm.subject) for alarm in home.spool.alarms()] == [("page", "folder")]
+    home.settings.page.folder.chmod(0o2750)
+    with page(home, activity):
+        assert (home.settings.page.folder / "renkei.html").exists()
+        assert home.spool.alarms() == []
+
+
+def test_the_file_goes_with_the_service(home: Home, activity: Activity) -> None:
+    assert home.settings.page is not None
+    with page(home, activity):
+        pass
+    assert list(home.settings.page.folder.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_an_alarm_and_no_hindrance(home: Home, activity: Activity) -> None:
+    assert home.settings.page is not None
+    with socket.create_server(("127.0.0.1", home.settings.page.port)), page(home, activity):
+        assert [(alarm.kind, alarm.subject) for alarm in home.spool.alarms()] == [("page", "port")]
+    with page(home, activity):
+        assert home.spool.alarms() == []
+
+
+def test_the_page_is_on_loopback_and_nowhere_else(folder: Path, home: Home) -> None:
+    assert home.settings.page is not None
+    assert folder.is_dir()
+    others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {"127.0.0.1"}
+    for address in {"127.0.0.2", *map(str, others)}:
+        with pytest.raises(ConnectionRefusedError), socket.create_connection((address, home.settings.page.port), 2):
+            pass
+
+
+def test_the_cookie_is_strict_and_bound_to_a_path_of_this_start(folder: Path, home: Home) -> None:
+    clerk = Clerk(folder)
+    cookie = clerk.enter().headers["set-cookie"]
+    assert cookie.startswith("renkei=")
+    assert f"Path={clerk.prefix}" in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Domain" not in cookie
+    assert home.settings.page is not None
+    assert Door(home.settings.page).prefix != clerk.prefix
+    assert httpx.get(f"{clerk.origin}/", cookies=dict(clerk.http.cookies)).status_code == 404
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def entered(door: Door) -> str:
+    ticket = door.file.read_text().partition('name="ticket" value="')[2].partition('"')[0]
+    secret = door.enter(ticket)
+    assert secret is not None
+    return secret
+
+
+def test_a_session_ends_when_nobody_uses_it_and_after_a_day_of_work(tmp_path: Path) -> None:
+    clock = Clock()
+    door = Door(PageSettings.model_validate({**page_settings(tmp_path / "p"), "session_minutes": 60}), clock)
+    door.open()
+    idle, busy = entered(door), entered(door)
+    for _ in range(10):
+        clock.seconds += 3500
+        assert door.session(busy) is not None
+        door.session(idle, used=False)  # what the page's script asks keeps nobody signed in
+    assert door.session(idle) is None
+    clock.seconds += 1001
+    assert door.session(busy) is None
+
+
+def test_sessions_are_bounded_and_the_silent_one_goes(tmp_path: Path) -> None:
+    clock = Clock()
+    door = Door(PageSettings.model_validate(page_settings(tmp_path / "p")), clock)
+    door.open()
+    secrets = []
+    for _ in range(SESSIONS + 1):
+        clock.seconds += 1
+        secrets.append(entered(door))
+    assert [door.session(secret, used=False) is not None for secret in secrets] == [False] + [True] * SESSIONS
+
+
+def test_signing_out_ends_the_session(clerk: Clerk) -> None:
+    cookies = dict(clerk.http.cookies)
+    assert "終了しました" in clerk.press("leave").text
+    assert httpx.get(f"{clerk.origin}{clerk.prefix}", cookies=cookies).status_code == 403
+
+
+# -- what a request must be
+
+
+@pytest.mark.parametrize("host", ["evil.example:{port}", "localhost:{port}", "127.0.0.1", "127.0.0.1:1", ""])
+def test_another_name_than_the_pages_own_is_turned_away(clerk: Clerk, host: str) -> None:
+    """A name that an attacker lets point to 127.0.0.1 (DNS rebinding) would be same-origin to his script."""
+    named = {"Host": host.format(port=clerk.origin.rpartition(":")[2])}
+    assert clerk.http.get(clerk.prefix, headers=named).status_code in {400, 421}
+    assert clerk.get().status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_post_from_elsewhere_does_nothing(clerk: Clerk, home: Home, headers: dict[str, str]) -> None:
+    answer = clerk.http.post(f"{clerk.prefix}exchange", data={"csrf": clerk.csrf()}, headers=headers)
+    assert answer.status_code == 403
+    assert not home.settings.request_file.exists()
+
+
+def test_a_post_without_its_sessions_word_does_nothing(clerk: Clerk, folder: Path, home: Home) -> None:
+    other = Clerk(folder)
+    other.enter()
+    for word in ({}, {"csrf": ""}, {"csrf": other.csrf()}):
+        assert clerk.http.post(f"{clerk.prefix}exchange", data=word).status_code in {400, 403}
+    assert clerk.http.get(f"{clerk.prefix}exchange").status_code == 405
+    assert not home.settings.request_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("csrf=x&reason=" + "a" * 9000, FORM["Content-Type"]),
+        ("csrf=x&csrf=y", FORM["Content-Type"]),
+        ("&".join(f"f{n}=1" for n in range(20)), FORM["Content-Type"]),
+        ("csrf=%FF%FE", FORM["Content-Type"]),
+        ('{"csrf": "x"}', "application/json"),
+        ("csrf=x", "text/plain"),
+    ],
+)
+def test_what_is_no_small_form_is_refused(clerk: Clerk, content: str, kind: str) -> None:
+    answer = clerk.http.post(f"{clerk.prefix}language", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert clerk.http.post(f"{clerk.prefix}enter", content=content, headers={"Content-Type": kind}).status_code == 400
+
+
+def test_no_answer_may_be_framed_read_across_sites_or_kept(clerk: Clerk) -> None:
+    for path in ("", "pending", "sheets", "progress", "style.css", "nothing-here"):
+        headers = clerk.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["cache-control"] == "no-store"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert not any(name.startswith("access-control") for name in headers)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_other_methods_are_refused(clerk: Clerk, method: str) -> None:
+    assert clerk.http.request(method, clerk.prefix).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["", "pending", "sheets", "sheets/S-000001", "progress"])
+def test_without_a_session_nothing_is_said(home: Home, folder: Path, path: str) -> None:
+    arrive(home, [special(1)])
+    stranger = Clerk(folder)
+    answer = stranger.get(path)
+    assert answer.status_code == 403
+    assert "S-000001" not in answer.text
+    assert home.party not in answer.text.replace(stranger.prefix, "")
+
+
+# -- what it says
+
+
+def test_nobodys_name_is_shown_before_somebody_asks(clerk: Clerk, home: Home) -> None:
+    arrive(home, [special(1), status(2)])
+    listed = clerk.get("pending").text
+    assert "S-000001" in listed
+    assert "S-000002" in listed
+    assert KIM["name"] not in listed
+    assert "GH87654321IJ" not in listed
+    shown = clerk.press("values", show="yes").text
+    assert KIM["name"] in shown
+    assert "GH87654321IJ" in shown
+    assert KIM["name"] not in clerk.press("values", show="no").text
+
+
+def test_nobodys_name_is_in_the_front_page_a_log_or_an_address(
+    clerk: Clerk, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        arrive(home, [special(1)])
+        clerk.press("values", show="yes")
+        front = clerk.get().text
+        clerk.get("sheets/S-000001")
+        answer = clerk.press("sheets/S-000001", decision="refuse", checked="yes", reason="住民票と異なる")
+    texts = [front, caplog.text, *(str(each.url) for each in (answer, *answer.history))]
+    assert not any(KIM["name"] in text or "GH87654321IJ" in text for text in texts)
+
+
+def test_a_long_list_has_pages_and_a_page_beyond_it_shows_the_last(
+    clerk: Clerk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("renkei.agent.page.app._ROWS", 3)
+    arrive(home, [special(n, name=f"KIM {'ABCDE'[n - 1]}", certificate_number=f"GH{n:08d}IJ") for n in range(1, 6)])
+    for asked, shown in (("1", {1, 2, 3}), ("2", {4, 5}), ("99", {4, 5}), ("x", {1, 2, 3}), ("0", {1, 2, 3})):
+        text = clerk.get(f"pending?page={asked}").text
+        assert {n for n in range(1, 6) if f"S-{n:06d}" in text} == shown
+
+
+def test_the_verdict_follows_what_waits(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert overview(home).verdict == "late"
+    home.spool.note(exchanged_at=stamp())
+    assert overview(home).verdict == "good"
+    home.alarm("outbox", "x.csv", "x.csv: can't be read")
+    assert overview(home).verdict == "person"
+    assert overview(home).tasks == 1
+    home.spool.acknowledge()
+    arrive(home, [special(1)])
+    found = overview(home)
+    assert (found.verdict, found.unconfirmed, found.tasks) == ("person", 1, 1)
+    monkeypatch.setattr(platform, "software_changed_at", lambda: None)
+    assert overview(home).patches.at is None
+
+
+def test_the_patch_age_is_unknown_where_the_machine_cant_tell(clerk: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "software_changed_at", lambda: None)
+    assert "不明" in clerk.get().text
+
+
+def test_the_language_is_the_sessions(clerk: Clerk, folder: Path) -> None:
+    other = Clerk(folder)
+    other.enter()
+    assert '<html lang="en">' in clerk.press("language", language="en").text
+    assert "Exchange now" in clerk.get().text
+    assert "今すぐ連携" in other.get().text
+    clerk.press("language", language="xx")
+    assert '<html lang="en">' in clerk.get().text
+
+
+def test_an_endpoint_by_medium_has_no_button(offline: Any, tmp_path: Path, activity: Activity) -> None:
+    home: Home = offline.agent("131041", link="media", page=page_settings(tmp_path / "page"))
+    assert home.settings.page is not None
+    with page(home, activity):
+        clerk = Clerk(home.settings.page.folder)
+        clerk.enter()
+        assert "今すぐ連携" not in clerk.get().text
+        clerk.press("exchange")
+        assert not home.settings.request_file.exists()
+
+
+def test_every_kind_of_alarm_has_words_for_a_clerk() -> None:
+    raised = set()
+    for path in Path(page_package.__file__).parents[1].rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        assigned = [(node.targets[0], node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+        pairs = [
+            pair
+            for target, value in assigned
+            for pair in (
+                zip(target.elts, value.elts, strict=True)
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+                else [(target, value)]
+            )
+        ]
+        constants = {
+            target.id: value.value
+            for target, value in pairs
+            if isinstance(target, ast.Name) and isinstance(value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "alarm":
+                kind = node.args[0]
+                raised.add(kind.value if isinstance(kind, ast.Constant) else constants.get(getattr(kind, "id", "")))
+    assert len(raised) > 20
+    assert raised - {None} == set(words.ALARMS)
+
+
+def test_standings_have_the_names_of_the_list() -> None:
+    assert {standing: pair[0] for standing, pair in words.STANDINGS.items()} == STANDINGS
+
+
+# -- what its buttons do
+
+
+def test_exchange_now_asks_the_service_and_follows_it_to_its_end(clerk: Clerk, home: Home, activity: Activity) -> None:
+    assert "連携しています" in clerk.press("exchange").text
+    assert home.settings.request_file.exists()
+    assert clerk.get("progress").json() == {"busy": True, "exchanging": False}
+    with activity.exchange():
+        assert clerk.get("progress").json() == {"busy": True, "exchanging": True}
+    assert clerk.get("progress").json() == {"busy": False, "exchanging": False}
+    assert "連携が終わりました" in clerk.get().text
+    assert "連携が終わりました" not in clerk.get().text
+
+
+def test_one_that_was_going_on_already_isnt_the_one_asked_for(clerk: Clerk, activity: Activity) -> None:
+    with activity.exchange():
+        clerk.press("exchange")
+    assert clerk.get("progress").json()["busy"]
+    with pytest.raises(RuntimeError), activity.exchange():
+        raise RuntimeError
+    assert "連携できませんでした" in clerk.get().text
+
+
+def test_a_confirmed_notice_goes_into_the_register(clerk: Clerk, home: Home, tmp_path: Path) -> None:
+    arrive(home, [special(1)])
+    register = Register(tmp_path / "share")
+    assert register.take() == []
+    sheet = clerk.get("sheets/S-000001").text
+    assert KIM["name"] in sheet
+    assert "この端末には、同じ人についての以前の通知がありません" in sheet
+    answer = clerk.press("sheets/S-000001", decision="confirm", checked="yes")
+    assert "取り込みます" in answer.text
+    assert register.take() == ["S-000001"]
+    assert "済んでいます" in clerk.press("sheets/S-000001", decision="confirm", checked="yes").text
+
+
+def test_a_refusal_needs_a_reason_and_sends_it(clerk: Clerk, home: Home) -> None:
+    arrive(home, [special(1)])
+    answer = clerk.press("sheets/S-000001", decision="refuse", checked="yes", reason=" ")
+    assert answer.status_code == 422
+    assert 'aria-invalid="true"' in answer.text
+    assert clerk.press("sheets/S-000001", decision="refuse", checked="yes", reason="x" * 300).status_code == 422
+    assert (
+        "理由を次の連携で法務省に送ります"
+        in clerk.press("sheets/S-000001", decision="refuse", checked="yes", reason="住民票と異なる").text
+    )
+    found = home.spool.imports.find("S-000001")
+    assert found is not None
+    assert (found.standing, found.reason) == (Standing.REFUSED, "住民票と異なる")
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"decision": "confirm"}, {"checked": "yes"}, {"decision": "x", "checked": "yes"}]
+)
+def test_nothing_is_decided_unless_the_clerk_chose_and_checked(
+    clerk: Clerk, home: Home, fields: dict[str, str]
+) -> None:
+    arrive(home, [special(1)])
+    assert clerk.press("sheets/S-000001", **fields).status_code == 422
+    found = home.spool.imports.find("S-000001")
+    assert found is not None
+    assert found.standing is Standing.UNCONFIRMED
+
+
+def test_while_an_exchange_goes_on_a_decision_waits_and_then_says_so(
+    clerk: Clerk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("renkei.agent.page.app._PATIENCE", 0.2)
+    arrive(home, [special(1)])
+    with alone(home, 1):
+        answer = clerk.press("sheets/S-000001", decision="confirm", checked="yes")
+    assert answer.status_code == 503
+    assert "連携中です" in answer.text
+
+
+# -- the command and the settings
+
+
+def test_the_command_gives_the_browser_the_file_and_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    assert CliRunner().invoke(app, ["page", "open", "--folder", str(folder)]).exit_code == 0
+    assert opened == [(folder / "renkei.html").as_uri()]
+
+
+def test_the_command_says_why_it_cant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = CliRunner().invoke(app, ["page", "open", "--folder", str(tmp_path)])
+    assert (absent.exit_code, "[page]" in absent.output) == (1, True)
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    foreign = CliRunner().invoke(app, ["page", "open", "--folder", str(tmp_path)])
+    assert (foreign.exit_code, "group" in foreign.output) == (1, True)
+
+
+def test_the_ministry_has_no_page_and_the_port_is_no_system_port(tmp_path: Path) -> None:
+    text = (
+        'endpoint = "{}"\nterminal = "T"\nmachine_serial = "S"\ngateway = "https://g:1"\nenrolment = "https://e:1"\n'
+        "[page]\nport = {}\n"
+    )
+    path = tmp_path / "agent.toml"
+    for endpoint, port in (("ministry", 8470), ("131041", 80)):
+        path.write_text(text.format(endpoint, port))
+        with pytest.raises(SettingsError, match="page"):
+            load(path)
+    path.write_text(text.format("131041", 8470))
+    assert load(path).page is not None
