@@ -51,6 +51,7 @@ _EVERYBODY = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545")
 """Everyone, Authenticated Users, Users."""
 
 _UPDATES = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+_FILE_READ_DATA = 0x1
 _CUMULATIVE = "Package_for_RollupFix~"
 _FILETIME_BEGIN = datetime(1601, 1, 1, tzinfo=UTC)
 
@@ -234,7 +235,7 @@ def is_open_to_all(folder: Path) -> bool:
     everybody = [win32security.ConvertStringSidToSid(sid) for sid in _EVERYBODY]
     for number in range(acl.GetAceCount()):
         (kind, _flags), mask, sid = acl.GetAce(number)[:3]
-        if kind == win32security.ACCESS_ALLOWED_ACE_TYPE and mask & win32con.FILE_READ_DATA and sid in everybody:
+        if kind == win32security.ACCESS_ALLOWED_ACE_TYPE and mask & _FILE_READ_DATA and sid in everybody:
             return True
     return False
 
