@@ -365,7 +365,7 @@ def test_every_kind_of_alarm_has_words_for_a_clerk() -> None:
                 kind = node.args[0]
                 raised.add(kind.value if isinstance(kind, ast.Constant) else constants.get(getattr(kind, "id", "")))
     assert len(raised) > 20
-    assert raised - {None} == set(words.ALARMS)
+    assert raised - {None} == set(words.ALARMS), "give each kind of alarm its words in renkei.agent.page.words"
 
 
 def test_standings_have_the_names_of_the_list() -> None:

@@ -60,6 +60,13 @@ ALARMS: dict[str, Advice] = {
     "certificate": _CERTIFICATE,
     "enrolment": _CERTIFICATE,
     "content": _CONTENT,
+    "crl": Advice(
+        ("失効した証明書の一覧が古くなっています", "The list of revoked certificates is old"),
+        (
+            "連携か媒体の取込みで新しくなります。消えないときは、法務省の連携窓口に連絡してください。",
+            "An exchange or a medium brings a new one. Call the ministry's support if this stays.",
+        ),
+    ),
     "directory": _WITH_HUB,
     "document": _WITH_HUB,
     "gap": Advice(("通知の順番に抜けがあります", "A notice in the order is missing"), _CALL),
@@ -128,6 +135,9 @@ ALARMS: dict[str, Advice] = {
             "受信フォルダのファイルを取り込むか、不要なファイルを片付けてください。",
             "Import the files of the inbox, or remove what isn't needed.",
         ),
+    ),
+    "revoked": Advice(
+        ("失効した証明書で署名されたものが届きました", "Something came under a revoked certificate"), _CALL
     ),
     "roots": _WITH_HUB,
     "stream": Advice(("送信が止まっています", "Sending has stopped"), _CALL),
