@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from renkei.lab import Lab, LabError
+from renkei.lab import Lab, LabError, fleets_of, take_down
 from renkei.lab.containers import find_containers, find_networks
 from renkei.lab.podman import podman, run
 from renkei.lab.readiness import wait_until_ready
@@ -354,7 +354,9 @@ def test_a_lab_of_another_checkout_under_the_same_name_is_refused(little: Lab, t
 
 
 def test_down_leaves_nothing(little: Lab, before: dict[str, set[str]]) -> None:
-    little.down()
+    assert "hosts" in fleets_of(ROOT)
+    take_down("hosts", ROOT)  # as `./kit down` does, with no more than its name
+    assert "hosts" not in fleets_of(ROOT)
     assert {kind: found ^ before[kind] for kind, found in traces().items() if found != before[kind]} == {}
     assert not little.keys.folder.exists()
     little.down()  # and again, where there is nothing to remove

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from renkei.agent.exchange import take_offline
 from renkei.agent.home import Home
+from renkei.agent.intake import Watch
 from renkei.agent.register import bridge
 from renkei.agent.register.arriving import arriving
 from renkei.agent.register.share import FROM_REGISTER, MARKER, SIGN, TO_REGISTER, Share, ShareAway, prepare
@@ -20,7 +22,7 @@ from renkei.domain.layouts import Layout, write
 from renkei.store.outgoing import Source
 from renkei.store.standings import Standing
 from unit.agent.killing import exchange_once, killed_at, tend_the_bridge
-from unit.agent.register_scenes import Register, arrive, bridged, numbers, outcome, special, status
+from unit.agent.register_scenes import Register, amended, arrive, bridged, numbers, outcome, special, status
 
 
 @pytest.fixture
@@ -240,14 +242,28 @@ def test_a_terminal_killed_at_any_step_of_an_exchange_hands_everything_over_once
 def test_a_file_of_the_register_counts_once_its_marker_is_there(home: Home, folder: Path, register: Register) -> None:
     path = folder / FROM_REGISTER / "results.csv"
     path.write_bytes(b"a,b\r\n")
-    assert bridge.tend(home).fetched == 0
+    assert bridge.tend(home).fetched == []
     assert path.exists()
     register.write("results.csv", b"a,b\r\n")
     assert bridge.calls(home)
-    assert bridge.tend(home).fetched == 1
+    assert len(bridge.tend(home).fetched) == 1
     [taken] = home.settings.outbox.iterdir()
     assert taken.read_bytes() == b"a,b\r\n"
     assert list((folder / FROM_REGISTER).iterdir()) == []
+
+
+def test_what_the_register_wrote_goes_on_at_once_for_it_is_known_to_be_whole(fleet: Any, folder: Path) -> None:
+    fleet.exchange(fleet.agent("ministry"))
+    folder.mkdir()
+    home = fleet.agent("131041", bridge={"kind": "folder", "folder": folder})
+    prepare(home)
+    fleet.exchange(home)
+    (home.settings.outbox / "by-hand.csv").write_bytes(write([amended(1)], Layout()))
+    watch, register = Watch(60), Register(folder)
+    for number in (2, 3):
+        register.write(f"{number}.csv", write([amended(number)], Layout()))
+        assert take_offline(home, watch).notices_taken == 1
+    assert [path.name for path in home.settings.outbox.iterdir()] == ["by-hand.csv"], "it may still be being written"
 
 
 def test_a_file_that_is_not_what_its_marker_says_stays_and_is_alarmed(
@@ -255,11 +271,11 @@ def test_a_file_that_is_not_what_its_marker_says_stays_and_is_alarmed(
 ) -> None:
     register.write("results.csv", b"half", json.dumps({"sha256": "0" * 64}).encode())
     register.write("good.csv", b"whole")
-    assert bridge.tend(home).fetched == 1
+    assert len(bridge.tend(home).fetched) == 1
     assert alarms(home) == ["register-file"]
     assert (folder / FROM_REGISTER / "results.csv").exists()
     register.write("results.csv", b"whole, too")
-    assert bridge.tend(home).fetched == 1
+    assert len(bridge.tend(home).fetched) == 1
     assert alarms(home) == []
 
 
@@ -267,7 +283,7 @@ def test_a_marker_without_its_file_and_a_link_are_not_taken(home: Home, folder: 
     (folder / FROM_REGISTER / f"lost.csv{MARKER}").touch()
     (folder / FROM_REGISTER / "link.csv").symlink_to("/etc/passwd")
     (folder / FROM_REGISTER / f"link.csv{MARKER}").touch()
-    assert bridge.tend(home).fetched == 0
+    assert bridge.tend(home).fetched == []
     assert alarms(home) == ["register-file", "register-file"]
     assert list(home.settings.outbox.iterdir()) == []
     for path in (folder / FROM_REGISTER).iterdir():

@@ -179,7 +179,7 @@ def _intake(
             return directory.recall(home, party)
         return directory.current(home, contact.client, party)
 
-    bridge.tend(home)
+    watch.vouch(bridge.tend(home).fetched)
     taken = take_all(home, watch, recipient_of)
     release_due(home, recipient_of, gathered=gathered)
     outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected

@@ -10,7 +10,7 @@ there again later is turned away: it has been sent.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -65,10 +65,17 @@ class Watch:
 
     stable_seconds: float
     _seen: dict[Path, tuple[tuple[int, int], float]] = field(default_factory=dict)
+    _whole: set[Path] = field(default_factory=set)
+
+    def vouch(self, paths: Iterable[Path]) -> None:
+        """Know of files that they are whole: this program put them there."""
+        self._whole.update(paths)
 
     def is_still(self, path: Path) -> bool:
         """Whether a file hasn't changed for `stable_seconds`, by its own time or by what was seen before."""
         status = path.stat()
+        if path in self._whole:
+            return True
         state, at = (status.st_size, status.st_mtime_ns), time.monotonic()
         before, since = self._seen.get(path, (None, at))
         if before != state:
@@ -81,6 +88,7 @@ class Watch:
         """Let go of files that have left."""
         for path in self._seen.keys() - present:
             del self._seen[path]
+        self._whole &= present
 
 
 def candidates(home: Home) -> Iterator[Candidate]:

@@ -164,6 +164,7 @@ class Service:
     def _tend_bridge(self) -> None:
         with alone(self._home, _PATIENCE):
             tended = bridge.tend(self._home)
+        self._watch.vouch(tended.fetched)
         if tended.away or not (tended.handed or tended.fetched):
             self._bridge_again = time.monotonic() + self._home.settings.exchange.retry_seconds
 

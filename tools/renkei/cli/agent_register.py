@@ -43,9 +43,10 @@ def register_init(config: Config = DEFAULT_CONFIG) -> None:
     nothing, so that an empty mount point is never taken for the share.
     """
     with reported(), settings_of(config) as settings, open_home(settings) as home, alone(home, _PATIENCE):
+        before = share.is_prepared(home)
         prepared = share.prepare(home)
         bridge.tend(home)
-        print(f"{prepared.root}: prepared for {home.party}")
+        print(f"{prepared.root}: {'was prepared' if before else 'prepared'} for {home.party}{' before' * before}")
 
 
 def confirm(

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,14 +73,16 @@ def up(
 
 
 def down() -> None:
-    """Undo all that `up` did to this machine, except installed packages and the caches in build/cache."""
-    from renkei.lab import Lab, LabError
+    """Undo all that `up` and `test` did to this machine, except installed packages and the caches in build/cache.
 
-    try:
-        Lab(FLEET, ROOT).down()
-    except LabError as failure:
-        Console(stderr=True).print(f"[red]kit down:[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+    Every lab of this checkout goes: that of `up`, and what a test that was killed has left.
+    """
+    from renkei.lab import Lab, fleets_of, take_down
+
+    with _explained("down"):
+        for fleet in fleets_of(ROOT):
+            take_down(fleet, ROOT)
+        Lab(FLEET, ROOT).down()  # says whose it is if it is another checkout's
 
 
 def run_tests(
@@ -98,6 +101,12 @@ def run_tests(
     if words == ["unit"]:
         # on every core, which others can't use since they share hosts, and without what takes its time
         arguments += ["--numprocesses=auto", "-m", "not thorough"]
+    if {"roles", "lab"}.intersection(words):
+        from renkei.lab import Lab, fleets_of, take_down
+
+        with _explained("test"):
+            for left in set(fleets_of(ROOT)) - {Lab(FLEET, ROOT).fleet}:  # of a run that was killed: broken, in the way
+                take_down(left, ROOT)
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 - pytest has the last word
 
@@ -137,6 +146,18 @@ def shell() -> None:
     os.chdir(ROOT)
     shell_program = os.environ.get("SHELL", "/bin/bash")
     os.execvp(shell_program, [shell_program])  # noqa: S606 - the user's own shell is what was asked for
+
+
+@contextmanager
+def _explained(verb: str) -> Iterator[None]:
+    """Say what is wrong with the lab on standard error and exit with 1, without a traceback."""
+    from renkei.lab import LabError
+
+    try:
+        yield
+    except LabError as failure:
+        Console(stderr=True).print(f"[red]kit {verb}:[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - a benchmark is a module with a function run()

@@ -1,7 +1,8 @@
 """Test hosts and networks, and the page that shows what they did."""
 
 from renkei.lab.errors import LabError
-from renkei.lab.lab import Lab, Tell, Timings
+from renkei.lab.lab import Lab, Timings
+from renkei.lab.removal import Tell, fleets_of, take_down
 from renkei.lab.status import HostStatus
 
-__all__ = ["HostStatus", "Lab", "LabError", "Tell", "Timings"]
+__all__ = ["HostStatus", "Lab", "LabError", "Tell", "Timings", "fleets_of", "take_down"]

@@ -8,7 +8,6 @@ Example:
     'running\n'
 """
 
-import fcntl
 import os
 import subprocess
 import time
@@ -34,16 +33,14 @@ from renkei.lab.containers import (
     run_arguments,
 )
 from renkei.lab.errors import LabError
-from renkei.lab.image import provide_image, remove_images
+from renkei.lab.image import provide_image
 from renkei.lab.inventory import fleet_name, read_plan
 from renkei.lab.keys import ControllerKeys
-from renkei.lab.plan import MANAGEMENT, LabHost, LabPlan, table_name
+from renkei.lab.plan import MANAGEMENT, LabHost, LabPlan
 from renkei.lab.podman import PODMAN_ENVIRONMENT, podman
 from renkei.lab.readiness import wait_until_ready
+from renkei.lab.removal import Tell, cache_of, locked, take_down
 from renkei.lab.status import HostStatus, console_of, host_status
-
-#: Told in a few words what is going on.
-Tell = Callable[[str], None]
 
 _WORKERS = 4
 _BOOT_SECONDS = 60
@@ -135,7 +132,7 @@ class Lab:
         timings = Timings()
         machine.require_ability()
         plan = self.plan
-        with self._locked():
+        with locked(self.root, self.fleet):
             with timings.phase("check"):
                 containers = self._own_containers(plan)
                 refuse_overlaps(plan, find_networks().values())
@@ -160,22 +157,7 @@ class Lab:
         Raises:
             LabError: the lab is another checkout's.
         """
-        with self._locked():
-            networks = find_networks()
-            refuse_foreign([*find_containers().values(), *networks.values()], self.root, frozenset(), self.fleet)
-            own = [name for name, container in find_containers().items() if container.labels.get(FLEET) == self.fleet]
-            tell(f"removing {len(own)} hosts")
-            remove_containers(own)
-            tell("removing networks, packet filter, keys and image")
-            for network in networks.values():
-                if network.labels.get(FLEET) == self.fleet:
-                    podman("network", "rm", "--force", network.name)
-                    machine.unplug(network.bridge)
-            isolation.unload(table_name(self.fleet))
-            self.keys.remove()
-            remove_images()
-            if not any(FLEET in network.labels for network in find_networks().values()):
-                machine.restore_kernel()
+        take_down(self.fleet, self.root, tell)
 
     def status(self) -> list[HostStatus]:
         """Tell of each host whether it runs, since when, and which of its units failed.
@@ -218,15 +200,7 @@ class Lab:
 
     @property
     def _cache(self) -> Path:
-        return self.root / "build" / "cache"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let one process at a time change this lab."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with (self._cache / f"{self.fleet}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return cache_of(self.root)
 
     def _own_containers(self, plan: LabPlan) -> dict[str, FoundContainer]:
         containers, networks = find_containers(), find_networks()

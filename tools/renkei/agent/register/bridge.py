@@ -4,7 +4,8 @@ A folder that is away is an alarm until it is back; a medium that isn't there is
 waits stays in the spool, and what was begun is finished the next time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from renkei.agent.home import Home
 from renkei.agent.register import sheets
@@ -18,10 +19,10 @@ ALARM, SUBJECT = "register", "folder"
 
 @dataclass(slots=True)
 class Tended:
-    """Files handed over to the register system, files fetched from it, and why the folder couldn't be used."""
+    """Files handed over to the register system, those fetched into the outbox, why the folder couldn't be used."""
 
     handed: int = 0
-    fetched: int = 0
+    fetched: list[Path] = field(default_factory=list)
     away: str = ""
 
 

@@ -12,6 +12,7 @@ finished by the note; a file that the register system has since written under th
 
 import hashlib
 import json
+from pathlib import Path
 
 from renkei.agent import files
 from renkei.agent.home import Home, log
@@ -28,8 +29,8 @@ class Unusable(Exception):
     """A file of the register system can't be taken; the text says why and what to do."""
 
 
-def collect(home: Home, share: Share) -> int:
-    """Take every file that is marked complete; how many.
+def collect(home: Home, share: Share) -> list[Path]:
+    """Take every file that is marked complete; where in the outbox they are now.
 
     Raises:
         ShareAway: the folder went away; the rest stays there.
@@ -37,16 +38,16 @@ def collect(home: Home, share: Share) -> int:
     for name in share.names(FROM_REGISTER):
         if name.startswith(".") and name.endswith(_TAKEN):
             _remove(share, name.removeprefix(".").removesuffix(_TAKEN))
-    taken, markers = 0, _markers(share)
+    taken: list[Path] = []
+    markers = _markers(share)
     for marker in markers:
         name = marker.removesuffix(MARKER)
         try:
-            _take(home, share, name)
+            taken.append(_take(home, share, name))
         except Unusable as error:
             home.alarm(_ALARM, name, str(error))
         else:
             home.spool.settle(_ALARM, name)
-            taken += 1
     for alarm in home.spool.alarms():
         if alarm.kind == _ALARM and f"{alarm.subject}{MARKER}" not in markers:
             home.spool.settle(_ALARM, alarm.subject)
@@ -66,7 +67,7 @@ def _markers(share: Share) -> list[str]:
     return [name for name in share.names(FROM_REGISTER) if name.endswith(MARKER) and not name.startswith(".")]
 
 
-def _take(home: Home, share: Share, name: str) -> None:
+def _take(home: Home, share: Share, name: str) -> Path:
     where = f"{share.root / FROM_REGISTER / name}"
     try:
         content = share.read(FROM_REGISTER, name, FILE_LIMIT)
@@ -85,6 +86,7 @@ def _take(home: Home, share: Share, name: str) -> None:
         files.put(path, content, home.settings.staging)
     share.write(FROM_REGISTER, f".{name}{_TAKEN}", sha256.encode())
     _remove(share, name)
+    return path
 
 
 def _remove(share: Share, name: str) -> None:

@@ -125,6 +125,15 @@ def open_share(home: Home) -> Share:
     return Share(root)
 
 
+def is_prepared(home: Home) -> bool:
+    """Whether the folder is there and is the one that was prepared for this terminal."""
+    try:
+        open_share(home)
+    except ShareAway:
+        return False
+    return True
+
+
 def prepare(home: Home) -> Share:
     """Make the folder's parts and its sign, or take over the sign of a terminal that this one replaced.
 
