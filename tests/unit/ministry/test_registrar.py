@@ -232,6 +232,14 @@ def test_a_renewal_by_a_strange_key_is_refused_and_alarmed(desk: Desk, caplog: p
     assert "renewal of 131041/T-131041-01 refused" in alarms(caplog)[0]
 
 
+def test_the_hub_renews_by_its_key_although_no_inventory_of_terminals_has_it(desk: Desk) -> None:
+    old, new = desk.ministry.machine(Party("hub"), "asp-hub"), desk.ministry.machine(Party("hub"), "asp-hub")
+    desk.ministry.issue(old.applicant())
+    answer = desk.decide(desk.fields(new).prove_by_old_key(Signer(old.signing)), renewal=True)
+    assert (answer.state, answer.reason) == ("approved", None)
+    assert desk.decide(desk.fields(new).prove_by_old_key(Signer(new.receiving)), renewal=True).state == "refused"
+
+
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 def test_a_certificate_that_no_longer_lives_renews_nothing(desk: Desk, how: str) -> None:
     old, new = desk.ministry.machine(), desk.ministry.machine()

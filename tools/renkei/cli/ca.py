@@ -11,10 +11,10 @@ import typer
 from cryptography import x509
 from rich.console import Console
 
-from renkei.exchange.certificates import MAX_PEM, CertificateError, fingerprint
+from renkei.exchange.certificates import MAX_PEM, CertificateError, fingerprint, is_due
 from renkei.exchange.clock import format_time
 from renkei.ministry.files import FileRefusedError, read_bounded
-from renkei.ministry.root import OfflineRoot, RootError, is_due, write_certificate
+from renkei.ministry.root import OfflineRoot, RootError, write_certificate
 
 app = typer.Typer(no_args_is_help=True)
 

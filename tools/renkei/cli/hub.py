@@ -83,18 +83,31 @@ def init(
 def renew(
     config: Config = _CONFIG,
     terminal: Annotated[str, typer.Option(help="This machine's name in certificates; default: its host name.")] = "",
+    *,
+    when_due: Annotated[
+        bool, typer.Option("--when-due", help="If two thirds of the certificate's time are over, queue the request.")
+    ] = False,
 ) -> None:
     """Make the hub's next keys where none wait, and print the request for them (JSON).
 
     The registration authority answers it with an entry, which install-entry takes; within five minutes the running
     hub signs with the new key. What the old one signed stays good until its own entry ends.
+
+    With --when-due the request waits in the hub's own queue, where the authority finds and answers it: nobody has to
+    carry anything. A timer does that every day; it prints `not due`, `asked` or `waiting`.
     """
+    from renkei.hub.renewal import renew_when_due
     from renkei.hub.server import ServeError
     from renkei.hub.setup import SetupError
     from renkei.hub.setup import renew as make_next
 
+    name = terminal or socket.gethostname().split(".")[0]
     try:
-        typer.echo(make_next(_settings(config), terminal or socket.gethostname().split(".")[0]).decode())
+        if when_due:
+            found = renew_when_due(_settings(config), name)
+            typer.echo(f"{found.standing}: the certificate ends on {found.not_after:%Y-%m-%d}")
+        else:
+            typer.echo(make_next(_settings(config), name).decode())
     except (SetupError, ServeError) as error:
         _fail(str(error))
 

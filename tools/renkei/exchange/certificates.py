@@ -242,6 +242,12 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     return _identity(certificate)
 
 
+def is_due(certificate: x509.Certificate, at: datetime) -> bool:
+    """Say whether two thirds of a certificate's time are over, so that a new one has to take its place."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return at >= begin + (end - begin) * 2 / 3
+
+
 def _bounded(pem: str) -> bytes:
     if len(pem) > MAX_PEM:
         raise CertificateError(f"PEM text is at most {MAX_PEM} characters, this has {len(pem)}")

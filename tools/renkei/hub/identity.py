@@ -168,6 +168,8 @@ def promote_next(folder: Path) -> None:
     for name in (_RECEIVING, _SIGNING, _REQUEST):
         if (following / name).exists():
             (following / name).replace(folder / name)
+    for spent in following.iterdir():  # the request by which they were asked for
+        spent.unlink()
     following.rmdir()
 
 

@@ -172,6 +172,19 @@ async def put_revocation(hub: Hub, caller: Caller, request: Request) -> Response
     return JSONResponse({}, 201 if new else 200)
 
 
+def queued(kind: EnrolmentKind, asked: EnrolmentRequest, address: str) -> Enrolment:
+    """Return a request as it stands in the queue: the same one always has the same id."""
+    text = asked.to_json()
+    return Enrolment(
+        id=sha256(kind.encode() + text).hexdigest()[:_ID_LENGTH],
+        kind=kind,
+        endpoint=asked.endpoint,
+        terminal=asked.terminal,
+        request=text,
+        address=address,
+    )
+
+
 async def _request(hub: Hub, request: Request) -> EnrolmentRequest:
     body = await read_body(request, MAX_REQUEST, hub.settings.limits.body_seconds)
     try:
@@ -181,20 +194,12 @@ async def _request(hub: Hub, request: Request) -> EnrolmentRequest:
 
 
 async def _enqueue(hub: Hub, asked: EnrolmentRequest, kind: EnrolmentKind, address: str) -> Response:
-    text = asked.to_json()
-    queued = Enrolment(
-        id=sha256(kind.encode() + text).hexdigest()[:_ID_LENGTH],
-        kind=kind,
-        endpoint=asked.endpoint,
-        terminal=asked.terminal,
-        request=text,
-        address=address,
-    )
-    if await hub.store.enqueue(queued, hub.now()):
+    place = queued(kind, asked, address)
+    if await hub.store.enqueue(place, hub.now()):
         log.info(
-            "queued %s=%s endpoint=%s terminal=%s from=%s", kind, queued.id, asked.endpoint, asked.terminal, address
+            "queued %s=%s endpoint=%s terminal=%s from=%s", kind, place.id, asked.endpoint, asked.terminal, address
         )
-    return JSONResponse({"id": queued.id}, 202)
+    return JSONResponse({"id": place.id}, 202)
 
 
 async def _result(hub: Hub, request: Request, kind: EnrolmentKind) -> Response:

@@ -20,6 +20,7 @@ from renkei.exchange.certificates import (
     CertificateError,
     certificate_from_pem,
     certificate_to_pem,
+    is_due,
     key_from_pem,
     key_to_pem,
     make_authority_request,
@@ -30,7 +31,6 @@ from renkei.exchange.clock import parse_time
 from renkei.exchange.crl import MAX_CRL, Crl, next_number, read_crl, sign_crl
 from renkei.ministry.files import FileRefusedError, read_bounded, replace, write_new
 from renkei.ministry.ledger import Revoked
-from renkei.ministry.root import is_due
 
 
 class IssuingError(Exception):

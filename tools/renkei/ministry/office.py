@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from renkei.exchange.certificates import certificate_from_pem
+from renkei.exchange.certificates import certificate_from_pem, is_due
 from renkei.exchange.clock import format_time
 from renkei.ministry.issuance import issue_binding
 from renkei.ministry.issuing import IssuingCA
 from renkei.ministry.ledger import Ledger
 from renkei.ministry.own import Identity, OwnKeys
 from renkei.ministry.registrar import Registrar
-from renkei.ministry.root import is_due
 from renkei.ministry.settings import Settings, load_terminals
 
 log = logging.getLogger("renkei.authority")

@@ -31,6 +31,7 @@ from renkei.exchange.certificates import (
     certificate_to_pem,
     cross_sign,
     fingerprint,
+    is_due,
     issue_authority,
     make_key,
     make_root,
@@ -53,12 +54,6 @@ class Signed:
 
     certificate: x509.Certificate
     new: bool
-
-
-def is_due(certificate: x509.Certificate, at: datetime) -> bool:
-    """Say whether two thirds of a certificate's time are over, so that a new one has to take its place."""
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return at >= begin + (end - begin) * 2 / 3
 
 
 class OfflineRoot:
