@@ -223,3 +223,22 @@ def test_a_renewal_is_proven_by_the_old_key(bench: Any, refused: Any, shinjuku: 
 
 def test_states_of_the_queue_are_asked_for_by_name(refused: Any, authority: Any) -> None:
     refused(authority.get("/v1/enrolments?state=all"), 400, "query")
+
+
+def test_the_ministry_hands_in_renewals_that_came_by_medium(
+    bench: Any, refused: Any, shinjuku: Any, ministry: Any, authority: Any
+) -> None:
+    asked = fields(terminal=shinjuku.machine.terminal)
+    request = asked.prove_by_old_key(shinjuku.machine.signer)
+    answer = ministry.request("POST", "/v1/renewals", content=request.to_json())
+    assert answer.status_code == 202
+    assert ministry.get(f"/v1/renewals/{answer.json()['id']}").json() == {"state": "pending"}
+    (queued,) = authority.get("/v1/enrolments").json()["enrolments"]
+    assert (queued["kind"], queued["request"]["endpoint"]) == ("renewal", "131041")
+    unproven = asked.prove_by_old_key(ministry.machine.signer)
+    refused(ministry.request("POST", "/v1/renewals", content=unproven.to_json()), 400, "document")
+    unknown = fields(terminal="T-9999").prove_by_old_key(shinjuku.machine.signer)
+    refused(ministry.request("POST", "/v1/renewals", content=unknown.to_json()), 403, "not-yours")
+    for_hub = fields("hub").prove_by_old_key(ministry.machine.signer)
+    refused(ministry.request("POST", "/v1/renewals", content=for_hub.to_json()), 403, "not-yours")
+    refused(bench.enrol("012271").request("POST", "/v1/renewals", content=request.to_json()), 403, "not-yours")

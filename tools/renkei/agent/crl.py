@@ -10,7 +10,7 @@ exchange by it. When the grace period is over, too, it is alarmed.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from renkei.agent.files import stage
+from renkei.agent.files import put
 from renkei.agent.home import Home, log, now, read_own_crl, stamp
 from renkei.client.answers import HubState
 from renkei.client.errors import NotFound
@@ -68,7 +68,7 @@ def take(home: Home, pem: str) -> bool:
     """
     if not home.anchor.take_crl(pem, now()):
         return False
-    stage(home.settings.crl, pem.encode(), 0o640)
+    put(home.settings.crl, pem.encode(), home.settings.staging)
     crl = read_crl(pem)
     log.info("the list of revoked certificates of %s has %d", format_time(crl.signed_at), len(crl.revoked))
     return True

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from renkei.agent import crl, directory, gaps, horizons, platform, profiles, publishing, room, roots
+from renkei.agent import crl, directory, gaps, horizons, platform, profiles, publishing, renewal, room, roots
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.intake import STREAMS, Watch, take_all
+from renkei.agent.media import renewing
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.register import bridge
 from renkei.agent.register.release import release_due
@@ -110,6 +111,7 @@ def take_offline(home: Home, watch: Watch, *, gathered: bool = False) -> Outcome
     outcome, space = Outcome(), room.tend(home)
     crl.refresh(home)
     crl.check_age(home)
+    renewal.watch(home)
     _intake(home, watch, outcome, None, space, gathered=gathered)
     _deliver(home, outcome, space)
     return outcome
@@ -138,6 +140,8 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         raise
     roots.tend(home, client)
     profiles.declare(home, contact)
+    if home.settings.is_ministry:
+        renewing.hand_in(home, client)
     if not home.settings.is_ministry and directory.recall(home, MINISTRY) is None:
         directory.refresh(home, client, MINISTRY)  # known from now on, also when the line is down
     horizon = None if home.settings.is_ministry else horizons.fetch(home, contact)

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from renkei.agent import enrolment
 from renkei.agent.enrolment import EnrolmentRefused
 from renkei.agent.home import Home, log, now
+from renkei.agent.settings import Link
 from renkei.client.errors import HubBusy, HubRefused, HubUnreachable, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import BindingError, VerifiedParty
 
-_LATE = timedelta(days=30)
-"""A certificate that ends this soon although renewal was due needs a person."""
+_LATE = {Link.ONLINE: timedelta(days=30), Link.ON_DEMAND: timedelta(days=30), Link.MEDIA: timedelta(days=90)}
+"""A certificate that ends this soon although renewal was due needs a person; a medium takes its time to come and go."""
 
 
 def tend(home: Home, client: HubClient) -> None:
@@ -28,8 +29,14 @@ def tend(home: Home, client: HubClient) -> None:
             home.alarm("certificate", home.party, f"renewal: {error}")
     except HubUnreachable:
         return
-    if present.not_after - now() < _LATE:
-        home.alarm("certificate", home.party, f"the certificate ends on {present.not_after:%Y-%m-%d} and isn't renewed")
+    _alarm_late(home, present)
+
+
+def watch(home: Home) -> None:
+    """Alarm a certificate that ends soon; where there is no line, `media.renewing` carries its renewal."""
+    present = check(home) if home.keyring.current() is not None else None
+    if present is not None:
+        _alarm_late(home, present)
 
 
 def check(home: Home) -> VerifiedParty | None:
@@ -39,6 +46,15 @@ def check(home: Home) -> VerifiedParty | None:
     except BindingError as error:
         home.alarm("certificate", home.party, f"{error}; enrol this terminal anew")
         return None
+
+
+def _alarm_late(home: Home, present: VerifiedParty) -> None:
+    if is_due(present) and present.not_after - now() < _LATE[home.settings.link]:
+        way = (
+            "; export a medium for the ministry, and import the one that comes back" if home.settings.is_offline else ""
+        )
+        text = f"the certificate ends on {present.not_after:%Y-%m-%d} and isn't renewed{way}"
+        home.alarm("certificate", home.party, text)
 
 
 def is_due(present: VerifiedParty) -> bool:

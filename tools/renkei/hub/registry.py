@@ -19,6 +19,7 @@ from renkei.exchange.clock import format_time
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentError, EnrolmentRequest
 from renkei.exchange.errors import ExchangeError
+from renkei.exchange.parties import MINISTRY
 from renkei.exchange.payloads import Revocation
 from renkei.hub.access import SKEW, Caller
 from renkei.hub.bodies import parse, path_party, quoted, read_body
@@ -94,23 +95,27 @@ async def enrolment_result(hub: Hub, address: str, request: Request) -> Response
 
 
 async def renew(hub: Hub, caller: Caller, request: Request) -> Response:
-    """`POST /v1/renewals`: like an enrolment, from a party that is known and in its own name."""
+    """`POST /v1/renewals`: like an enrolment, from a party that is known, in its own name.
+
+    The ministry also hands in what came by medium from endpoints, proven by their own keys.
+    """
     asked = await _request(hub, request)
-    old = await hub.store.binding(caller.fingerprint)
-    if old is None or (asked.endpoint, asked.terminal) != (old.party, old.terminal):
+    if caller.party == MINISTRY and asked.endpoint.is_endpoint:
+        replaced = await hub.store.bindings(asked.endpoint, hub.now() + SKEW)
+    else:
+        old = await hub.store.binding(caller.fingerprint)
+        replaced = [] if old is None else [old]
+    replaced = [each for each in replaced if (each.party, each.terminal) == (asked.endpoint, asked.terminal)]
+    if not replaced:
         raise Problem(403, "not-yours", "a certificate is renewed for the same endpoint and terminal only")
-    entry = DirectoryEntry.from_json(old.entry)
-    try:
-        asked.check_renewal(public_key_of(certificate_from_pem(entry.certificate)))
-    except EnrolmentError as error:
-        raise Problem(400, "document", str(error)) from error
-    return await _enqueue(hub, asked, "renewal", caller.party)
+    _check_renewal(asked, replaced)
+    return await _enqueue(hub, asked, "renewal", asked.endpoint)
 
 
 async def renewal_result(hub: Hub, caller: Caller, request: Request) -> Response:
     """`GET /v1/renewals/{id}`."""
     found = await hub.store.enrolment(request.path_params["id"], "renewal")
-    if found is not None and found.endpoint != caller.party:
+    if found is not None and caller.party not in {found.endpoint, MINISTRY}:
         raise Problem(403, "not-yours", f"the renewal is not one of {caller.party}")
     return await _result(hub, request, "renewal")
 
@@ -170,6 +175,18 @@ async def put_revocation(hub: Hub, caller: Caller, request: Request) -> Response
     hub.waiters.wake(revocation.endpoint)
     log.info("revoked endpoint=%s terminal=%s certificate=%s", revocation.endpoint, revocation.terminal, digest)
     return JSONResponse({}, 201 if new else 200)
+
+
+def _check_renewal(asked: EnrolmentRequest, replaced: list[Binding]) -> None:
+    """See that a request is signed by the key of one of the certificates that it may replace."""
+    for each in replaced:
+        try:
+            asked.check_renewal(public_key_of(certificate_from_pem(DirectoryEntry.from_json(each.entry).certificate)))
+        except EnrolmentError as error:
+            fault = error
+        else:
+            return
+    raise Problem(400, "document", str(fault)) from fault
 
 
 def queued(kind: EnrolmentKind, asked: EnrolmentRequest, address: str) -> Enrolment:

@@ -6,6 +6,7 @@
     spool.imports    received notices on their way into the register (`store.imports`, its files: `store.batches`)
     spool.dispatches notices to send that wait, and what became of those sent (`store.dispatches`)
     spool.media      removable media: written, taken, lost (`store.media`)
+    spool.renewals   at the ministry: renewals that came by medium (`store.renewals`)
     spool.voids      numbers of own streams under which nothing comes (`store.voids`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
@@ -29,6 +30,7 @@ from renkei.store.media import MEDIA_SCHEMA, Media
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.profiles import PROFILES_SCHEMA, Profiles
 from renkei.store.queries import row, rows
+from renkei.store.renewals import RENEWALS_SCHEMA, CarriedRenewals
 from renkei.store.sqlite import Database
 from renkei.store.voids import VOIDS_SCHEMA, SentVoids
 
@@ -68,6 +70,7 @@ MIGRATIONS = (
     PROFILES_SCHEMA,
     SEEN_HEADS_SCHEMA,
     MEDIA_SCHEMA,
+    RENEWALS_SCHEMA,
 )
 """A released one never changes; what is new is appended."""
 
@@ -128,6 +131,7 @@ class Spool:
         self.profiles = Profiles(self._database)
         self.heads = SeenHeads(self._database)
         self.media = Media(self._database)
+        self.renewals = CarriedRenewals(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""

@@ -6,6 +6,7 @@
         SHA256SUMS                      every other file with its digest; `sha256sum --check` reads it
         entries/2.json                  the exporter's directory entries
         entries/crl.pem                 the newest list of revoked certificates that it knows
+        entries/renewal-request.json    of an endpoint whose certificate ends; back comes renewal-answer.json
         profile.json                    which encodings it reads
         horizon.json                    the ministry's: what is on the medium is all there is up to a moment
         documents/00001-receipt.json    envelopes: receipts, then voids, then manifests in the order of their streams

@@ -12,6 +12,7 @@ from uuid import uuid4
 from renkei.agent import directory, platform, profiles, publishing
 from renkei.agent.files import stage
 from renkei.agent.home import Home, now, stamp
+from renkei.agent.media import renewing
 from renkei.agent.media.registration import MediaError, read_registration
 from renkei.agent.media.shape import (
     COVER,
@@ -25,6 +26,8 @@ from renkei.agent.media.shape import (
     MODE,
     PREFIX,
     PROFILE,
+    RENEWAL_ANSWER,
+    RENEWAL_REQUEST,
     SEALED,
     write_listing,
 )
@@ -151,6 +154,12 @@ def _files(home: Home, recipient: Party, load: _Load) -> Iterator[tuple[str, byt
         yield f"{ENTRIES}/{generation.number}.{suffix}", pack_entry(entry) if packs else entry
     if home.anchor.crl is not None:
         yield CRL, home.anchor.crl.pem.encode()
+    if home.settings.is_ministry:
+        name, renewal = RENEWAL_ANSWER, renewing.answer_to_write(home, recipient)
+    else:
+        name, renewal = RENEWAL_REQUEST, renewing.request_to_write(home)
+    if renewal is not None:
+        yield name, renewal
     yield PROFILE, profiles.own(home)
     horizon = publishing.for_medium(home, recipient) if home.settings.is_ministry and load.whole else None
     if horizon is not None:

@@ -12,15 +12,27 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renkei.agent import crl, gaps, horizons, platform, profiles
+from renkei.agent import crl, enrolment, gaps, horizons, platform, profiles
 from renkei.agent.delivery import deliver_all
 from renkei.agent.files import read_bounded
 from renkei.agent.home import Home, log, now, stamp
+from renkei.agent.media import renewing
 from renkei.agent.media.exporting import carried
 from renkei.agent.media.inspecting import Found, Standing, inspect
 from renkei.agent.media.registration import MediaError, read_registration
 from renkei.agent.media.scanning import Infected, scan
-from renkei.agent.media.shape import CRL, DOCUMENTS, HORIZON, MAX_DOCUMENTS, PREFIX, PROFILE, SEALED, some_files
+from renkei.agent.media.shape import (
+    CRL,
+    DOCUMENTS,
+    HORIZON,
+    MAX_DOCUMENTS,
+    PREFIX,
+    PROFILE,
+    RENEWAL_ANSWER,
+    RENEWAL_REQUEST,
+    SEALED,
+    some_files,
+)
 from renkei.agent.receiving import NotBelieved, Received, finish, take
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import CertificateError
@@ -139,7 +151,7 @@ def _take_crl(home: Home, found: Found) -> bool:
 def _take(home: Home, found: Found, received: Received) -> int:
     """Bring an export's documents and sealed bytes into the spool; how many documents can't be believed."""
     folder, entries = found.folder, found.entries
-    refused = _take_beside(home, folder, entries)
+    refused = _take_beside(home, folder, entries) + _take_renewal(home, found)
     for path in some_files(folder / DOCUMENTS, MAX_DOCUMENTS):
         kind = path.stem.partition("-")[2]
         try:
@@ -168,6 +180,26 @@ def _take_beside(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -
             home.alarm("medium", f"{folder.name}/{name}", f"the medium holds a {path.stem} that is none: {error}")
             refused += 1
     return refused
+
+
+def _take_renewal(home: Home, found: Found) -> int:
+    """Take what an export brings of a renewal: at the ministry a request, at an endpoint the answer; 1 if it fails."""
+    path = found.folder / (RENEWAL_REQUEST if home.settings.is_ministry else RENEWAL_ANSWER)
+    if not path.is_file() or found.signer is None:
+        return 0
+    text = read_bounded(path, MAX_ENVELOPE) or b""
+    try:
+        if home.settings.is_ministry:
+            renewing.take_request(home, text, found.signer)
+        elif renewing.take_answer(home, text):
+            home.spool.settle("certificate", home.party)
+    except ExchangeError as error:
+        home.alarm("medium", f"{found.folder.name}/{path.name}", f"the medium's renewal can't be believed: {error}")
+        return 1
+    except enrolment.EnrolmentRefused as error:
+        home.alarm("certificate", home.party, f"renewal: {error}")
+        return 1
+    return 0
 
 
 def _fill(home: Home, message: IncomingMessage, folder: Path) -> None:

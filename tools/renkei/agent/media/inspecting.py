@@ -18,7 +18,7 @@ from renkei.agent.media.shape import (
     read_listing,
     some_files,
 )
-from renkei.exchange.bindings import BindingError, DirectoryEntry
+from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
 from renkei.exchange.certificates import CertificateError, certificate_from_pem, public_key_of
 from renkei.exchange.compact import unpack_entry
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
@@ -52,6 +52,7 @@ class Found:
     why: str = ""
     is_replay: bool = False
     entries: dict[str, DirectoryEntry] = field(default_factory=dict, repr=False)
+    signer: VerifiedParty | None = field(default=None, repr=False)
 
 
 def inspect(home: Home, medium: Path, registered: Medium) -> list[Found]:
@@ -68,7 +69,7 @@ def _inspect(home: Home, folder: Path, registered: Medium) -> Found:
         return Found(folder, Standing.FOREIGN)
     entries = _entries(folder)
     try:
-        cover = _cover(home, folder, entries)
+        cover, signer = _cover(home, folder, entries)
     except (BindingError, DocumentError) as error:
         return Found(folder, Standing.REFUSED, why=f"{folder.name}/{COVER}: can't be believed: {error}")
     if cover.recipient != home.party:
@@ -77,7 +78,7 @@ def _inspect(home: Home, folder: Path, registered: Medium) -> Found:
         why = f"{folder.name}: was taken on {before.at} from the medium {before.medium}; an export is taken once"
         return Found(folder, Standing.USED, cover, why, is_replay=before.wiped_at is not None)
     why = _objection(folder, cover, registered)
-    return Found(folder, Standing.REFUSED if why else Standing.NEW, cover, why, entries=entries)
+    return Found(folder, Standing.REFUSED if why else Standing.NEW, cover, why, entries=entries, signer=signer)
 
 
 def _objection(folder: Path, cover: Cover, registered: Medium) -> str:
@@ -98,7 +99,7 @@ def _objection(folder: Path, cover: Cover, registered: Medium) -> str:
     return ""
 
 
-def _cover(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> Cover:
+def _cover(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> tuple[Cover, VerifiedParty]:
     path = folder / COVER
     there = path.is_file() and not path.is_symlink()
     envelope = (read_bounded(path, MAX_ENVELOPE) or b"") if there else b""
@@ -109,7 +110,7 @@ def _cover(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> Cove
     cover = Cover.open(envelope, signer.signing_public_key)
     if cover.sender != signer.party:
         raise DocumentError(f"{signer.party} signed it in the name of {cover.sender}")
-    return cover
+    return cover, signer
 
 
 def _entries(folder: Path) -> dict[str, DirectoryEntry]:

@@ -12,10 +12,11 @@ REGISTRATION = "renkei-medium.json"
 COVER, LISTING, PROFILE, HORIZON = "cover.json", "SHA256SUMS", "profile.json", "horizon.json"
 ENTRIES, DOCUMENTS, SEALED = "entries", "documents", "sealed"
 CRL = f"{ENTRIES}/crl.pem"
+RENEWAL_REQUEST, RENEWAL_ANSWER = f"{ENTRIES}/renewal-request.json", f"{ENTRIES}/renewal-answer.json"
 MODE = 0o644
 MAX_DOCUMENTS = 20_000
 MAX_ENTRIES = 16
-MAX_FILES = 2 * MAX_DOCUMENTS + MAX_ENTRIES + 2
+MAX_FILES = 2 * MAX_DOCUMENTS + MAX_ENTRIES + 4
 _MAX_LISTING = MAX_FILES * 192
 _LINE = re.compile(r"([0-9a-f]{64})  ((?:entries|documents|sealed)/[0-9A-Za-z.-]{1,100}|(?:profile|horizon)\.json)")
 
