@@ -24,7 +24,7 @@ MOVED = {
 
 
 class Gateway:
-    """A running nginx; `port` is the exchange listener's. `changes` replace words of the template by others."""
+    """A running nginx with its two listeners' ports. `changes` replace words of the template by others."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Gateway:
     ) -> None:
         if not NGINX.exists():
             raise FileNotFoundError(f"{NGINX}: ./kit env fetches it")
-        self.port, enrolment = free_port(), free_port()
+        self.port, self.enrolment_port = free_port(), free_port()
         for name, source in (
             ("pki/root.pem", anchor),
             ("gateway/certificate.pem", chain),
@@ -50,7 +50,11 @@ class Gateway:
         text = render(
             {
                 "gateway_exchange": {"name": "localhost", "address": "127.0.0.1", "port": self.port},
-                "gateway_enrolment": {"name": "enrolment.localhost", "address": "127.0.0.1", "port": enrolment},
+                "gateway_enrolment": {
+                    "name": "localhost",
+                    "address": "127.0.0.1",
+                    "port": self.enrolment_port,
+                },
                 "gateway_hub_sockets": str(sockets),
                 **variables,
             }

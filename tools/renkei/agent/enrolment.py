@@ -120,9 +120,9 @@ def decide(home: Home, pending: PendingKeys, answer: EnrolmentResult) -> Generat
         return None
     if answer.state == "refused" or answer.entry is None:
         home.keyring.abandon()
-        raise EnrolmentRefused(
-            f"the registration authority refused: {answer.reason or 'no reason given'}; ask for a new sheet"
-        )
+        why = f"the registration authority refused: {answer.reason or 'no reason given'}; ask for a new sheet"
+        home.alarm("enrolment", home.settings.terminal, why)
+        raise EnrolmentRefused(why)
     try:
         verified = home.anchor.verify_entry(answer.entry, now(), home.party)
         generation = home.keyring.adopt(pending, answer.entry, verified, home.settings.terminal)

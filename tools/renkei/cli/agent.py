@@ -15,22 +15,21 @@ from renkei.agent.exchange import alone, exchange, take_offline
 from renkei.agent.home import open_home
 from renkei.agent.intake import Watch
 from renkei.agent.service import Service
-from renkei.agent.settings import Link, SettingsError
+from renkei.agent.settings import Link
 from renkei.agent.status import Status, status_of
-from renkei.cli import agent_counter, agent_media, agent_page, agent_register
+from renkei.cli import agent_counter, agent_first_boot, agent_media, agent_page, agent_register
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
     NEEDS_PERSON,
     AsJson,
     Config,
     print_json,
+    read_code,
     reported,
     settings_of,
 )
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Stream
-
-_CODE_LIMIT = 256
 
 app = typer.Typer(
     name="renkei-agent",
@@ -58,7 +57,7 @@ def enrol(
     process list would show it.
     """
     with reported(), settings_of(config) as settings:
-        code = _read_code(code_file)
+        code = read_code(code_file)
         with open_home(settings) as home, alone(home, 30):
             outcome = enrolment.enrol(home, code, wait)
     if as_json:
@@ -171,6 +170,7 @@ def heads(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
 
 agent_counter.add_to(app)
 agent_register.add_to(app)
+agent_first_boot.add_to(app)
 app.add_typer(agent_media.app, name="media")
 app.add_typer(agent_page.app, name="page")
 
@@ -184,18 +184,6 @@ def main() -> None:
     if code is not None:
         sys.exit(code)
     app()
-
-
-def _read_code(code_file: Path | None) -> str | None:
-    if code_file is None:
-        return None
-    if str(code_file) == "-":
-        return sys.stdin.read(_CODE_LIMIT).strip() or None
-    try:
-        with code_file.open() as file:
-            return file.read(_CODE_LIMIT).strip() or None
-    except OSError as error:
-        raise SettingsError(f"--code-file: {code_file} can't be read ({error.strerror})") from error
 
 
 def _show(found: Status) -> None:

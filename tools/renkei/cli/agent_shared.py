@@ -31,6 +31,7 @@ NEEDS_PERSON, USAGE, UNREACHABLE = 1, 2, 3
 Config = Annotated[Path, typer.Option("--config", help="The agent's settings.", envvar="RENKEI_AGENT_CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 DEFAULT_CONFIG = platform.DEFAULT_CONFIG
+_CODE_LIMIT = 256
 
 
 @contextmanager
@@ -76,6 +77,23 @@ def fail(error: Exception, code: int) -> NoReturn:
 def settings_of(config: Path) -> Iterator[Settings]:
     """The agent's settings."""
     yield load(config)
+
+
+def read_code(code_file: Path | None) -> str | None:
+    """Read a one-time code from a file, or from standard input for `-`.
+
+    Raises:
+        SettingsError: the file can't be read.
+    """
+    if code_file is None:
+        return None
+    if str(code_file) == "-":
+        return sys.stdin.read(_CODE_LIMIT).strip() or None
+    try:
+        with code_file.open() as file:
+            return file.read(_CODE_LIMIT).strip() or None
+    except OSError as error:
+        raise SettingsError(f"--code-file: {code_file} can't be read ({error.strerror})") from error
 
 
 def print_json(document: object) -> None:

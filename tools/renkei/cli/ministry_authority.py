@@ -38,7 +38,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make the issuing CA's key and its request for the root."""
-    with _office(config) as office:
+    with authority_office(config) as office:
         made = office.issuing.init(name)
         _answer({"changed": made, "request": str(office.issuing.request)}, as_json=as_json)
 
@@ -53,7 +53,7 @@ def install_issuing(
     """Check the certificate that the root signed, and use it."""
     with errors_in_words():
         pem = _read(certificate)
-    with _office(config) as office:
+    with authority_office(config) as office:
         installed = office.issuing.install(pem.decode("ascii", "replace"), datetime.now(UTC))
         _answer({"changed": installed, "issuing": str(office.issuing.folder)}, as_json=as_json)
 
@@ -61,7 +61,7 @@ def install_issuing(
 @app.command("own-entry")
 def own_entry(config: Config = DEFAULT_PATH) -> None:
     """Print the authority's own directory entry, which the hub must know."""
-    with _office(config) as office:
+    with authority_office(config) as office:
         typer.echo(office.identity(datetime.now(UTC)).entry.to_json().decode())
 
 
@@ -78,7 +78,7 @@ def issue(
 
     with errors_in_words():
         asked = read_request(_read(request))
-    with _office(config) as office:
+    with authority_office(config) as office:
         typer.echo(issue_locally(office, asked, datetime.now(UTC)))
 
 
@@ -97,14 +97,14 @@ def issue_server(
 
     with errors_in_words():
         pem = _read(csr).decode("ascii", "replace")
-    with _office(config) as office:
+    with authority_office(config) as office:
         typer.echo(issue_server_locally(office, pem, dns, ip or [], datetime.now(UTC)), nl=False)
 
 
 @app.command("list")
 def list_bindings(config: Config = DEFAULT_PATH, *, as_json: Json = False) -> None:
     """List what was issued, newest generation of each endpoint first."""
-    with _office(config) as office:
+    with authority_office(config) as office:
         issued = office.ledger.read(lambda records: records.bindings())
     columns = ("endpoint", "generation", "terminal", "not_before", "not_after", "revoked_at", "certificate_sha256")
     _table([{column: getattr(each, column) for column in columns} for each in issued], as_json=as_json)
@@ -127,7 +127,7 @@ def new_code(
     from renkei.exchange.parties import Party
     from renkei.ministry.counter import give_out_code
 
-    with _office(config) as office:
+    with authority_office(config) as office:
         span = (datetime.now(UTC), timedelta(hours=valid_hours))
         made = give_out_code(office, Party(endpoint), terminal, serial, span)
     if as_json:
@@ -143,7 +143,7 @@ def list_codes(config: Config = DEFAULT_PATH, *, as_json: Json = False) -> None:
     """List the codes that were given out; the codes themselves are kept nowhere."""
     from renkei.exchange.clock import format_time
 
-    with _office(config) as office:
+    with authority_office(config) as office:
         codes = office.ledger.read(lambda records: records.codes())
     now = format_time(datetime.now(UTC))
     columns = ("id", "endpoint", "terminal", "machine_serial", "created_at", "expires_at", "used_at")
@@ -159,7 +159,7 @@ def revoke_code(
     """Revoke a code that wasn't used."""
     from renkei.exchange.clock import format_time
 
-    with _office(config) as office:
+    with authority_office(config) as office:
         done = office.ledger.write(lambda records: records.revoke_code(number, format_time(datetime.now(UTC))))
     if not done:
         fail(f"there is no unused code {number}; see `renkei ministry authority code list`")
@@ -180,7 +180,7 @@ def revoke(
     from renkei.ministry.authority import AuthorityService, connect_by
     from renkei.ministry.counter import revoke_machine
 
-    with _office(config) as office:
+    with authority_office(config) as office:
         now = datetime.now(UTC)
         count = revoke_machine(office, endpoint, terminal, reason, now)
         try:
@@ -192,6 +192,31 @@ def revoke(
         _answer({"changed": count > 0, "revoked": count, "waiting_for_hub": waiting}, as_json=as_json)
 
 
+@app.command("sign-images")
+def sign_images(config: Config = DEFAULT_PATH) -> None:
+    """Sign for images of terminals: a line of JSON comes in, a line goes out.
+
+    `renkei terminal media` runs this, in production by ssh. Only machines of the inventory are signed for, each for its
+    own endpoint; for any other the answer is {"refused": WHY}. Exit codes: 0, or 1 when a line was refused.
+    """
+    from renkei.exchange.images import ImageError, ImageRequest
+    from renkei.ministry.counter import CounterError
+    from renkei.ministry.imaging import open_counter
+
+    refused = False
+    with authority_office(config) as office:
+        counter = open_counter(office, datetime.now(UTC))
+        while line := sys.stdin.readline(_INPUT_LIMIT):
+            try:
+                answer = counter.sign(ImageRequest.from_line(line), datetime.now(UTC)).to_bytes().decode()
+            except (CounterError, ImageError) as error:
+                refused, answer = True, json.dumps({"refused": str(error)}) + "\n"
+            sys.stdout.write(answer)
+            sys.stdout.flush()
+    if refused:
+        raise typer.Exit(1)
+
+
 @app.command()
 def serve(config: Config = DEFAULT_PATH) -> None:
     """Answer enrolments and renewals until stopped."""
@@ -201,13 +226,13 @@ def serve(config: Config = DEFAULT_PATH) -> None:
     log_to_journal()
     stop = Stop()
     stop.install()
-    with _office(config) as office:
+    with authority_office(config) as office:
         connect = connect_by(office.settings.hub, office.settings.authority.root)
         AuthorityService(office, connect).run(stop)
 
 
 @contextmanager
-def _office(config: Path) -> "Iterator[Office]":
+def authority_office(config: Path) -> "Iterator[Office]":
     """Open the authority's state as its owner; say errors in words."""
     from renkei.exchange.errors import ExchangeError
     from renkei.ministry.counter import CounterError

@@ -59,6 +59,7 @@ class Kind(StrEnum):
     COVER = "cover"
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
+    IMAGE = "image"
 
     @property
     def payload_type(self) -> str:

@@ -56,6 +56,20 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     return None
 
 
+def program_of(release: Path) -> list[str]:
+    """Return the command that runs the agent of a release, from the release's folder."""
+    return [str(release / "bin" / "renkei-agent")]
+
+
+def installation_of(home: Path) -> list[str]:
+    """Return the arguments by which a release makes itself the one that runs here; empty where that isn't its business.
+
+    Nothing: the unit of systemd is the role's.
+    """
+    del home
+    return []
+
+
 def act_as_owner(home: Path) -> None:
     """As root, become the user who owns `home`, so that no file of the agent ends up as root's.
 

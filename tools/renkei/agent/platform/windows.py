@@ -44,7 +44,7 @@ _PURPOSE = b"renkei-agent private keys"
 _CRYPTPROTECT_UI_FORBIDDEN = 0x1
 _MOVEFILE_WRITE_THROUGH = 0x8
 
-_OWN = {"service", "page"}
+_OWN = {"first-boot", "service", "page"}
 """Commands that whoever calls them carries out."""
 
 _EVERYBODY = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545")
@@ -97,6 +97,19 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     from renkei.agent.windows.relay import ask  # noqa: PLC0415 - commands alone need it
 
     return ask(arguments)
+
+
+def program_of(release: Path) -> list[str]:
+    """Return the command that runs the agent of a release, from the release's folder."""
+    return [str(release / "python" / "python.exe"), "-X", "utf8", "-m", "renkei.cli.agent"]
+
+
+def installation_of(home: Path) -> list[str]:
+    """Return the arguments by which a release makes itself the one that runs here; empty where that isn't its business.
+
+    The service and its account, the folders' rights, the launcher (`renkei.agent.windows.installing`).
+    """
+    return ["service", "install", f"--data={home}", "--start"]
 
 
 def act_as_owner(home: Path) -> None:

@@ -1,0 +1,1 @@
+"""The first boot of a terminal: check its medium, install, enrol, exchange, report (docs/runbooks/media.md)."""
