@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from renkei.agent import media, settings
+from renkei.agent import media, retirement, settings
 from renkei.agent.exchange import alone, exchange
 from renkei.agent.home import Home, open_home
 from renkei.agent.intake import Watch
@@ -43,6 +43,10 @@ def export_to(home: Home, medium: Path) -> None:
 def import_from(home: Home, medium: Path) -> None:
     with alone(home, 5):
         media.import_all(home, medium)
+
+
+def retire_and_destroy(home: Home) -> None:
+    retirement.destroy(home.settings, retirement.retire(home, abandon=False))
 
 
 def killed_at(fleet: Any, config: Path, step: int, work: Work, *given: object) -> bool:

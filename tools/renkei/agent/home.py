@@ -21,6 +21,9 @@ from renkei.store.spool import Spool
 
 log = logging.getLogger("renkei.agent")
 
+RETIRED = "retired.json"
+"""The record that a machine's life is over (`renkei.agent.retirement`), in its home."""
+
 
 class NotEnrolled(Exception):
     """This machine has no certificate yet."""
@@ -139,6 +142,10 @@ def open_home(settings: Settings) -> Iterator[Home]:
         raise SettingsError(
             f"home: {settings.home} can't be used ({error.strerror}); make it and give it to the agent's user"
         ) from error
+    if (settings.home / RETIRED).exists():
+        raise SettingsError(
+            f"home: {settings.home} is of a machine that was retired ({RETIRED}); to use it again, set it up anew"
+        )
     platform.limit_new_files()
     settings.make_folders()
     anchor = read_anchor(settings)

@@ -17,6 +17,7 @@ from renkei.agent.exchange import Busy
 from renkei.agent.home import NotEnrolled
 from renkei.agent.register.confirmation import BadReason
 from renkei.agent.register.share import ShareAway
+from renkei.agent.retirement import StillOwed
 from renkei.agent.settings import Settings, SettingsError, load
 from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
 from renkei.exchange.codes import CodeError
@@ -59,6 +60,7 @@ def reported() -> Iterator[None]:
         NotWaiting,
         NotVoidable,
         ShareAway,
+        StillOwed,
     ) as error:
         fail(error, NEEDS_PERSON)
     except HubUnreachable as error:

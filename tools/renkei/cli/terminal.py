@@ -11,7 +11,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="What a linkage terminal must be, what has to be bought, and its media.")
 
-_MODULES = ("terminal_spec", "terminal_media", "terminal_code")
+_MODULES = ("terminal_spec", "terminal_life", "terminal_media", "terminal_code")
 
 for _module in _MODULES:
     _name = f"renkei.cli.{_module}"
