@@ -98,7 +98,8 @@ def test_a_small_parcel_goes_whole_to_a_hub_that_takes_it_and_in_parts_to_any_ot
         assert client.put_whole("ministry", "1", RECEIPT, bytes(whole.LIMIT)) is None, "too large"
     [(kind, body)] = hub.taken
     assert kind == whole.MEDIA_TYPE
-    assert whole.unpack_whole(body) == (RECEIPT, b"sealed")
+    envelope, _, sealed = whole.unpack_whole(body)
+    assert (envelope, sealed) == (RECEIPT, b"sealed")
     older = FakeHub(newer=False)
     with older.client() as client:
         client.state()

@@ -7,6 +7,10 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
+from securesystemslib.signer import (  # type: ignore[attr-defined]  # public, but its __init__ lacks __all__
+    CryptoSigner,
+    SSlibKey,
+)
 
 from renkei.exchange.certificates import make_key
 from renkei.exchange.documents import (
@@ -20,6 +24,12 @@ from renkei.exchange.documents import (
     payload_sha256,
     peek,
 )
+
+
+def reference_key(signer: Signer) -> SSlibKey:
+    """The signer's public key as the reference of DSSE has it."""
+    return SSlibKey.from_crypto(signer._key.public_key(), keyid=signer.key_id)
+
 
 KEY = make_key()
 PUBLIC = KEY.public_key()
@@ -37,10 +47,19 @@ PAYLOADS = st.dictionaries(st.text("abcxyz_", min_size=1, max_size=8), st.intege
 
 
 def sign_bytes(payload: bytes, payload_type: str = Kind.RECEIPT.payload_type, signer: Signer = SIGNER) -> bytes:
-    """Sign any bytes, as an attacker with a key of his own or a careless sender would."""
+    """Sign any bytes with the reference of DSSE, as an attacker with a key of his own or a careless sender would."""
     envelope = Envelope(payload, payload_type, {})
-    envelope.sign(signer._signer)
+    envelope.sign(CryptoSigner(signer._key, reference_key(signer)))
     return json.dumps(envelope.to_dict()).encode()
+
+
+@given(PAYLOADS, st.sampled_from(Kind))
+def test_an_envelope_is_one_of_dsses_reference_in_canonical_form(payload: dict[str, Any], kind: Kind) -> None:
+    signed = SIGNER.sign(kind, payload)
+    read = Envelope.from_dict(json.loads(signed))
+    read.verify([reference_key(SIGNER)], 1)
+    assert rfc8785.dumps(read.to_dict()) == signed
+    assert open_document(sign_bytes(canonical(payload), kind.payload_type), kind, PUBLIC) == payload
 
 
 @given(PAYLOADS, st.sampled_from(Kind))

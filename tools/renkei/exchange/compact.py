@@ -9,6 +9,7 @@ of each field, …, key id, signature]`. `SHAPES` are frozen: a kind that gets a
 envelope that hasn't exactly such a shape travels as it is.
 """
 
+import json
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
@@ -24,7 +25,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.clock import format_time, parse_time
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, canonical, read_envelope, write_envelope
+from renkei.exchange.documents import (
+    MAX_ENVELOPE,
+    DocumentError,
+    Kind,
+    Outline,
+    Unverified,
+    outline,
+    unverified,
+    write_envelope,
+)
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.payloads import PART_SIZE
 
@@ -40,7 +50,10 @@ _FAULTS = (ValueError, TypeError, KeyError, IndexError, OverflowError, Attribute
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a field's JSON value is written and read."""
+    """How a field's JSON value is written and read.
+
+    `read` refuses what `write` wouldn't have written: with that, a document has one compact form.
+    """
 
     write: Callable[[Any], object]
     read: Callable[[Any], object]
@@ -50,7 +63,8 @@ def _party_out(value: str) -> int:
     return _ROLES.index(value) if value in _ROLES else int(value) + len(_ROLES)
 
 
-def _party_in(value: int) -> str:
+def _party_in(value: object) -> str:
+    value = _natural(value)
     return _ROLES[value] if value < len(_ROLES) else f"{value - len(_ROLES):0{_DIGITS}d}"
 
 
@@ -60,6 +74,8 @@ def _point_out(value: str) -> bytes:
 
 
 def _point_in(value: bytes) -> str:
+    if len(value) != 1 + _SCALAR:
+        raise ValueError("not a compressed point")
     key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), value)
     return b64encode(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).decode()
 
@@ -67,6 +83,18 @@ def _point_in(value: bytes) -> str:
 def _parts_out(value: list[dict[str, Any]]) -> list[bytes]:
     """The digests of the parts; their sizes follow from the whole's, and one part alone is the whole."""
     return [bytes.fromhex(part["sha256"]) for part in value] if len(value) > 1 else []
+
+
+def _parts_in(value: list[bytes]) -> list[bytes]:
+    if type(value) is not list or len(value) == 1 or not all(type(digest) is bytes for digest in value):
+        raise TypeError("not digests of parts")
+    return value
+
+
+def _hex(value: bytes) -> str:
+    if type(value) is not bytes:
+        raise TypeError("not bytes")
+    return value.hex()
 
 
 def _text(value: str) -> str:
@@ -81,23 +109,32 @@ def _number(value: int) -> int:
     return value
 
 
+def _natural(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError("not a number from 0")
+    return value
+
+
 def _numbers(value: list[int]) -> list[int]:
+    if type(value) is not list:
+        raise TypeError("not numbers")
     return [_number(each) for each in value]
 
 
 _TEXT = _Form(_text, _text)
 _NUMBER = _Form(_number, _number)
 _NUMBERS = _Form(_numbers, _numbers)
-_DIGEST = _Form(bytes.fromhex, lambda value: value.hex())
+_DIGEST = _Form(bytes.fromhex, _hex)
 _IDENTIFIER = _Form(lambda value: UUID(value).bytes, lambda value: str(UUID(bytes=value)))
 _TIME = _Form(
-    lambda value: int(parse_time(value).timestamp()), lambda value: format_time(datetime.fromtimestamp(value, UTC))
+    lambda value: int(parse_time(value).timestamp()),
+    lambda value: format_time(datetime.fromtimestamp(_number(value), UTC)),
 )
 _PARTY = _Form(_party_out, _party_in)
 _POINT = _Form(_point_out, _point_in)
-_STREAM = _Form(("notices", "results").index, lambda value: ("notices", "results")[value])
-_MODE = _Form(("daily", "immediate").index, lambda value: ("daily", "immediate")[value])
-_PARTS = _Form(_parts_out, lambda value: value)
+_STREAM = _Form(("notices", "results").index, lambda value: ("notices", "results")[_natural(value)])
+_MODE = _Form(("daily", "immediate").index, lambda value: ("daily", "immediate")[_natural(value)])
+_PARTS = _Form(_parts_out, _parts_in)
 
 _WAY = {"sender": _PARTY, "recipient": _PARTY, "stream": _STREAM}
 _PLACE = {**_WAY, "sequence": _NUMBER}
@@ -156,7 +193,7 @@ def pack(envelope: bytes) -> bytes:
     """Return the compact form of an envelope, or the envelope itself where that isn't possible without loss."""
     try:
         packed = _pack(envelope)
-        return packed if _unpack(packed) == envelope else envelope
+        return packed if _unpack(packed)[0] == envelope else envelope
     except _FAULTS:
         return envelope
 
@@ -167,43 +204,59 @@ def unpack(document: bytes) -> bytes:
     Raises:
         DocumentError: neither form, beyond the bound of an envelope, or not as `pack` writes it.
     """
-    if not document.startswith(FORM):
-        return document
+    return _opened(document)[0] if document.startswith(FORM) else document
+
+
+def read(document: bytes) -> tuple[bytes, Outline]:
+    """Return the envelope of a document that came in either form, and what it claims: for who goes on to open it.
+
+    Raises:
+        DocumentError: as `unpack`; or the envelope is malformed.
+    """
+    return _opened(document) if document.startswith(FORM) else (document, outline(document))
+
+
+def _opened(document: bytes) -> tuple[bytes, Unverified]:
     if len(document) > MAX_ENVELOPE:
         raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this has {len(document)}")
     try:
-        envelope = _unpack(document)
-        faithful = len(envelope) <= MAX_ENVELOPE and _pack(envelope) == document
+        envelope, claimed = _unpack(document)
     except (*_FAULTS, cbor2.CBORError, MemoryError):
-        raise DocumentError("the document is not in compact form") from None
-    if not faithful:
-        raise DocumentError("the document is not in the one compact form that it has")
-    return envelope
+        raise DocumentError("the document is not in the one compact form that it has") from None
+    if len(envelope) > MAX_ENVELOPE:
+        raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this has {len(envelope)}")
+    return envelope, claimed
 
 
 def _pack(envelope: bytes) -> bytes:
-    payload, kind, key_id, signature = read_envelope(envelope)
-    number = _NUMBERS_OF[kind]
+    """Write what an envelope seems to hold; whether it is all of it shows when it is read back."""
+    outer = json.loads(envelope)
+    [signature] = outer["signatures"]
+    payload = json.loads(b64decode(outer["payload"]))
+    number = _NUMBERS_OF[Kind.of(outer["payloadType"])]
     _, shape = SHAPES[number]
     if payload.keys() != shape.keys():
         raise ValueError("another shape")
     values = [form.write(payload[field]) for field, form in shape.items()]
-    r, s = decode_dss_signature(signature)
+    r, s = decode_dss_signature(b64decode(signature["sig"]))
     raw = r.to_bytes(_SCALAR) + s.to_bytes(_SCALAR)
-    return FORM + cbor2.dumps([number, *values, bytes.fromhex(key_id), raw], canonical=True)
+    return FORM + cbor2.dumps([number, *values, bytes.fromhex(signature["keyid"]), raw], canonical=True)
 
 
-def _unpack(document: bytes) -> bytes:
+def _unpack(document: bytes) -> tuple[bytes, Unverified]:
     value = cbor2.loads(document[len(FORM) :], max_depth=_DEPTH, allow_indefinite=False, allow_duplicate_keys=False)
+    if cbor2.dumps(value, canonical=True) != document[len(FORM) :]:
+        raise ValueError("not in deterministic form (RFC 8949, 4.2)")
     number, *values, key_id, raw = cast("list[Any]", value)
-    if type(number) is not int or number < 0 or len(raw) != 2 * _SCALAR:
+    if type(raw) is not bytes or len(raw) != 2 * _SCALAR:
         raise ValueError("another shape")
-    kind, shape = SHAPES[number]
+    kind, shape = SHAPES[_natural(number)]
     payload = {field: form.read(each) for (field, form), each in zip(shape.items(), values, strict=True)}
     if kind is Kind.MANIFEST:
         payload["parts"] = _parts(payload)
     signature = encode_dss_signature(int.from_bytes(raw[:_SCALAR]), int.from_bytes(raw[_SCALAR:]))
-    return write_envelope(canonical(payload), kind, key_id.hex(), signature)
+    claimed = unverified(payload, kind, _hex(key_id), signature)
+    return write_envelope(claimed.body, kind, claimed.key_id, signature), claimed
 
 
 def _parts(payload: Mapping[str, Any]) -> list[dict[str, object]]:

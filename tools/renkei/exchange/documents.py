@@ -11,8 +11,9 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
 from typing import Any, NoReturn
 
@@ -21,13 +22,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import (  # type: ignore[attr-defined]  # public, but its __init__ lacks __all__
-    CryptoSigner,
-    Key,
-    Signature,
-    SSlibKey,
-)
 
 from renkei.exchange.errors import ExchangeError
 
@@ -66,19 +60,38 @@ class Kind(StrEnum):
         """The DSSE payload type."""
         return f"{_PREFIX}{self.value}{_SUFFIX}"
 
+    @classmethod
+    def of(cls, payload_type: str) -> "Kind":
+        """Return the kind that a DSSE payload type names.
+
+        Raises:
+            ValueError: it names none.
+        """
+        return cls(payload_type.removeprefix(_PREFIX).removesuffix(_SUFFIX))
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What kind of document an envelope claims to be and whose; `payload_sha256` of the payload's bytes (hex)."""
+    """What kind of document an envelope claims to be and whose.
+
+    Attributes:
+        kind: what it says it is.
+        key_id: of who says to have signed it.
+        payload_sha256: of the payload's bytes (hex).
+        body: these bytes.
+        signature: over kind and bytes, DER.
+    """
 
     kind: Kind
     key_id: str
     payload_sha256: str
+    body: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unverified(Outline):
-    """What an envelope claims. Nobody has checked the signature."""
+    """What an envelope claims, its payload in canonical form. Nobody has checked the signature."""
 
     payload: dict[str, Any]
 
@@ -115,53 +128,16 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str)
 
 
-class _PublicKey(Key):
-    """A key that documents are verified with, as securesystemslib wants one; it stays as it was loaded."""
-
-    def __init__(self, public_key: ec.EllipticCurvePublicKey) -> None:
-        super().__init__(key_id(public_key), "ecdsa", "ecdsa-sha2-nistp256", {})
-        self._public_key = public_key
-
-    @classmethod
-    def from_dict(cls, keyid: str, key_dict: dict[str, Any]) -> NoReturn:
-        """Refuse: keys come from certificates."""
-        raise NotImplementedError
-
-    def to_dict(self) -> NoReturn:
-        """Refuse: keys travel in certificates."""
-        raise NotImplementedError
-
-    def verify_signature(self, signature: Signature, data: bytes) -> None:
-        """See `Key`."""
-        try:
-            self._public_key.verify(bytes.fromhex(signature.signature), data, _ECDSA)
-        except InvalidSignature as error:
-            raise UnverifiedSignatureError(f"not signed by {self.keyid}") from error
-
-
-class _PrivateKey(CryptoSigner):
-    """A key that documents are signed with; P-256 needs none of securesystemslib's choices a signature."""
-
-    def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
-        public_key = private_key.public_key()
-        super().__init__(private_key, SSlibKey.from_crypto(public_key, keyid=key_id(public_key)))
-        self._key = private_key
-
-    def sign(self, payload: bytes) -> Signature:
-        """See `Signer`."""
-        return Signature(self.public_key.keyid, self._key.sign(payload, _ECDSA).hex())
-
-
 class Signer:
     """Signs documents with one P-256 key."""
 
-    __slots__ = ("_signer", "key_id")
+    __slots__ = ("_key", "key_id")
 
     def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
         """Hold the key; its id goes into every signature."""
         _check_curve(private_key)
-        self._signer = _PrivateKey(private_key)
-        self.key_id = self._signer.public_key.keyid
+        self._key = private_key
+        self.key_id = key_id(private_key.public_key())
 
     def sign(self, kind: Kind, payload: Mapping[str, object]) -> bytes:
         """Return the signed envelope.
@@ -171,37 +147,39 @@ class Signer:
         """
         body = canonical(payload)
         if _is_plain(payload):
-            _check_depth(payload, "payload")
+            _check_depth(payload, body, "payload")
         else:
             _read_json(body, "payload")
-        envelope = Envelope(body, kind.payload_type, {})
-        envelope.sign(self._signer)
-        encoded = canonical(envelope.to_dict())
+        encoded = write_envelope(body, kind, self.key_id, self._key.sign(_signed_bytes(body, kind), _ECDSA))
         if len(encoded) > MAX_ENVELOPE:
             raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this {kind} has {len(encoded)}")
         return encoded
 
 
-def open_document(envelope: bytes, kind: Kind, public_key: ec.EllipticCurvePublicKey) -> dict[str, Any]:
+def open_document(document: bytes | Outline, kind: Kind, public_key: ec.EllipticCurvePublicKey) -> dict[str, Any]:
     """Return the payload once it is a document of this kind, signed by this key, and canonical.
+
+    Args:
+        document: an envelope, or what was read of one already.
+        kind: what it must be.
+        public_key: whose it must be.
 
     Raises:
         DocumentError: anything else; the text says which.
     """
-    opened, payload_type = _parse(envelope)
-    if payload_type != kind:
-        raise DocumentError(f"the document is a {payload_type}, not a {kind}")
+    claimed = outline(document) if isinstance(document, bytes) else document
+    if claimed.kind != kind:
+        raise DocumentError(f"the document is a {claimed.kind}, not a {kind}")
     _check_curve(public_key)
-    key = _PublicKey(public_key)
-    if list(opened.signatures) != [key.keyid]:
-        raise DocumentError(f"the {kind} is signed by the key {_only(opened).keyid[:16]}…, not by {key.keyid[:16]}…")
+    if claimed.key_id != (name := key_id(public_key)):
+        raise DocumentError(f"the {kind} is signed by the key {claimed.key_id[:16]}…, not by {name[:16]}…")
     try:
-        opened.verify([key], 1)
-    except (UnverifiedSignatureError, VerificationError):
+        public_key.verify(claimed.signature, _signed_bytes(claimed.body, kind), _ECDSA)
+    except InvalidSignature:
         raise DocumentError(
             f"the signature of the {kind} does not hold; it was altered or made by another key"
         ) from None
-    return _payload(opened)
+    return claimed.payload if isinstance(claimed, Unverified) else _payload(claimed.body)
 
 
 def outline(envelope: bytes) -> Outline:
@@ -210,8 +188,23 @@ def outline(envelope: bytes) -> Outline:
     Raises:
         DocumentError: too large or malformed.
     """
-    opened, kind = _parse(envelope)
-    return Outline(kind, _only(opened).keyid, sha256(opened.payload).hexdigest())
+    if len(envelope) > MAX_ENVELOPE:
+        raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this has {len(envelope)}")
+    match _read_json(envelope, "envelope"):
+        case {
+            "payload": str(payload),
+            "payloadType": str(payload_type),
+            "signatures": [{"keyid": str(keyid), "sig": str(signature), **other}],
+            **others,
+        } if not other and not others:
+            body = _from_base64(payload)
+        case _:
+            raise DocumentError("an envelope has payload, payloadType and one signature of keyid and sig, nothing else")
+    try:
+        kind = Kind.of(payload_type)
+    except ValueError:
+        raise DocumentError("the envelope's payload type is none that the protocol knows") from None
+    return Outline(kind, keyid, sha256(body).hexdigest(), body, _from_base64(signature))
 
 
 def peek(envelope: bytes) -> Unverified:
@@ -220,24 +213,33 @@ def peek(envelope: bytes) -> Unverified:
     Raises:
         DocumentError: too large or malformed.
     """
-    opened, kind = _parse(envelope)
-    return Unverified(kind, _only(opened).keyid, sha256(opened.payload).hexdigest(), _payload(opened))
+    claimed = outline(envelope)
+    return Unverified(
+        claimed.kind, claimed.key_id, claimed.payload_sha256, claimed.body, claimed.signature, _payload(claimed.body)
+    )
 
 
-def read_envelope(envelope: bytes) -> tuple[dict[str, Any], Kind, str, bytes]:
-    """Return what an envelope holds: payload, kind, key id (hex) and signature (DER), for another form of the same.
+def unverified(payload: dict[str, Any], kind: Kind, keyid: str, signature: bytes) -> Unverified:
+    """Return what an envelope with these values claims: as `peek` does of its bytes, which `write_envelope` writes.
 
     Raises:
-        DocumentError: too large or malformed.
+        DocumentError: the payload can't be written canonically.
     """
-    opened, kind = _parse(envelope)
-    signature = _only(opened)
-    return _payload(opened), kind, signature.keyid, bytes.fromhex(signature.signature)
+    body = canonical(payload)
+    return Unverified(kind, keyid, sha256(body).hexdigest(), body, signature, payload)
 
 
 def write_envelope(payload: bytes, kind: Kind, keyid: str, signature: bytes) -> bytes:
-    """Write an envelope again from what it holds; whether the signature holds is for `open_document` to say."""
-    return canonical(Envelope(payload, kind.payload_type, {keyid: Signature(keyid, signature.hex())}).to_dict())
+    """Write an envelope in canonical form; whether the signature (DER) holds is for `open_document` to say.
+
+    The values have no character that JSON escapes, and the members stand in the order of RFC 8785.
+    """
+    return b'{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' % (
+        b64encode(payload),
+        kind.payload_type.encode(),
+        keyid.encode(),
+        b64encode(signature),
+    )
 
 
 def payload_sha256(envelope: bytes) -> str:
@@ -254,28 +256,10 @@ def _check_curve(key: ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) ->
         raise DocumentError("documents are signed with keys on the curve P-256, this key is on another")
 
 
-def _only(envelope: Envelope) -> Signature:
-    return next(iter(envelope.signatures.values()))
-
-
-def _parse(envelope: bytes) -> tuple[Envelope, Kind]:
-    if len(envelope) > MAX_ENVELOPE:
-        raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this has {len(envelope)}")
-    match _read_json(envelope, "envelope"):
-        case {
-            "payload": str(payload),
-            "payloadType": str(payload_type),
-            "signatures": [{"keyid": str(keyid), "sig": str(signature), **other}],
-            **others,
-        } if not other and not others:
-            signatures = {keyid: Signature(keyid, _from_base64(signature).hex())}
-            opened = Envelope(_from_base64(payload), payload_type, signatures)
-        case _:
-            raise DocumentError("an envelope has payload, payloadType and one signature of keyid and sig, nothing else")
-    try:
-        return opened, Kind(payload_type.removeprefix(_PREFIX).removesuffix(_SUFFIX))
-    except ValueError:
-        raise DocumentError("the envelope's payload type is none that the protocol knows") from None
+def _signed_bytes(payload: bytes, kind: Kind) -> bytes:
+    """Return what is signed of a document (DSSE's pre-authentication encoding): its type and its bytes."""
+    encoded: bytes = Envelope(payload, kind.payload_type, {}).pae()
+    return encoded
 
 
 def _from_base64(text: str) -> bytes:
@@ -288,9 +272,9 @@ def _from_base64(text: str) -> bytes:
     return decoded
 
 
-def _payload(envelope: Envelope) -> dict[str, Any]:
-    payload = _read_json(envelope.payload, "payload")
-    if canonical(payload) != envelope.payload:
+def _payload(body: bytes) -> dict[str, Any]:
+    payload = _read_json(body, "payload")
+    if canonical(payload) != body:
         raise DocumentError("the payload is not in canonical form (RFC 8785)")
     return payload
 
@@ -298,24 +282,31 @@ def _payload(envelope: Envelope) -> dict[str, Any]:
 def _read_json(text: bytes, what: str) -> dict[str, Any]:
     """Read a JSON object: no duplicate keys, no floats, no integers beyond 2^53, bounded depth."""
     try:
-        value = json.loads(
-            text.decode(),
-            object_pairs_hook=_unique(what),
-            parse_float=_refuse(what, "a fraction"),
-            parse_constant=_refuse(what, "NaN or infinity"),
-            parse_int=_integer(what),
-        )
+        value = _decoder(what).decode(text.decode())
     except (ValueError, RecursionError) as error:
         if isinstance(error, DocumentError):
             raise
         raise DocumentError(f"the {what} is not well-formed JSON in UTF-8, or too deeply nested") from None
     if not isinstance(value, dict):
         raise DocumentError(f"the {what} is not a JSON object")
-    _check_depth(value, what)
+    _check_depth(value, text, what)
     return value
 
 
-def _check_depth(value: object, what: str) -> None:
+@cache
+def _decoder(what: str) -> json.JSONDecoder:
+    """Return the reader of an envelope or a payload, whose errors say which of the two it was."""
+    return json.JSONDecoder(
+        object_pairs_hook=_unique(what),
+        parse_float=_refuse(what, "a fraction"),
+        parse_constant=_refuse(what, "NaN or infinity"),
+        parse_int=_integer(what),
+    )
+
+
+def _check_depth(value: object, text: bytes, what: str) -> None:
+    if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
+        return  # no need to go through what hasn't as many brackets
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         deeper = [child for item in level if isinstance(item, dict) for child in item.values()]

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from renkei.exchange.clock import Time
-from renkei.exchange.documents import DocumentError, Kind, Signer, canonical, open_document
+from renkei.exchange.documents import DocumentError, Kind, Outline, Signer, canonical, open_document
 from renkei.exchange.parties import Party, TerminalName, may_send
 
 PART_SIZE = 64 * 1024
@@ -76,13 +76,13 @@ class Payload(BaseModel):
         return signer.sign(self.KIND, self.to_json())
 
     @classmethod
-    def open(cls, envelope: bytes, public_key: ec.EllipticCurvePublicKey) -> Self:
-        """Return the payload of an envelope once the signature by `public_key` and every field hold.
+    def open(cls, document: bytes | Outline, public_key: ec.EllipticCurvePublicKey) -> Self:
+        """Return the payload of an envelope, or of one read already, once the signature and every field hold.
 
         Raises:
             DocumentError: see `open_document`; or a field is missing, unknown or wrong.
         """
-        return cls.read(open_document(envelope, cls.KIND, public_key))
+        return cls.read(open_document(document, cls.KIND, public_key))
 
     @classmethod
     def read(cls, payload: object) -> Self:

@@ -1,7 +1,7 @@
 """A small parcel whole: its manifest and its sealed bytes in one body, for one request and one commit instead of two.
 
     body = pack_whole(envelope, sealed)       # None: too large, its parts go first
-    envelope, sealed = unpack_whole(body)
+    envelope, claimed, sealed = unpack_whole(body)
 
 Deterministic CBOR (RFC 8949, 4.2): `[document, sealed]`, both byte strings; the document is the manifest in either form
 (`compact`). Nothing in it is believed by that: the manifest's signature and digests say whether the bytes are right.
@@ -9,8 +9,8 @@ Deterministic CBOR (RFC 8949, 4.2): `[document, sealed]`, both byte strings; the
 
 import cbor2
 
-from renkei.exchange.compact import pack, unpack
-from renkei.exchange.documents import DocumentError
+from renkei.exchange.compact import pack, read
+from renkei.exchange.documents import DocumentError, Outline
 
 MEDIA_TYPE = "application/vnd.renkei.parcel"
 LIMIT = 64 * 1024
@@ -26,11 +26,11 @@ def pack_whole(manifest: bytes, sealed: bytes) -> bytes | None:
     return body if len(body) <= LIMIT else None
 
 
-def unpack_whole(body: bytes) -> tuple[bytes, bytes]:
-    """Return (manifest envelope, sealed bytes) of a body whose size is bounded already.
+def unpack_whole(body: bytes) -> tuple[bytes, Outline, bytes]:
+    """Return (manifest envelope, what it claims, sealed bytes) of a body whose size is bounded already.
 
     Raises:
-        DocumentError: it is none.
+        DocumentError: it is none, or the manifest is malformed.
     """
     try:
         value = cbor2.loads(body, max_depth=_DEPTH, allow_indefinite=False)
@@ -40,4 +40,4 @@ def unpack_whole(body: bytes) -> tuple[bytes, bytes]:
         raise DocumentError("the parcel is not a manifest and its sealed bytes in CBOR") from None
     if not faithful:
         raise DocumentError("the parcel is not in deterministic form (RFC 8949, 4.2)")
-    return unpack(document), sealed
+    return (*read(document), sealed)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
-from renkei.exchange.documents import DocumentError, Outline, key_id, outline
+from renkei.exchange.documents import DocumentError, Outline, key_id
 from renkei.exchange.parties import AUTHORITY, MINISTRY, Party
 from renkei.exchange.payloads import Payload
 from renkei.hub.context import Hub
@@ -68,23 +68,19 @@ async def identify(hub: Hub, request: Request) -> Caller:
     return caller
 
 
-async def open_signed(
-    hub: Hub, model: type[Document], envelope: bytes, caller: Caller, claimed: Outline | None = None
-) -> tuple[Document, str]:
+async def open_signed(hub: Hub, model: type[Document], claimed: Outline, caller: Caller) -> tuple[Document, str]:
     """Return a document once a live certificate of the caller's party signed it, and that certificate's fingerprint.
 
-    A document may be older than the certificate of the connection it comes over, so each live one will do. `claimed`
-    is the envelope's outline where it is known already.
+    A document may be older than the certificate of the connection it comes over, so each live one will do.
 
     Raises:
         Problem: 400, malformed or not signed so.
     """
     try:
-        claimed = claimed or outline(envelope)
         for binding in await _signers(hub, caller, claimed):
             key, name = _signing_key(binding.entry)
             if name == claimed.key_id:
-                return model.open(envelope, key), binding.fingerprint
+                return model.open(claimed, key), binding.fingerprint
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
     raise Problem(400, "document", f"the {model.KIND} is not signed by a live key of {caller.party}")

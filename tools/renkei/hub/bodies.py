@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from renkei.exchange import compact, whole
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Outline, outline
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.hub.problems import Problem
 
@@ -54,29 +54,40 @@ async def read_body(request: Request, limit: int, seconds: int) -> bytes:
     return content
 
 
-async def read_document(request: Request, seconds: int) -> bytes:
-    """Return the envelope that a request brings, in JSON or, where its type says so, in compact form.
+def claim(envelope: bytes) -> Outline:
+    """Return what an envelope claims.
 
     Raises:
-        Problem: as `read_body`; 400 for what is not in compact form.
+        Problem: 400, it is none.
     """
-    body = await read_body(request, MAX_ENVELOPE, seconds)
-    if request.headers.get("content-type") != compact.MEDIA_TYPE:
-        return body
     try:
-        return compact.unpack(body)
+        return outline(envelope)
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
 
 
-async def read_offer(request: Request, seconds: int) -> tuple[bytes, bytes | None]:
-    """Return the manifest's envelope that a request brings and, where the parcel came whole, its sealed bytes.
+async def read_document(request: Request, seconds: int) -> tuple[bytes, Outline]:
+    """Return the envelope that a request brings, in JSON or, where its type says so, in compact form; and its claim.
+
+    Raises:
+        Problem: as `read_body`; 400 for what is no document.
+    """
+    body = await read_body(request, MAX_ENVELOPE, seconds)
+    try:
+        packed = request.headers.get("content-type") == compact.MEDIA_TYPE
+        return compact.read(body) if packed else (body, outline(body))
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+
+
+async def read_offer(request: Request, seconds: int) -> tuple[bytes, Outline, bytes | None]:
+    """Return the manifest's envelope that a request brings, its claim and, of a whole parcel, the sealed bytes.
 
     Raises:
         Problem: as `read_document`.
     """
     if request.headers.get("content-type") != whole.MEDIA_TYPE:
-        return await read_document(request, seconds), None
+        return (*await read_document(request, seconds), None)
     body = await read_body(request, whole.LIMIT, seconds)
     try:
         return whole.unpack_whole(body)

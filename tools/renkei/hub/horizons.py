@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange.documents import MAX_ENVELOPE
+from renkei.exchange.documents import MAX_ENVELOPE, Outline
 from renkei.exchange.payloads import Horizon
 from renkei.hub.access import SKEW, Caller, open_signed
-from renkei.hub.bodies import parse, path_party, path_stream, quoted, read_body, read_document
+from renkei.hub.bodies import claim, parse, path_party, path_stream, quoted, read_body, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import contract
@@ -28,8 +28,8 @@ class _Batch(BaseModel):
 async def put_horizon(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/horizons/{recipient}/{stream}`."""
     place = path_party(request, "recipient"), path_stream(request)
-    envelope = await read_document(request, hub.settings.limits.body_seconds)
-    horizon = await _verified(hub, caller, envelope)
+    envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
+    horizon = await _verified(hub, caller, envelope, claimed)
     if (horizon.recipient, horizon.stream) != place:
         raise Problem(400, "mismatch", "the path names another stream than the horizon")
     for _, expected in await hub.store.put_horizons([horizon]):
@@ -41,8 +41,9 @@ async def put_horizons(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/horizons`: many at once; those that run ahead of their streams are named and not kept."""
     batch = parse(_Batch, await read_body(request, _BATCH_LIMIT, hub.settings.limits.body_seconds))
     horizons = []
-    for envelope in batch.horizons:
-        horizons.append(await _verified(hub, caller, envelope.encode()))
+    for text in batch.horizons:
+        envelope = text.encode()
+        horizons.append(await _verified(hub, caller, envelope, claim(envelope)))
         await asyncio.sleep(0)  # a batch of signatures takes a while: others' requests go on in between
     ahead = await hub.store.put_horizons(horizons)
     return JSONResponse({"ahead": [{"index": index, "expected": expected} for index, expected in ahead]})
@@ -59,8 +60,8 @@ async def horizon_of(hub: Hub, caller: Caller, request: Request) -> Response:
     )
 
 
-async def _verified(hub: Hub, caller: Caller, envelope: bytes) -> contract.Horizon:
-    horizon, signer = await open_signed(hub, Horizon, envelope, caller)
+async def _verified(hub: Hub, caller: Caller, envelope: bytes, claimed: Outline) -> contract.Horizon:
+    horizon, signer = await open_signed(hub, Horizon, claimed, caller)
     if horizon.sender != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't publish a horizon in another's name")
     moment = int(horizon.published_up_to.timestamp())

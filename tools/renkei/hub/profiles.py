@@ -21,8 +21,8 @@ async def put_profile(hub: Hub, caller: Caller, request: Request) -> Response:
     party = path_party(request, "party")
     if party != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't declare what {party} reads")
-    envelope = await read_document(request, hub.settings.limits.body_seconds)
-    profile, _ = await open_signed(hub, Profile, envelope, caller)
+    envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
+    profile, _ = await open_signed(hub, Profile, claimed, caller)
     if profile.party != party:
         raise Problem(400, "mismatch", "the path names another party than the profile")
     declared_at = int(profile.declared_at.timestamp())

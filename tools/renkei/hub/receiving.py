@@ -84,8 +84,8 @@ async def put_receipt(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/receipts/{sender}/{id}`."""
     sender, message_id = path_party(request, "sender"), path_uuid(request)
     message = await _message_for(hub, caller, sender, message_id)
-    envelope = await read_document(request, hub.settings.limits.body_seconds)
-    receipt, signer = await open_signed(hub, Receipt, envelope, caller)
+    envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
+    receipt, signer = await open_signed(hub, Receipt, claimed, caller)
     said = (str(receipt.id), receipt.sender, receipt.recipient, receipt.stream, receipt.sequence)
     if said != (message.id, message.sender, message.recipient, message.stream, message.sequence):
         raise Problem(400, "mismatch", "the receipt is for another message than the path names")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange.documents import DocumentError, Outline, outline
+from renkei.exchange.documents import Outline
 from renkei.exchange.parties import MINISTRY, may_send
 from renkei.exchange.payloads import MAX_PARTS, PART_SIZE, Acceptance, Manifest, Void
 from renkei.hub.access import SKEW, Caller, open_signed
@@ -63,13 +63,9 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
     if path_party(request, "sender") != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't send in another's name")
     speaker = hub.speaker()
-    envelope, sealed = await read_offer(request, hub.settings.limits.body_seconds)
+    envelope, claimed, sealed = await read_offer(request, hub.settings.limits.body_seconds)
     try:
-        claimed = outline(envelope)
-    except DocumentError as error:
-        raise Problem(400, "document", str(error)) from error
-    try:
-        manifest, signer = await _open_manifest(hub, caller, message_id, envelope, claimed)
+        manifest, signer = await _open_manifest(hub, caller, message_id, claimed)
         if sealed is not None:
             hub.room.require()
             _check_whole(manifest, sealed)
@@ -116,8 +112,8 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
 async def put_void(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/voids/{recipient}/{stream}/{sequence}`."""
     recipient, stream = path_party(request, "recipient"), path_stream(request)
-    envelope = await read_document(request, hub.settings.limits.body_seconds)
-    void, signer = await open_signed(hub, Void, envelope, caller)
+    envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
+    void, signer = await open_signed(hub, Void, claimed, caller)
     named = (caller.party, recipient, stream, request.path_params["sequence"])
     if (void.sender, void.recipient, void.stream, void.sequence) != named:
         raise Problem(400, "mismatch", "the path or the certificate names another stream or number than the void")
@@ -145,14 +141,12 @@ async def stream_state(hub: Hub, caller: Caller, request: Request) -> Response:
     return JSONResponse({"next_sequence": state.next_sequence, "unreceipted": unreceipted})
 
 
-async def _open_manifest(
-    hub: Hub, caller: Caller, message_id: str, envelope: bytes, claimed: Outline
-) -> tuple[Manifest, str]:
+async def _open_manifest(hub: Hub, caller: Caller, message_id: str, claimed: Outline) -> tuple[Manifest, str]:
     """Return the manifest and its signer's fingerprint; refuse what the recipient couldn't open.
 
     Its sender seals it anew then, sooner than by the recipient's silence.
     """
-    manifest, signer = await open_signed(hub, Manifest, envelope, caller, claimed)
+    manifest, signer = await open_signed(hub, Manifest, claimed, caller)
     if (manifest.sender, str(manifest.id)) != (caller.party, message_id):
         raise Problem(400, "mismatch", "the path names another message than the manifest")
     binding = await hub.store.binding(manifest.recipient_certificate_sha256)
