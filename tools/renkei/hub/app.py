@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -39,26 +40,21 @@ def exchange(hub: Hub) -> ASGIApp:
     """Return the exchange listener's application."""
 
     def route(method: str, path: str, handler: Handler, entitled: Entitled) -> Route:
-        async def endpoint(request: Request) -> Response:
-            caller = await identify(hub, request)
-            if not entitled(caller.party):
-                raise Problem(403, "not-entitled", f"{caller.party} may not do this")
-            return await handler(hub, caller, request)
+        return Route(path, _Exchange(hub, handler, entitled), methods=[method])
 
-        return Route(path, endpoint, methods=[method])
-
+    # They are tried in this order: what every parcel asks for comes first.
     routes = [
+        route("PUT", "/v1/messages/{sender}/{id}", sending.put_message, _exchanges),
+        route("GET", "/v1/messages/{sender}/{id}/content", receiving.content, _exchanges),
+        route("PUT", "/v1/receipts/{sender}/{id}", receiving.put_receipt, _exchanges),
+        route("GET", "/v1/inbox", receiving.inbox, _exchanges),
+        route("PUT", "/v1/parts/{sha256}", sending.put_part, _exchanges),
         route("GET", "/v1/hub", registry.hub_state, _anybody),
         route("GET", "/v1/roots", registry.roots, _anybody),
         route("GET", "/v1/crl", crl.crl, _anybody),
         route("PUT", "/v1/crl", crl.put_crl, _registers),
         route("GET", "/v1/directory/{party}", registry.directory, _anybody),
         route("POST", "/v1/parts/missing", sending.missing_parts, _exchanges),
-        route("PUT", "/v1/parts/{sha256}", sending.put_part, _exchanges),
-        route("PUT", "/v1/messages/{sender}/{id}", sending.put_message, _exchanges),
-        route("GET", "/v1/messages/{sender}/{id}/content", receiving.content, _exchanges),
-        route("GET", "/v1/inbox", receiving.inbox, _exchanges),
-        route("PUT", "/v1/receipts/{sender}/{id}", receiving.put_receipt, _exchanges),
         route("PUT", "/v1/voids/{recipient}/{stream}/{sequence:int}", sending.put_void, _exchanges),
         route("GET", "/v1/streams/{recipient}/{stream}", sending.stream_state, _exchanges),
         route("PUT", "/v1/horizons", horizons.put_horizons, _exchanges),
@@ -84,14 +80,7 @@ def enrolment(hub: Hub) -> ASGIApp:
     """Return the enrolment listener's application: into the queue and out of it, nothing else."""
 
     def route(method: str, path: str, handler: EnrolmentHandler) -> Route:
-        async def endpoint(request: Request) -> Response:
-            # The gateway sets this header; without one all strangers share one allowance.
-            address = request.headers.get(ADDRESS_HEADER, "unknown")[:64]
-            if wait := hub.enrolment_rate.take(address, time.monotonic()):
-                raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
-            return await handler(hub, address, request)
-
-        return Route(path, endpoint, methods=[method])
+        return Route(path, _Enrolment(hub, handler), methods=[method])
 
     routes = [
         route("POST", "/v1/enrolments", registry.enrol),
@@ -127,6 +116,40 @@ def health(hub: Hub) -> ASGIApp:
     return _Surroundings(hub, "health", [Route("/healthz", healthz), Route("/metrics", metrics)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A route of the exchange listener: who asks, whether he may, what he gets. Errors are the surroundings' matter."""
+
+    hub: Hub
+    handler: Handler
+    entitled: Entitled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        caller = await identify(self.hub, request)
+        if not self.entitled(caller.party):
+            raise Problem(403, "not-entitled", f"{caller.party} may not do this")
+        response = await self.handler(self.hub, caller, request)
+        await response(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolment:
+    """A route of the enrolment listener: strangers, whose number is bounded by their address."""
+
+    hub: Hub
+    handler: EnrolmentHandler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        # The gateway sets this header; without one all strangers share one allowance.
+        address = request.headers.get(ADDRESS_HEADER, "unknown")[:64]
+        if wait := self.hub.enrolment_rate.take(address, time.monotonic()):
+            raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
+        response = await self.handler(self.hub, address, request)
+        await response(scope, receive, send)
+
+
 def _anybody(party: Party) -> bool:
     del party
     return True
@@ -158,6 +181,7 @@ class _Surroundings:
         self._hub = hub
         self._listener = listener
         self._router = Router(routes, redirect_slashes=False, default=_nowhere)
+        self._meters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -189,8 +213,12 @@ class _Surroundings:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         path = route.path if isinstance(route, Route) else "none"
-        self._hub.metrics.requests.labels(self._listener, path, str(status)).inc()
-        self._hub.metrics.seconds.labels(path).observe(seconds)
+        if (meters := self._meters.get((path, status))) is None:
+            metrics = self._hub.metrics
+            meters = metrics.requests.labels(self._listener, path, str(status)), metrics.seconds.labels(path)
+            self._meters[path, status] = meters
+        meters[0].inc()
+        meters[1].observe(seconds)
         log.debug("request listener=%s route=%s status=%d ms=%.1f", self._listener, path, status, seconds * 1000)
 
 
