@@ -53,14 +53,9 @@ class MerkleTree:
 
     def append_leaf(self, node: bytes) -> tuple["MerkleTree", tuple[Node, ...]]:
         """Return the tree with one more entry of which only the hash is known."""
-        peaks = list(self.peaks)
-        level, index = 0, self.size
-        nodes = [Node(level, index, node)]
-        while index & 1:
-            node = node_hash(peaks.pop(), node)
-            level, index = level + 1, index >> 1
-            nodes.append(Node(level, index, node))
-        return MerkleTree(self.size + 1, (*peaks, node)), tuple(nodes)
+        kept = len(self.peaks) - len(left_siblings(self.size))
+        nodes = grow(self.size, node, self.peaks[kept:][::-1])
+        return MerkleTree(self.size + 1, (*self.peaks[:kept], nodes[-1].hash)), nodes
 
     @property
     def root(self) -> bytes:
@@ -71,6 +66,26 @@ class MerkleTree:
         for peak in reversed(self.peaks[:-1]):
             root = node_hash(peak, root)
         return root
+
+
+def left_siblings(index: int) -> list[tuple[int, int]]:
+    """Return the (level, index) of the nodes that entry `index` completes larger ones with, the lowest first."""
+    completed = (index ^ (index + 1)).bit_length() - 1
+    return [(level, (index >> level) - 1) for level in range(completed)]
+
+
+def grow(index: int, leaf: bytes, left: Sequence[bytes]) -> tuple[Node, ...]:
+    """Return the nodes that come into being with entry `index`: the leaf first, then what it completes.
+
+    Args:
+        index: from 0.
+        leaf: the entry's hash.
+        left: the hashes at `left_siblings(index)`.
+    """
+    nodes = [Node(0, index, leaf)]
+    for level, sibling in enumerate(left, 1):
+        nodes.append(Node(level, index >> level, node_hash(sibling, nodes[-1].hash)))
+    return tuple(nodes)
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
 from renkei.store.errors import StoreError
-from renkei.store.writer import Statistics, Writer
+from renkei.store.writer import Outcome, Statistics, Writer
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -83,6 +83,10 @@ class Database:
     def submit(self, work: Work[T]) -> Future[T]:
         """Hand `work` to the writer; see `Writer.submit`."""
         return self._writer.submit(work)
+
+    def submit_together(self, works: Sequence[Work[Any]]) -> Future[list[Outcome]]:
+        """Hand works to the writer that go into one commit; see `Writer.submit_together`."""
+        return self._writer.submit_together(works)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in the writer and wait for the commit."""

@@ -6,7 +6,7 @@ Work that raises is rolled back alone. What database it is, the `Session` knows.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -18,7 +18,9 @@ from renkei.store.errors import StoreBusyError, StoreError
 T = TypeVar("T")
 Handle = TypeVar("Handle")
 Handle_co = TypeVar("Handle_co", covariant=True)
-_Waiting = tuple[Callable[[Any], Any], Future[Any]]
+Work = Callable[[Handle], T]
+Outcome = tuple[Any, BaseException | None]
+"""What a piece of work returned, or what it raised."""
 
 
 class Session(Protocol[Handle_co]):
@@ -50,6 +52,26 @@ class Session(Protocol[Handle_co]):
         """Close the connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Works that were submitted by one call, and who waits for them."""
+
+    works: Sequence[Work[Any, Any]]
+    future: Future[Any]
+    alone: bool
+
+    def answer(self, outcomes: list[Outcome]) -> None:
+        """Give the outcomes to who waits: of one work its own, of several the list."""
+        if not self.alone:
+            self.future.set_result(outcomes)
+            return
+        [(result, raised)] = outcomes
+        if raised is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(raised)
+
+
 @dataclass(slots=True)
 class Statistics:
     """What the writer did since it was opened: commits, pieces of work, and the sizes of the last batches."""
@@ -73,13 +95,13 @@ class Writer(Generic[Handle]):
         self._session = session
         self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Task | None] = SimpleQueue()
         self._closing = Lock()
         self._closed = False
         self._thread = Thread(target=self._run, name=f"writer of {session.name}", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Handle], T]) -> Future[T]:
+    def submit(self, work: Work[Handle, T]) -> Future[T]:
         """Hand `work` over; the future is done after the commit, or holds what `work` raised.
 
         Where the machine is at fault (a full disk, say) it holds a StoreError.
@@ -89,17 +111,32 @@ class Writer(Generic[Handle]):
             StoreError: the database is closed.
         """
         future: Future[T] = Future()
+        self._put(_Task((work,), future, alone=True))
+        return future
+
+    def submit_together(self, works: Sequence[Work[Handle, Any]]) -> Future[list[Outcome]]:
+        """Hand works over that go into one commit; the future has the outcome of each, after the commit.
+
+        Where nothing could be committed it holds a StoreError.
+
+        Raises:
+            as `submit`.
+        """
+        future: Future[list[Outcome]] = Future()
+        self._put(_Task(works, future, alone=False))
+        return future
+
+    def _put(self, task: _Task) -> None:
         with self._closing:
             if self._closed:
                 raise StoreError(f"{self._session.name}: is closed")
             if self._queue.qsize() >= self._max_waiting:
                 raise StoreBusyError(f"{self._session.name}: {self._max_waiting} writes are waiting")
-            self._queue.put((work, future))
-        return future
+            self._queue.put(task)
 
     @property
     def waiting(self) -> int:
-        """How many pieces of work wait."""
+        """How many submissions wait."""
         return self._queue.qsize()
 
     def close(self) -> bool:
@@ -121,12 +158,14 @@ class Writer(Generic[Handle]):
             if not more:
                 return
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
+    def _next_batch(self) -> tuple[list[_Task], bool]:
         item = self._queue.get()
-        batch: list[_Waiting] = []
+        batch: list[_Task] = []
+        works = 0
         while item is not None:
             batch.append(item)
-            if len(batch) >= self._max_batch:
+            works += len(item.works)
+            if works >= self._max_batch:
                 return batch, True
             try:
                 item = self._queue.get_nowait()
@@ -134,27 +173,25 @@ class Writer(Generic[Handle]):
                 return batch, True
         return batch, False
 
-    def _commit(self, batch: list[_Waiting]) -> None:
-        wanted = [(work, future) for work, future in batch if future.set_running_or_notify_cancel()]
+    def _commit(self, batch: list[_Task]) -> None:
+        wanted = [task for task in batch if task.future.set_running_or_notify_cancel()]
+        works = sum(len(task.works) for task in wanted)
         try:
             handle = self._session.begin()
-            outcomes = [(future, *self._attempt(handle, work)) for work, future in wanted]
+            outcomes = [[self._attempt(handle, work) for work in task.works] for task in wanted]
             self._session.commit()
         except Exception as error:  # noqa: BLE001 (whatever it was, every caller of this batch must hear of it)
             self._session.rollback()
-            for _, future in wanted:
-                future.set_exception(self._failure(f"nothing of {len(wanted)} writes was committed: {error}", error))
+            for task in wanted:
+                task.future.set_exception(self._failure(f"nothing of {works} writes was committed: {error}", error))
             return
         self.statistics.commits += 1
-        self.statistics.works += len(wanted)
-        self.statistics.batches.append(len(wanted))
-        for future, result, raised in outcomes:
-            if raised is None:
-                future.set_result(result)
-            else:
-                future.set_exception(raised)
+        self.statistics.works += works
+        self.statistics.batches.append(works)
+        for task, found in zip(wanted, outcomes, strict=True):
+            task.answer(found)
 
-    def _attempt(self, handle: Handle, work: Callable[[Handle], Any]) -> tuple[Any, Exception | None]:
+    def _attempt(self, handle: Handle, work: Work[Handle, Any]) -> Outcome:
         self._session.execute("SAVEPOINT work")
         try:
             result = work(handle)

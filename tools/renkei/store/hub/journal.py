@@ -38,7 +38,8 @@ class Journal:
         size = self.next_index() if index is None else index
         entry = journal_entry(size, act, party, document, at)
         self._transaction.execute("INSERT INTO journal VALUES (?, ?)", (size, entry))
-        _, nodes = self._tree(size).append(entry)
+        left = self._nodes(journal.left_siblings(size))
+        nodes = journal.grow(size, journal.leaf_hash(entry), left)
         self._transaction.execute_many(
             "INSERT INTO tree_nodes VALUES (?, ?, ?)", [(node.level, node.index, node.hash) for node in nodes]
         )

@@ -16,6 +16,7 @@ from typing import TypeVar
 import apsw
 
 from renkei.store.copies import Progress, copy_file
+from renkei.store.gathering import Gathering
 from renkei.store.hub.contract import Binding, Bounds
 from renkei.store.hub.schema import MIGRATIONS
 from renkei.store.hub.store import SqlHubStore, Work
@@ -72,6 +73,7 @@ class SqliteHubStore(SqlHubStore):
         self.database = Database(path, MIGRATIONS, readers=_READING_THREADS + 1)
         self._threads = ThreadPoolExecutor(_READING_THREADS, "reader")
         self._bindings: dict[str, Binding] = {}
+        self._gathering: Gathering[apsw.Connection] | None = None
 
     @property
     def statistics(self) -> Statistics:
@@ -110,7 +112,10 @@ class SqliteHubStore(SqlHubStore):
         await loop.run_in_executor(self._threads, lambda: copy_file(self.database.path, target, progress))
 
     async def _write(self, work: Work[T]) -> T:
-        return await asyncio.wrap_future(self.database.submit(lambda c: work(SqliteTransaction(c))))
+        loop = asyncio.get_running_loop()
+        if self._gathering is None or self._gathering.loop is not loop:
+            self._gathering = Gathering(loop, self.database.submit_together)
+        return await self._gathering.write(lambda connection: work(SqliteTransaction(connection)))
 
     async def _read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._now, work)
