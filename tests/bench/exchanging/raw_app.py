@@ -69,8 +69,8 @@ class Raw:
         await send({"type": "http.response.body", "body": answer})
 
     async def _read(self, sender: str, message_id: str, _content: str) -> bytes:
-        parts = await self._store.content(sender, message_id) or []
-        return b"".join([await self._store.part(sender, digest) for digest, _ in parts])
+        found = await self._store.content(sender, message_id)
+        return b"".join([await self._store.part(sender, digest) for digest, _ in found.parts]) if found else b""
 
 
 async def _body(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes:

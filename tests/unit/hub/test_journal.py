@@ -115,3 +115,16 @@ def test_the_hub_keeps_a_signed_head_every_hour_and_hands_it_on(bench: Any, shin
         head = TreeHead.open(each["envelope"].encode(), hub.signing_public_key)
         assert head.size == head_of(bench, shinjuku).size
     assert shinjuku.get("/v1/journal/heads?from=3").json() == {"heads": []}
+
+
+def test_a_head_is_signed_anew_once_something_was_added_or_it_is_some_seconds_old(
+    bench: Any, shinjuku: Any, ministry: Any
+) -> None:
+    first = shinjuku.get("/v1/journal/head").content
+    assert shinjuku.get("/v1/journal/head").content == first
+    bench.time += timedelta(seconds=10)
+    later = head_of(bench, shinjuku)
+    assert later.signed_at == bench.time
+    assert later.size == TreeHead.open(first, bench.hub_key).size
+    shinjuku.send(ministry.machine)
+    assert head_of(bench, shinjuku).size == later.size + 1

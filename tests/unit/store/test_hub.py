@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from renkei.exchange.journal import verify_consistency, verify_inclusion
 from renkei.store.errors import StoreError
-from renkei.store.hub.contract import Enrolment, Horizon, Message
+from renkei.store.hub.contract import Content, Enrolment, Horizon, Message
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     MissingPartsRefusal,
@@ -211,10 +211,13 @@ class History(RuleBasedStateMachine):
         page = self.run(self.store.inbox(SENDER, 0, 1000, PLENTY))
         assert [item.envelope for item in page.items] == self.receipts
         for _, (known, _, parts) in self._live():
+            listed = tuple((digest(part), len(part)) for part in parts)
             stored = self.run(self.store.content(SENDER, known.id))
-            assert stored == [(digest(part), len(part)) for part in parts]
+            assert stored == Content(RECIPIENT, known.manifest_sha256, listed)
         for number in self.settled:
-            assert self.run(self.store.content(SENDER, f"id-{number}")) is None
+            gone = self.run(self.store.content(SENDER, f"id-{number}"))
+            assert gone == Content(RECIPIENT, self.accepted[number][0].manifest_sha256, ())
+        assert self.run(self.store.content(SENDER, f"id-{self.number}")) is None
         held = sum(len(part) for part in self.parts)
         held += sum(len(known.manifest) + sum(map(len, parts)) for _, (known, _, parts) in self._live())
         counts = {each.party: each for each in self.run(self.store.counts())}

@@ -119,13 +119,18 @@ def canonical(value: Mapping[str, object]) -> bytes:
 
 def _is_plain(value: object) -> bool:
     """Tell whether Python's own encoder writes a value as RFC 8785 does: no fractions, and keys that sort alike."""
-    if isinstance(value, dict):
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return True
     if isinstance(value, int):
         return -_MAX_INTEGER <= value <= _MAX_INTEGER
-    return value is None or isinstance(value, str)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _is_plain(item):
+                return False
+        return True
+    return value is None or (isinstance(value, list) and all(map(_is_plain, value)))
 
 
 class Signer:

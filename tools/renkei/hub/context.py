@@ -5,13 +5,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from renkei.exchange.bindings import TrustAnchor
+from renkei.exchange.documents import Signer
 from renkei.hub.identity import Identity
 from renkei.hub.limits import TokenBuckets, Waiters
 from renkei.hub.metrics import Metrics
 from renkei.hub.problems import Problem
 from renkei.hub.room import Room
 from renkei.hub.settings import Settings
-from renkei.store.hub.contract import HubStore
+from renkei.store.hub.contract import HubStore, TreeState
+
+
+@dataclass(frozen=True, slots=True)
+class LastHead:
+    """The tree head that was signed last: of which tree, by whom, when (seconds since 1970)."""
+
+    tree: TreeState
+    signer: Signer
+    at: int
+    envelope: bytes
 
 
 @dataclass(slots=True)
@@ -25,6 +36,7 @@ class Hub:
         clock: the time of now, aware; a test has its own.
         metrics: what Prometheus reads.
         identity: the hub's own signer and entry, None until the registration authority has issued the entry.
+        last_head: the tree head that was signed last.
         contacts: when parties were last heard of (seconds since 1970), not yet in the store.
     """
 
@@ -34,6 +46,7 @@ class Hub:
     clock: Callable[[], datetime]
     metrics: Metrics
     identity: Identity | None = None
+    last_head: LastHead | None = None
     contacts: dict[str, int] = field(default_factory=dict)
     waiters: Waiters = field(init=False)
     endpoint_rate: TokenBuckets = field(init=False)

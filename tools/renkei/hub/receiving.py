@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -21,6 +22,8 @@ MAX_WAIT = 55
 _MAX_CURSOR = 2**53 - 1
 _PAGE_BYTES = 1024 * 1024
 _BINARY = "application/octet-stream"
+
+Found = TypeVar("Found", contract.Content, contract.StoredMessage)
 
 log = logging.getLogger("renkei.hub")
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
@@ -60,13 +63,12 @@ async def inbox(hub: Hub, caller: Caller, request: Request) -> Response:
 async def content(hub: Hub, caller: Caller, request: Request) -> Response:
     """`GET /v1/messages/{sender}/{id}/content`: the sealed bytes, or one range of them."""
     sender, message_id = path_party(request, "sender"), path_uuid(request)
-    message = await _message_for(hub, caller, sender, message_id)
-    parts = await hub.store.content(sender, message_id)
-    if parts is None:
+    found = _for_caller(await hub.store.content(sender, message_id), caller)
+    if not (parts := found.parts):
         raise Problem(410, "gone", "the message was receipted or voided, its content is gone")
     size = sum(part_size for _, part_size in parts)
     span = _span(request.headers.get("range"), size)
-    headers = {"Accept-Ranges": "bytes", "ETag": f'"{message.manifest_sha256}"'}
+    headers = {"Accept-Ranges": "bytes", "ETag": f'"{found.manifest_sha256}"'}
     if span is None:
         status, (first, end) = 200, (0, size)
     else:
@@ -83,7 +85,7 @@ async def content(hub: Hub, caller: Caller, request: Request) -> Response:
 async def put_receipt(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/receipts/{sender}/{id}`."""
     sender, message_id = path_party(request, "sender"), path_uuid(request)
-    message = await _message_for(hub, caller, sender, message_id)
+    message = _for_caller(await hub.store.message(sender, message_id), caller)
     envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
     receipt, signer = await open_signed(hub, Receipt, claimed, caller)
     said = (str(receipt.id), receipt.sender, receipt.recipient, receipt.stream, receipt.sequence)
@@ -100,13 +102,13 @@ async def put_receipt(hub: Hub, caller: Caller, request: Request) -> Response:
     return JSONResponse({}, 201 if new else 200)
 
 
-async def _message_for(hub: Hub, caller: Caller, sender: str, message_id: str) -> contract.StoredMessage:
-    message = await hub.store.message(sender, message_id)
-    if message is None:
+def _for_caller(found: Found | None, caller: Caller) -> Found:
+    """Return what the store has of a message, for its recipient alone."""
+    if found is None:
         raise Problem(404, "not-found", "there is no such message")
-    if message.recipient != caller.party:
+    if found.recipient != caller.party:
         raise Problem(403, "not-yours", f"the message is not for {caller.party}")
-    return message
+    return found
 
 
 async def _page(hub: Hub, caller: Caller, after: int, limit: int) -> contract.InboxPage:

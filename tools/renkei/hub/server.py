@@ -20,6 +20,7 @@ from renkei.hub import app
 from renkei.hub.context import Hub
 from renkei.hub.metrics import Metrics
 from renkei.hub.notify import notify
+from renkei.hub.protocol import HubProtocol
 from renkei.hub.settings import Settings
 from renkei.hub.upkeep import (
     flush_once,
@@ -150,7 +151,7 @@ def _server(hub: Hub, application: ASGIApp) -> _Server:
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=HubProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

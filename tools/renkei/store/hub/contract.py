@@ -39,6 +39,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What there is to fetch of a message: `parts` are (digest, size) in order, none once it is receipted or voided."""
+
+    recipient: str
+    manifest_sha256: str
+    parts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredMessage:
     """What the store knows of an accepted message; `size` in bytes of its sealed content."""
 
@@ -259,8 +268,8 @@ class HubStore(Protocol):
     async def message(self, sender: str, message_id: str) -> StoredMessage | None:
         """Return what is known of a message."""
 
-    async def content(self, sender: str, message_id: str) -> list[tuple[str, int]] | None:
-        """Return the parts (digest, size) of a message's content, or None when there is none (any more)."""
+    async def content(self, sender: str, message_id: str) -> Content | None:
+        """Return whose a message is and which parts its content has, or None when there is no such message."""
 
     async def part(self, sender: str, digest: str) -> bytes:
         """Return a part.

@@ -5,6 +5,7 @@ from functools import cache
 
 from renkei.store.hub.contract import (
     Bounds,
+    Content,
     InboxItem,
     InboxPage,
     ItemKind,
@@ -162,16 +163,19 @@ def stored_message(transaction: Transaction, sender: str, message_id: str) -> St
     return StoredMessage(*values)
 
 
-def content(transaction: Transaction, sender: str, message_id: str) -> list[tuple[str, int]] | None:
-    """Return the parts of a message whose content is still there."""
-    return (
-        transaction.some(
-            "SELECT sha256, parts.size FROM messages JOIN message_parts USING (message) JOIN parts USING (part)"
-            " WHERE messages.sender = ? AND id = ? ORDER BY ordinal",
-            (sender, message_id),
-        )
-        or None
+def content(transaction: Transaction, sender: str, message_id: str) -> Content | None:
+    """Return whose a message is, and the parts of its content as long as that is there."""
+    rows = transaction.some(
+        "SELECT recipient, manifest_sha256, sha256, parts.size FROM messages JOIN streams USING (stream)"
+        " LEFT JOIN message_parts USING (message) LEFT JOIN parts USING (part)"
+        " WHERE messages.sender = ? AND id = ? ORDER BY ordinal",
+        (sender, message_id),
     )
+    if not rows:
+        return None
+    recipient, manifest_sha256, *_ = rows[0]
+    parts = tuple((digest, size) for *_, digest, size in rows if digest is not None)
+    return Content(recipient, manifest_sha256, parts)
 
 
 def part(transaction: Transaction, sender: str, digest: str) -> bytes:

@@ -19,6 +19,7 @@ from renkei.store.hub import crl, directory, heads, horizons, messages, profiles
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
+    Content,
     Enrolment,
     EnrolmentKind,
     EnrolmentState,
@@ -110,7 +111,7 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._look(lambda t: messages.stored_message(t, sender, message_id))
 
-    async def content(self, sender: str, message_id: str) -> list[tuple[str, int]] | None:
+    async def content(self, sender: str, message_id: str) -> Content | None:
         """See `HubStore`."""
         return await self._look(lambda t: messages.content(t, sender, message_id))
 

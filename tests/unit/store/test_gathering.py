@@ -1,0 +1,138 @@
+"""Writes of one event loop that go to the writer together: each is answered by itself, and only after the commit."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from renkei.store.errors import StoreBusyError, StoreError
+from renkei.store.gathering import Gathering
+from renkei.store.sqlite import Database
+
+MIGRATIONS = ("CREATE TABLE t (a INTEGER UNIQUE) STRICT;",)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "t.db", MIGRATIONS)
+    yield database
+    database.close()
+
+
+def put(number: int) -> Any:
+    def work(connection: apsw.Connection) -> int:
+        connection.execute("INSERT INTO t VALUES (?)", (number,))
+        return number
+
+    return work
+
+
+def there(database: Database) -> list[int]:
+    rows = database.read(lambda c: c.execute("SELECT a FROM t ORDER BY a").fetchall())
+    return [row[0] for row in rows]
+
+
+def test_what_comes_in_one_turn_of_the_loop_goes_with_one_commit(database: Database) -> None:
+    async def write() -> list[int]:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        return await asyncio.gather(*(gathering.write(put(number)) for number in range(50)))
+
+    assert asyncio.run(write()) == list(range(50))
+    assert database.statistics.commits == 1
+    assert list(database.statistics.batches) == [50]
+    assert there(database) == list(range(50))
+
+
+def test_what_comes_during_a_commit_goes_with_the_next(database: Database) -> None:
+    async def write() -> None:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together, max_batch=4)
+        first = asyncio.ensure_future(gathering.write(put(0)))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, *(gathering.write(put(number)) for number in range(1, 7)))
+
+    asyncio.run(write())
+    assert list(database.statistics.batches) == [1, 4, 2], "a batch is bounded"
+
+
+def test_each_is_answered_by_itself(database: Database) -> None:
+    async def write() -> list[Any]:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        works = [put(1), put(1), put(2)]
+        return await asyncio.gather(*map(gathering.write, works), return_exceptions=True)
+
+    first, second, third = asyncio.run(write())
+    assert (first, third) == (1, 2)
+    assert isinstance(second, apsw.ConstraintError)
+    assert there(database) == [1, 2], "what failed was rolled back alone"
+
+
+def test_an_answer_comes_after_the_commit(database: Database) -> None:
+    async def write() -> list[int]:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        await gathering.write(put(7))
+        return there(database)
+
+    assert asyncio.run(write()) == [7]
+
+
+def test_who_has_gone_before_the_hand_over_writes_nothing(database: Database) -> None:
+    async def write() -> None:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        gone = asyncio.ensure_future(gathering.write(put(1)))
+        stays = asyncio.ensure_future(gathering.write(put(2)))
+        asyncio.get_running_loop().call_soon(gone.cancel)
+        await stays
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert await gathering.write(put(3)) == 3
+
+    asyncio.run(write())
+    assert there(database) == [2, 3]
+
+
+def test_everybody_hears_of_a_database_that_is_closed_and_the_next_try_begins_anew(database: Database) -> None:
+    async def write() -> None:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        database.close()
+        for _ in range(2):
+            failed = await asyncio.gather(*(gathering.write(put(n)) for n in range(3)), return_exceptions=True)
+            assert [type(each) for each in failed] == [StoreError] * 3
+
+    asyncio.run(write())
+
+
+def test_a_commit_that_fails_fails_everybody_who_went_with_it(database: Database) -> None:
+    async def write() -> list[Any]:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+
+        def end(connection: apsw.Connection) -> None:
+            connection.execute("ROLLBACK")
+
+        return await asyncio.gather(gathering.write(put(1)), gathering.write(end), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(write())] == [StoreError, StoreError]
+    assert there(database) == []
+
+
+def test_waiting_writes_are_bounded(database: Database) -> None:
+    async def write() -> list[Any]:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together, max_waiting=2)
+        return await asyncio.gather(*(gathering.write(put(n)) for n in range(3)), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(write())] == [int, int, StoreBusyError]
+
+
+def test_a_loop_that_ended_in_between_leaves_the_writer_in_order(database: Database) -> None:
+    async def leave() -> None:
+        gathering = Gathering(asyncio.get_running_loop(), database.submit_together)
+        task = asyncio.ensure_future(gathering.write(put(1)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(leave())
+    database.write(put(2))
+    assert there(database) == [1, 2]
