@@ -79,6 +79,17 @@ def test_a_succession_counts_only_while_it_lasts(moment: datetime) -> None:
         BEFORE.succeed(OFFER, moment)
 
 
+def test_what_was_taken_in_its_time_leads_to_the_new_root_for_good() -> None:
+    """An agent reads its own file again after the time of both roots, or while its clock is wrong."""
+    kept = Anchors.read(BEFORE.succeed(OFFER, START).to_pem())
+    again = BEFORE.succeed(kept, None)
+    assert again.roots == kept.roots
+    after = CROSS.not_valid_after_utc + timedelta(days=1)
+    assert again.trusted(after) == [NEW.certificate]
+    with pytest.raises(CertificateError, match=r"vouched for by none that is trusted here$"):
+        BEFORE.succeed(Anchors((STRANGER.certificate,)), None)
+
+
 def test_a_retired_root_can_name_no_further_successor() -> None:
     after = BEFORE.succeed(OFFER, START)
     late = START + timedelta(days=BOTH + 10)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from renkei.cli.ministry import app
 from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import TYPES, ImportResult, Inquiry, Notice, StatusNotice
-from renkei.ministry import cases, replies
+from renkei.ministry import identities, replies
 from renkei.ministry.cases import read_waiting
 from renkei.ministry.connector import Connector
 from renkei.ministry.handover import Handover
@@ -224,7 +224,7 @@ def test_nothing_waits_long_for_a_municipality_that_never_says_who_left(ministry
 
 def test_what_was_known_of_municipalities_stays_known_to_newer_software(ministry: Ministry) -> None:
     ministry.settings.state.mkdir()
-    before = Handover(ministry.settings.database, more=(cases.SCHEMA + replies.SCHEMA,))
+    before = Handover(ministry.settings.database, more=(identities.SCHEMA + replies.SCHEMA,))
 
     def fill(connection: apsw.Connection) -> None:
         connection.execute("insert into people default values")

@@ -116,11 +116,15 @@ def read_own_crl(settings: Settings, anchor: TrustAnchor) -> None:
 
 
 def _succeed(settings: Settings, anchor: TrustAnchor) -> None:
-    """Trust what succeeded the anchor; a file that doesn't (the anchor was replaced since) is put aside."""
+    """Trust what succeeded the anchor; a file that doesn't (the anchor was replaced since) is removed.
+
+    It was believed when it was taken: neither the end of the time in which both roots counted nor a wrong clock undoes
+    that.
+    """
     if not settings.roots.exists():
         return
     try:
-        anchor.succeed(settings.roots.read_text(encoding="utf-8"), now())
+        anchor.succeed(settings.roots.read_text(encoding="utf-8"), None)
     except (OSError, ValueError, CertificateError) as error:
         log.warning("%s doesn't follow from the trust anchor and is removed: %s", settings.roots, error)
         settings.roots.unlink(missing_ok=True)

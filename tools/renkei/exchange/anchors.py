@@ -70,12 +70,13 @@ class Anchors:
             if root.not_valid_before_utc <= now <= root.not_valid_after_utc and now <= self._until(root)
         ]
 
-    def succeed(self, offered: "Anchors", at: datetime) -> "Anchors":
+    def succeed(self, offered: "Anchors", at: datetime | None) -> "Anchors":
         """Return these anchors with the successors that a root trusted here signed.
 
         Args:
             offered: from whoever; a root in it counts only if it is known or has a way from a known one.
-            at: the time that counts, aware.
+            at: the time that counts, aware; None for what was believed in its time and kept here since: then each way
+                counts as of its beginning, for it leads on to the new root after it has ended, too.
 
         Raises:
             CertificateError: a root in it has no such way; nothing of it is taken.
@@ -91,15 +92,16 @@ class Anchors:
         for root in offered.roots:
             if root not in known.roots:
                 raise CertificateError(
-                    f"the root {fingerprint(root)[:16]}… is vouched for by none that is trusted here "
-                    f"at {format_time(at)}"
+                    f"the root {fingerprint(root)[:16]}… is vouched for by none that is trusted here"
+                    f"{'' if at is None else f' at {format_time(at)}'}"
                 )
         return known
 
-    def _vouches(self, succession: x509.Certificate, at: datetime) -> bool:
-        if not succession.not_valid_before_utc <= whole_seconds(at) <= succession.not_valid_after_utc:
+    def _vouches(self, succession: x509.Certificate, at: datetime | None) -> bool:
+        moment = succession.not_valid_before_utc if at is None else whole_seconds(at)
+        if not succession.not_valid_before_utc <= moment <= succession.not_valid_after_utc:
             return False
-        return bool(_issuers(succession, self.trusted(at)))
+        return bool(_issuers(succession, self.trusted(moment)))
 
     def _until(self, root: x509.Certificate) -> datetime:
         ends = [each.not_valid_after_utc for each in self.successions if _signed_by(each, root)]

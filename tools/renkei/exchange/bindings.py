@@ -146,8 +146,10 @@ class TrustAnchor:
         """
         return read_crl(pem).verify(self._chain, at)
 
-    def succeed(self, pem: str, at: datetime) -> bool:
+    def succeed(self, pem: str, at: datetime | None) -> bool:
         """Trust the successors, too, that a root trusted here signed; whether there was a new one.
+
+        At no particular time (None) for what was taken before and kept here, see `Anchors.succeed`.
 
         Raises:
             CertificateError: a root in it has no way from one that is trusted here; nothing of it is taken.

@@ -24,73 +24,13 @@ from renkei.domain.notices.results import FAILED, IMPORTED, PENDING
 from renkei.domain.notices.rows import notice_of, row_of
 from renkei.exchange.clock import format_time, parse_time
 from renkei.exchange.parties import MINISTRY
+from renkei.ministry.identities import Identities
 from renkei.ministry.merge import Case, Hold, Terms, Verdict, Whereabouts, judge
 from renkei.ministry.places import Places
 from renkei.ministry.steps import Act, Step, step_of
 from renkei.store.errors import StoreError
 from renkei.store.marks import Marks
 from renkei.store.queries import Row, Values, fetch
-
-SCHEMA = """
-create table people (
-    id integer primary key,
-    at text,
-    left_from text,
-    day text,
-    place text
-) strict;
-
-create table notices (
-    id integer primary key autoincrement,
-    person integer not null references people (id),
-    place text not null,
-    number text not null,
-    type integer not null,
-    act text not null,
-    day text not null,
-    previous text,
-    corrects text,
-    received_at text not null,
-    state text not null,
-    content_mark blob not null,
-    row text,
-    reason text,
-    waits_for text,
-    until text,
-    overtaken integer not null default 0,
-    handed_at text,
-    error_item text,
-    error_reason text,
-    processed_on text,
-    asked_at text,
-    alarmed_at text,
-    unique (place, number)
-) strict;
-create index notices_by_person on notices (person, state);
-create index notices_open on notices (state, person) where state in ('waiting', 'unknown');
-
-create table marks (
-    mark blob not null,
-    notice integer not null references notices (id) on delete cascade,
-    primary key (mark, notice)
-) strict, without rowid;
-create index marks_by_notice on marks (notice);
-
-create table senders (place text primary key) strict, without rowid;
-"""
-
-SENDERS = """
-create table speakers (
-    place text primary key,
-    since text not null,
-    registers integer not null
-) strict, without rowid;
-insert into speakers (place, since, registers)
-    select place, min(received_at), place in (select place from senders)
-    from notices where state <> 'said' group by place;
-drop table senders;
-"""
-"""A migration: since when each municipality has sent notices of lives, and whether 市町村通知 were among them."""
 
 _STEP = "id, place, number, act, day, previous, corrects, received_at"
 
@@ -133,6 +73,7 @@ class Cases:
     def __init__(self, connection: apsw.Connection, marks: Marks, places: Places) -> None:
         """Work on a connection; what is changed stands or falls with its transaction."""
         self._connection, self._marks, self._places = connection, marks, places
+        self._identities = Identities(connection)
 
     def take(self, notices: Iterable[Notice], now: datetime) -> Taken:
         """Note notices of municipalities, in the order of each municipality's stream."""
@@ -162,7 +103,7 @@ class Cases:
             limit: of notices.
         """
         people = self._rows("select person from notices where state = 'waiting' group by person order by min(id)")
-        senders = self._senders(served, now - terms.held)
+        senders = self._identities.senders(served, format_time(now - terms.held))
         going = 0
         for (person,) in people:
             verdict = judge(self._case(int(person)), senders, now, terms)
@@ -243,7 +184,7 @@ class Cases:
         count = 0
         for notice in notices:
             marks = self._marks.all(identify(notice).certain)
-            person = self._person(marks)
+            person = self._identities.person(marks)
             self._connection.execute(
                 "insert or ignore into notices (person, place, number, type, act, day, received_at, state,"
                 " content_mark) values (?, ?, ?, ?, 'other', ?, ?, 'said', x'')",
@@ -253,7 +194,7 @@ class Cases:
                 ),
             )
             if self._connection.changes():
-                self._mark(marks)
+                self._identities.keep(marks)
             count += self._offer_again("person = ?", (person,))
         return count
 
@@ -298,52 +239,12 @@ class Cases:
             "insert into notices (person, place, number, type, act, day, previous, corrects, received_at, state,"
             " content_mark, row) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
             (
-                *(self._person(marks), step.place, step.number, TYPES.index(type(notice)), step.act.value),
+                *(self._identities.person(marks), step.place, step.number, TYPES.index(type(notice)), step.act.value),
                 *(step.day.isoformat(), step.previous, step.corrects, format_time(now), content, row_of(notice)),
             ),
         )
-        self._mark(marks)
-        registers = isinstance(notice, RegisterNotice)
-        self._connection.execute(
-            "insert into speakers values (?, ?, ?) on conflict (place) do update set registers = registers or ?3",
-            (step.place, format_time(now), registers),
-        )
-
-    def _senders(self, served: set[str], before: datetime) -> set[str]:
-        """Return who sends 市町村通知: of who is served, all but those who have long sent others and none of these."""
-        silent = self._rows("select place from speakers where not registers and since <= ?", (format_time(before),))
-        return served - {place for (place,) in silent}
-
-    def _mark(self, marks: frozenset[bytes]) -> None:
-        """Keep the marks of the notice that was just noted."""
-        id_ = self._connection.last_insert_rowid()
-        self._connection.executemany("insert into marks values (?, ?)", [(mark, id_) for mark in marks])
-
-    def _person(self, marks: frozenset[bytes]) -> int:
-        """Return the person with one of these marks; people who turn out to be one become one."""
-        people = sorted(
-            {
-                int(person)
-                for mark in marks
-                for (person,) in self._rows(
-                    "select distinct person from marks join notices on id = notice where mark = ?", (mark,)
-                )
-            }
-        )
-        if not people:
-            self._connection.execute("insert into people default values")
-            return self._connection.last_insert_rowid()
-        first, *others = people
-        for other in others:
-            self._connection.execute("update notices set person = ? where person = ?", (first, other))
-            self._connection.execute(
-                "update people set (at, left_from, day, place) = (select at, left_from, day, place from people"
-                " where id = ?2) where id = ?1 and coalesce(day, '') < (select coalesce(day, '') from people"
-                " where id = ?2)",
-                (first, other),
-            )
-            self._connection.execute("delete from people where id = ?", (other,))
-        return first
+        self._identities.keep(marks)
+        self._identities.spoke(step.place, format_time(now), registers=isinstance(notice, RegisterNotice))
 
     def _case(self, person: int) -> Case:
         ((at, left, day, place),) = self._rows("select at, left_from, day, place from people where id = ?", (person,))

@@ -22,7 +22,7 @@ import apsw
 
 from renkei.client.backoff import Backoff
 from renkei.exchange.clock import format_time
-from renkei.ministry import cases, replies
+from renkei.ministry import identities, replies
 from renkei.ministry.cases import Cases
 from renkei.ministry.collection import Collection
 from renkei.ministry.distribution import Distribution
@@ -85,7 +85,9 @@ class Connector:
         self._mark_after = self._tend_after = 0.0
         self._lock = _lock(settings.state / "lock")
         self._marks = Marks(settings.state / "marks.key")
-        self._handover = Handover(settings.database, more=(cases.SCHEMA + replies.SCHEMA, cases.SENDERS), at=at)
+        self._handover = Handover(
+            settings.database, more=(identities.SCHEMA + replies.SCHEMA, identities.SENDERS), at=at
+        )
         alarm = AlarmOnce(log)
         self._out = Distribution(self._folders, self._handover, self._cases, alarm, at)
         self._in = Collection(self._folders, self._handover, self._cases, alarm, settings.terms, settings.layout)
