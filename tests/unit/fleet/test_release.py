@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from renkei.fleet.release import ReleaseError, host_sources, locked_closure
+from renkei.fleet.libraries import ReleaseError, locked_closure
+from renkei.fleet.release import HOSTS, host_sources
 
 ROOT = Path(__file__).parents[3]
 
@@ -17,7 +18,7 @@ def test_hosts_get_the_commands_that_import_nothing_else() -> None:
 
 
 def test_every_library_is_pinned_with_its_hashes() -> None:
-    lines = locked_closure(ROOT).splitlines()
+    lines = locked_closure(ROOT, HOSTS).splitlines()
     names = {line.split("==")[0] for line in lines if "==" in line}
     assert {"apsw", "cryptography", "httpx", "jinja2", "starlette", "uvicorn"} <= names
     assert not {"ansible-core", "pytest", "opencc"} & names
@@ -29,4 +30,4 @@ def test_a_library_that_the_lock_lacks_is_named(tmp_path: Path) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     (tmp_path / "requirements.lock").write_text(lock.replace("apsw==", "apsv=="))
     with pytest.raises(ReleaseError, match="lacks apsw"):
-        locked_closure(tmp_path)
+        locked_closure(tmp_path, HOSTS)

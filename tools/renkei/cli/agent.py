@@ -174,6 +174,10 @@ agent_first_boot.add_to(app)
 agent_life.add_to(app)
 app.add_typer(agent_media.app, name="media")
 app.add_typer(agent_page.app, name="page")
+if sys.platform == "win32":
+    from renkei.cli import agent_service
+
+    app.add_typer(agent_service.app, name="service")
 
 
 def main() -> None:

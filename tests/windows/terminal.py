@@ -1,0 +1,142 @@
+"""A terminal that is a Windows under Wine, linked by a real nginx to a real hub, with the ministry behind it."""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from faults.gateway import Gateway, free_port
+from renkei.agent.home import Home
+from renkei.fleet.windows_package import WindowsPackage, build_windows_package
+from unit.agent.conftest import Fleet, Pki, prepare_hub, start_hub
+from unit.agent.test_template import rendered
+from windows.cpython import CACHE, ROOT, double
+from windows.wine import Wine, windows
+
+ENDPOINT = "131041"
+PATIENCE = 120.0
+
+
+def package() -> WindowsPackage:
+    """The package of this checkout, around the double of CPython."""
+    archive, interpreter = double()
+    return build_windows_package(ROOT, archive, out=CACHE / "packages", interpreter=interpreter)
+
+
+@dataclass
+class Terminal:
+    """What a test does to the machine, as an administrator would, and what it sees of it."""
+
+    wine: Wine
+    fleet: Fleet
+    package: WindowsPackage
+    enrolment: str
+
+    @property
+    def programs(self) -> Path:
+        return self._in(self.wine.c / "Program Files")
+
+    @staticmethod
+    def _in(folder: Path) -> Path:
+        """The folder of the agent; names don't distinguish case on Windows."""
+        return next((path for path in folder.iterdir() if path.name.lower() == "renkei"), folder / "Renkei")
+
+    @property
+    def data(self) -> Path:
+        return self._in(self.wine.c / "ProgramData")
+
+    @cached_property
+    def ministry(self) -> Home:
+        return self.fleet.agent("ministry")
+
+    def unpack(self, version: str = "") -> str:
+        """Unpack the package, as another version if one is named."""
+        version = version or self.package.name
+        with zipfile.ZipFile(self.package.archive) as archive:
+            archive.extractall(self.programs / "unpacking")
+        (self.programs / "versions").mkdir(exist_ok=True)
+        (self.programs / "unpacking" / self.package.name).rename(self.programs / "versions" / version)
+        (self.programs / "unpacking").rmdir()
+        return version
+
+    def configure(self) -> None:
+        """Put the settings and the trust anchor there, as the role does."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        (self.data / "root.pem").write_bytes(self.fleet.pki.anchor_file.read_bytes())
+        written = rendered(
+            self.fleet.folder,
+            agent_home=r"C:\ProgramData\Renkei",
+            agent_trust_anchor=r"C:\ProgramData\Renkei\root.pem",
+            agent_gateway=self.fleet.gateway,
+            agent_enrolment=self.enrolment,
+            agent_exchange_stable_seconds=0,
+            agent_exchange_mode="immediate",
+            agent_page=False,  # Wine's ACLs would let everybody in, and the page refuses to open then
+            agent_machine_serial=f"SERIAL-{ENDPOINT}",
+        )
+        written.replace(self.data / "agent.toml")
+
+    def agent(self, *arguments: str, given: bytes = b"", version: str = "", code: int | None = 0) -> str:
+        """Run `renkei-agent`, of the package's version or another; what it prints."""
+        python = rf"C:\Program Files\Renkei\versions\{version or self.package.name}\python\python.exe"
+        command = (python, "-X", "utf8", "-m", "renkei.cli.agent", *arguments)
+        finished = self.wine.run(*command, given=given, check=False)
+        said = finished.stdout.decode() + finished.stderr.decode()
+        assert code is None or finished.returncode == code, (arguments, finished.returncode, said, self.log())
+        return said
+
+    def log(self) -> str:
+        path = self.data / "log" / "agent.log"
+        return path.read_text() if path.exists() else ""
+
+    def notes(self) -> dict[str, Any]:
+        """What the launcher notes of the chosen release."""
+        path = self.data / "state" / "launcher.json"
+        noted: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return noted
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}\n{self.log()}"
+            time.sleep(0.3)
+
+    def at_the_ministry(self, text: str) -> bool:
+        """Let the ministry exchange; whether a text is in what it got of this terminal."""
+        self.fleet.exchange(self.ministry)
+        return self._holds(self.ministry.settings.inbox / ENDPOINT, text)
+
+    def here(self, text: str) -> bool:
+        """Whether a text is in the terminal's inbox."""
+        return self._holds(self.data / "inbox", text)
+
+    @staticmethod
+    def _holds(folder: Path, text: str) -> bool:
+        return any(text.encode() in path.read_bytes() for path in folder.glob("*.csv"))
+
+
+@contextmanager
+def terminal_at_hub(folder: Path, pki: Pki) -> Iterator[Terminal]:
+    """A hub that serves, and a fresh Windows."""
+    folder.mkdir(exist_ok=True)
+    settings = prepare_hub(folder, pki)
+    server = pki.server(folder, "localhost")
+    enrolment = free_port()
+    names = {"gateway_enrolment": {"name": "localhost", "address": "127.0.0.1", "port": enrolment}}
+    hub = start_hub(folder)
+    gateway = Gateway(folder, folder / "run", pki.anchor_file, server.chain, server.key, None, **names)
+    with closing(gateway), windows(folder) as wine:
+        front: Any = SimpleNamespace(port=gateway.port)
+        fleet = Fleet(folder, pki, front, front, settings, hub)
+        try:
+            yield Terminal(wine, fleet, package(), f"https://localhost:{enrolment}")
+        finally:
+            for home in fleet.homes:
+                home.spool.close()
+            fleet.stop_hub()

@@ -1,0 +1,178 @@
+"""The agent's package, run by a Windows CPython under Wine: installed, exchanging, killed, fallen back, removed.
+
+The tests are one story of one terminal, in this order. What Wine can't show stands in docs/windows-agent.md.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renkei.agent.versions import MARK
+from renkei.exchange.codes import new_code
+from renkei.fleet.windows_package import build_windows_package
+from unit.agent.conftest import Pki, pki, residence_csv, status_csv
+from unit.agent.test_enrolment import answer
+from windows.cpython import ROOT, double
+from windows.terminal import ENDPOINT, Terminal, terminal_at_hub
+
+__all__ = ["pki", "residence_csv", "status_csv"]
+
+SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\renkei-agent"
+UNPROTECT = """
+import sys
+from pathlib import Path
+from renkei.agent.platform import key_passphrase
+print(len(key_passphrase(Path(sys.argv[1]))))
+"""
+BROKEN = """
+
+def _run(self):
+    raise SystemExit("this release is broken")
+
+
+Service.run = _run
+"""
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Terminal]:
+    with terminal_at_hub(tmp_path_factory.mktemp("terminal"), pki) as terminal:
+        terminal.unpack()
+        terminal.configure()
+        yield terminal
+
+
+def test_the_package_says_what_its_cpython_is_and_is_the_same_when_built_again(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    archive, interpreter = double()
+    again = build_windows_package(ROOT, archive, out=tmp_path, interpreter=interpreter)
+    assert again.rebuilt
+    assert again.sha256 == terminal.package.sha256
+    about = json.loads((terminal.programs / "versions" / terminal.package.name / MARK).read_text())
+    assert about["cpython"]["double"] is True
+    assert json.loads((tmp_path / "windows.json").read_text())["double"] is True
+
+
+def test_the_service_is_installed_once(terminal: Terminal) -> None:
+    changed = json.loads(terminal.agent("service", "install", "--start", "--json"))["changed"]
+    assert changed[-3:] == [f"release {terminal.package.name} chosen", "service", "started"]
+    again = json.loads(terminal.agent("service", "install", "--start", "--json"))
+    assert again == {"release": terminal.package.name, "changed": []}
+
+
+def test_the_service_is_what_the_documentation_says(terminal: Terminal) -> None:
+    found = json.loads(terminal.agent("service", "status", "--json"))
+    assert found["state"] == "running"
+    service = found["service"]
+    assert service["ObjectName"] == r"NT SERVICE\renkei-agent"
+    assert (service["Start"], service["DelayedAutostart"], service["ServiceSidType"]) == (2, 1, 1)
+    assert service["RequiredPrivileges"] == ["SeChangeNotifyPrivilege"]
+    actions = bytes.fromhex(service["FailureActions"])
+    assert int.from_bytes(actions[12:16], "little") == 3  # three restarts, after 5 s, 1 min, 5 min
+    assert [int.from_bytes(actions[at : at + 8], "little") for at in (20, 28, 36)] == [
+        1 + (milliseconds << 32) for milliseconds in (5_000, 60_000, 300_000)
+    ]
+    assert service["FailureActionsOnNonCrashFailures"] == 1
+    assert service["ImagePath"].startswith(r'"C:\Program Files\Renkei\launcher\python\python.exe" ')
+
+
+def test_it_enrols_with_its_code_through_the_service(terminal: Terminal) -> None:
+    code = new_code()
+    said = terminal.agent("enrol", "--code-file", "-", "--json", given=code.encode(), code=1)
+    assert json.loads(said)["state"] == "pending"
+    assert answer(terminal.fleet, code) == 1
+    terminal.wait((terminal.data / "keys" / "1" / "entry.json").exists, "the service fetches its certificate")
+
+
+def test_notices_go_both_ways(terminal: Terminal, residence_csv: Any, status_csv: Any) -> None:
+    (terminal.data / "outbox" / "day.csv").write_bytes(residence_csv(3))
+    terminal.wait(lambda: terminal.at_the_ministry(f"N-{ENDPOINT}-000003"), "the ministry has the notices")
+    folder = terminal.ministry.settings.outbox / ENDPOINT
+    folder.mkdir(exist_ok=True)
+    (folder / "status.csv").write_bytes(status_csv(2, ENDPOINT))
+    terminal.fleet.exchange(terminal.ministry)
+    terminal.wait(lambda: list((terminal.data / "inbox").glob("*.csv")), "the terminal has the ministry's notices")
+    status = json.loads(terminal.agent("status", "--json"))
+    (peer,) = [each for each in status["peers"] if each["party"] == "ministry"]
+    assert (peer["notices_sent"], peer["notices_received"]) == (3, 2)
+    assert status["alarms"] == []
+
+
+def test_no_key_lies_in_clear_and_another_account_opens_none(terminal: Terminal) -> None:
+    keys = terminal.data / "keys"
+    content = b"".join(path.read_bytes() for path in keys.rglob("*") if path.is_file())
+    assert content.count(b"BEGIN ENCRYPTED PRIVATE KEY") == 2
+    assert b"BEGIN PRIVATE KEY" not in content
+    python = rf"C:\Program Files\Renkei\versions\{terminal.package.name}\python\python.exe"
+    arguments = (python, "-c", UNPROTECT, r"C:\ProgramData\Renkei\keys")
+    assert terminal.wine.run(*arguments).stdout.strip() == b"64"
+    other = terminal.wine.run(*arguments, check=False, variables={"USER": "clerk", "LOGNAME": "clerk"})
+    assert other.returncode != 0
+    assert b"passphrase.dpapi" in other.stderr
+
+
+def test_a_killed_release_is_started_again_by_the_launcher(terminal: Terminal) -> None:
+    terminal.wait(lambda: terminal.notes().get("proven"), "the release proves itself")
+    starts = terminal.log().count("starting release")
+    (release,) = terminal.wine.processes("renkei.cli.agent", "serve")
+    os.kill(release, signal.SIGKILL)
+    terminal.wait(lambda: terminal.log().count("starting release") > starts, "the release starts again")
+    assert terminal.notes()["proven"] is True  # it had proven itself: nothing falls back
+
+
+def test_a_release_dies_with_its_launcher(terminal: Terminal) -> None:
+    terminal.wait(lambda: terminal.wine.processes("renkei.cli.agent", "serve"), "the release runs")
+    (launcher,) = terminal.wine.processes("renkei.agent.windows.launcher")
+    os.kill(launcher, signal.SIGKILL)
+    terminal.wait(lambda: not terminal.wine.processes("renkei.cli.agent", "serve"), "the release dies, too")
+
+
+def test_what_lay_in_the_outbox_when_the_power_failed_arrives_once(terminal: Terminal, residence_csv: Any) -> None:
+    (terminal.data / "outbox" / "evening.csv").write_bytes(residence_csv(2, first=4))
+    delay = (
+        "/v",
+        "AutoStartDelay",
+        "/t",
+        "REG_DWORD",
+        "/d",
+        "2000",
+        "/f",
+    )  # Windows and Wine give delayed services 120 s
+    terminal.wine.run("reg.exe", "add", r"HKLM\SYSTEM\CurrentControlSet\Control", *delay)
+    terminal.wine.cut_power()
+    terminal.wine.boot()  # the service starts by itself
+    terminal.wait(lambda: terminal.at_the_ministry(f"N-{ENDPOINT}-000005"), "the notices arrive")
+    got = b"".join(path.read_bytes() for path in (terminal.ministry.settings.inbox / ENDPOINT).glob("*.csv"))
+    assert [got.count(f"N-{ENDPOINT}-{number:06d}".encode()) for number in range(1, 6)] == [1] * 5
+
+
+def test_a_release_that_breaks_is_given_up_for_the_one_before(terminal: Terminal) -> None:
+    broken = terminal.unpack("9.9.9-broken")
+    service = terminal.programs / "versions" / broken / "lib" / "renkei" / "agent" / "service.py"
+    (service.parent / "__pycache__" / "service.cpython-311.pyc").unlink()
+    service.write_text(service.read_text() + BROKEN)
+    terminal.agent("service", "install", version=broken)
+    terminal.wait(lambda: f"{terminal.package.name} runs in its place" in terminal.log(), "the former release runs")
+    assert terminal.notes()["failures"] == 3
+    assert json.loads(terminal.agent("service", "status", "--json"))["chosen"] == broken
+    assert json.loads(terminal.agent("status", "--json"))["party"] == ENDPOINT  # the former release answers
+    terminal.agent("service", "install")
+    assert json.loads(terminal.agent("service", "status", "--json"))["chosen"] == terminal.package.name
+
+
+def test_removing_it_leaves_nothing_secret(terminal: Terminal) -> None:
+    refused = terminal.agent("service", "remove", code=1)
+    assert "--discard" in refused
+    assert (terminal.data / "keys" / "1").is_dir()
+    removed = json.loads(terminal.agent("service", "remove", "--discard", "--json"))["removed"]
+    assert removed[0] == "service"
+    assert not terminal.data.exists()
+    assert terminal.wine.run("reg.exe", "query", SERVICE, check=False).returncode != 0
+    assert sorted(path.name for path in terminal.programs.iterdir()) == ["versions"]
+    assert json.loads(terminal.agent("service", "remove", "--json"))["removed"] == []
