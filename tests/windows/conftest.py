@@ -43,7 +43,7 @@ PASSWORD = "correct horse battery staple"  # noqa: S105 - of hosts that exist in
 class Bench:
     """A staging bench: hosts by name, the files that a client needs."""
 
-    hosts: Mapping[str, Host]
+    hosts: dict[str, Host]
     addresses: Mapping[str, str]
     listener: Listener
     folder: Path
@@ -55,13 +55,14 @@ class Bench:
         connection: str = "winrm",
         transport: str = "certificate",
         check: bool = False,
+        patience: int = 30,
     ) -> "Played":
-        """Run tasks on all hosts with real Ansible."""
+        """Run tasks on all hosts with real Ansible; `patience` in seconds, for a host that takes its time."""
         inventory = {"all": {"hosts": {name: {"ansible_host": self.addresses[name]} for name in self.hosts}}}
         play = [{"name": "Test", "hosts": "all", "gather_facts": False, "tasks": tasks}]
         (self.folder / "inventory.yml").write_text(json.dumps(inventory))
         (self.folder / "play.json").write_text(json.dumps(play))
-        (self.folder / "vars.json").write_text(json.dumps(self._variables(connection, transport)))
+        (self.folder / "vars.json").write_text(json.dumps(self._variables(connection, transport, patience)))
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventory.yml", "play.json"]
         command += ["-e", "@vars.json", "--forks", "50", *(["--check"] if check else [])]
         environment = {
@@ -80,7 +81,7 @@ class Bench:
         assert start >= 0, finished.stdout + finished.stderr
         return Played(json.loads(finished.stdout[start:]), finished.returncode)
 
-    def _variables(self, connection: str, transport: str) -> dict[str, Any]:
+    def _variables(self, connection: str, transport: str, patience: int) -> dict[str, Any]:
         own = {"certificate": ("certificate", "certificate"), "ntlm": ("ntlm", "negotiate")}[transport]
         authority, pem, key = (str(self.folder / name) for name in ("root.pem", "client.pem", "client.key"))
         common: dict[str, Any] = {"ansible_connection": connection, "ansible_port": PORT, "ansible_user": "ansible"}
@@ -88,6 +89,8 @@ class Bench:
             common["ansible_password"] = PASSWORD
         if connection == "winrm":
             return common | {
+                "ansible_winrm_operation_timeout_sec": patience - 10,
+                "ansible_winrm_read_timeout_sec": patience,
                 "ansible_winrm_scheme": "https",
                 "ansible_winrm_transport": own[0],
                 "ansible_winrm_ca_trust_path": authority,

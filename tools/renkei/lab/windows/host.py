@@ -7,10 +7,10 @@ lower-case form, along with how they were written.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SYSTEM_DRIVE = "C:"
 BOOT = 133_500_000_000_000_000
@@ -20,6 +20,18 @@ _STATE = (
     *("registry", "files", "folders", "services", "users", "groups", "rights", "audit", "security", "firewall"),
     *("rules", "tasks", "features", "packages", "acls", "updates", "installed", "facts"),
 )
+
+
+class Ran(NamedTuple):
+    """What a program left: its exit code, what it printed."""
+
+    code: int
+    output: str
+    error: str
+
+
+Program = Callable[["Host", Sequence[str]], Ran]
+"""What stands in for a program on a host; it gets the words of the command line, the program's path first."""
 
 
 @dataclass(slots=True)
@@ -38,6 +50,7 @@ class Host:
         firewall: profile (domain, private, public) → on.
         acls: path (lower case) → access control entries.
         updates: what Windows Update offers; installed: ids of those that are.
+        programs: path (lower case) → what stands in for the program that lies there.
         facts: what `setup` says beyond what the state tells.
         counts: how often each module ran and each thing was asked.
     """
@@ -61,6 +74,7 @@ class Host:
     updates: list[dict[str, Any]] = field(default_factory=list)
     installed: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
     boot_time: int = BOOT
     reboot_pending: bool = False
     down_until: float = 0.0

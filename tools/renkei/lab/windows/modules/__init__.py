@@ -4,7 +4,19 @@ A model never sees arguments that the real module would refuse (`specs`). Models
 they say what the documentation promises, in check mode too.
 """
 
-from renkei.lab.windows.modules import accounts, files, packages, registry, services, system, updates
+from renkei.lab.windows.modules import accounts, files, packages, registry, releases, services, system, updates
 from renkei.lab.windows.modules.model import MODELS, Call, run_model
 
-__all__ = ["MODELS", "Call", "accounts", "files", "packages", "registry", "run_model", "services", "system", "updates"]
+__all__ = [
+    "MODELS",
+    "Call",
+    "accounts",
+    "files",
+    "packages",
+    "registry",
+    "releases",
+    "run_model",
+    "services",
+    "system",
+    "updates",
+]

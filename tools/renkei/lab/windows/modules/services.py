@@ -35,6 +35,8 @@ def win_service(host: Host, call: Call) -> Result:
     if state is not None:
         if service["start_mode"] == "disabled" and _STATES[state] == "running":
             raise Failed(f"Failed to start service {name}: it is disabled")
+        if state == "restarted" and service["state"] == "running":
+            changed |= update(service, {"state": "stopped"}, check_mode=False)
         changed |= update(service, {"state": _STATES[state]}, check_mode=False) or state == "restarted"
     return {"changed": changed, "exists": True, **_shown(service)}
 

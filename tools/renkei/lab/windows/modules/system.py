@@ -149,9 +149,10 @@ def win_command(host: Host, call: Call) -> Result:
     if call["creates"] and path_of(call.text("creates")) in host.files.keys() | host.folders:
         return {"changed": False, "rc": 0, "stdout": "skipped, since it exists", "stderr": ""}
     words = call["argv"] or shlex.split(call.text("_raw_params") or call.text("cmd"), posix=False)
-    program = re.sub(r"\.exe$", "", path_of(str(words[0]).strip('"')).rpartition("\\")[2])
-    tool = _TOOLS.get(program)
-    if tool is None:
+    path = path_of(str(words[0]).strip('"'))
+    program = re.sub(r"\.exe$", "", path.rpartition("\\")[2])
+    installed, tool = host.programs.get(path), _TOOLS.get(program)
+    if installed is None and tool is None:
         raise Failed(f"the simulated host has no model of the program {program!r}")
     if call.check_mode:
         return {
@@ -159,7 +160,10 @@ def win_command(host: Host, call: Call) -> Result:
             "skipped": True,
             "msg": "remote module (ansible.windows.win_command) does not support check mode",
         }
-    output = tool(host, [str(word).strip('"') for word in words[1:]])
+    if installed is not None:
+        code, output, error = installed(host, [str(word) for word in words])
+        return {"changed": True, "failed": code != 0, "rc": code, "stdout": output, "stderr": error, "cmd": words}
+    output = tool(host, [str(word).strip('"') for word in words[1:]]) if tool else ""
     return {"changed": True, "rc": 0, "stdout": output, "stderr": "", "cmd": words}
 
 

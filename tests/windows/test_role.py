@@ -1,0 +1,122 @@
+"""The role `agent` on simulated Windows hosts: installed once, idempotent, and only what it should be."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from renkei.agent.settings import load
+from renkei.lab.windows.host import Host, differences
+from windows.conftest import ROOT, Bench
+
+VERSION = "0.1.0-0123456789ab"
+INTERPRETER = rf"c:\program files\renkei\versions\{VERSION}\python\python.exe"
+
+
+@contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """A folder over HTTP, as the mirror serves it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def role(record: Path, url: str, anchor: Path, **changes: object) -> list[dict[str, Any]]:
+    """A play's tasks: the role as a staging bench runs it."""
+    values: dict[str, object] = {
+        "agent_platform": "windows",
+        "agent_endpoint": "131041",
+        "agent_terminal": "T-131041-01",
+        "agent_machine_serial": "LAB131041A",
+        "agent_link": "online",
+        "agent_layout": "csv-2",
+        "agent_gateway": "https://gateway.renkei.example:8443",
+        "agent_enrolment": "https://enrolment.renkei.example:8444",
+        "agent_exchange_times": ["08:45"],
+        "agent_exchange_jitter_seconds": 300,
+        "agent_bridge": "folder",
+        "agent_bridge_folder": r"\\register\renkei",
+        "agent_anchor_file": str(anchor),
+        "agent_package_record": str(record),
+        "agent_package_url": url,
+        "agent_package_double": True,
+        **changes,
+    }
+    group = {"name": "The clerks' group", "ansible.windows.win_group": {"name": "renkei-clerks"}}
+    apply = {"name": str(ROOT / "roles" / "agent")}
+    return [group, {"name": "The agent", "ansible.builtin.import_role": apply, "vars": values}]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[tuple[Path, str, Path]]:
+    """A small package in the form of the real one, on a mirror: record, URL, the root certificate."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    archive = folder / f"renkei-agent-{VERSION}-windows-amd64.zip"
+    with ZipFile(archive, "w") as target:
+        for name in ("python/python.exe", "lib/renkei/__init__.py", "release.json"):
+            target.writestr(f"{VERSION}/{name}", "{}")
+    record = tmp_path / "windows.json"
+    digest = sha256(archive.read_bytes()).hexdigest()
+    record.write_text(json.dumps({"name": VERSION, "archive": str(archive), "sha256": digest, "double": True}))
+    anchor = tmp_path / "anchor.pem"
+    anchor.write_text("-----BEGIN CERTIFICATE-----\n")
+    with mirror(folder) as url:
+        yield record, url, anchor
+
+
+def assert_installed(host: Host, tmp_path: Path) -> None:
+    service = host.services["renkei-agent"]
+    assert (service["state"], service["start_mode"]) == ("running", "delayed")
+    assert service["username"] == r"NT SERVICE\renkei-agent"
+    assert INTERPRETER in host.files
+    assert not [path for path in host.files if path.endswith(".zip")]
+    written = tmp_path / "agent.toml"
+    written.write_bytes(host.files[r"c:\programdata\renkei\agent.toml"])
+    settings = load(written)
+    assert (settings.endpoint, str(settings.home)) == ("131041", r"C:\ProgramData\Renkei")
+
+
+def test_the_agent_is_installed_once(bench: Bench, package: tuple[Path, str, Path], tmp_path: Path) -> None:
+    first = bench.play(role(*package, agent_bridge="none", agent_bridge_folder="")).assert_well()
+    assert first.stats["term0000"]["changed"] > 5
+    for host in bench.hosts.values():
+        assert_installed(host, tmp_path)
+    state = bench.hosts["term0000"].state()
+    second = bench.play(role(*package, agent_bridge="none", agent_bridge_folder="")).assert_well()
+    assert second.changed() == 0
+    assert differences(state, bench.hosts["term0000"].state()) == []
+
+
+def test_a_changed_setting_restarts_the_service_and_nothing_else(bench: Bench, package: tuple[Path, str, Path]) -> None:
+    bench.play(role(*package)).assert_well()
+    again = bench.play(role(*package, agent_exchange_times=["09:00"])).assert_well()
+    assert [task["changed"] for task in again.results("term0000") if task.get("changed")] == [True, True]
+    assert b'"09:00"' in bench.hosts["term0000"].files[r"c:\programdata\renkei\agent.toml"]
+    assert rb"folder = '\\register\renkei'" in bench.hosts["term0000"].files[r"c:\programdata\renkei\agent.toml"]
+
+
+def test_a_package_that_was_altered_is_refused(bench: Bench, package: tuple[Path, str, Path]) -> None:
+    archive = Path(json.loads(package[0].read_text())["archive"])
+    archive.write_bytes(archive.read_bytes() + b" ")
+    played = bench.play(role(*package))
+    assert "did not match" in played.results("term0000")[-1]["msg"]
+    assert not [path for path in bench.hosts["term0000"].files if "renkei" in path]
+
+
+def test_a_double_of_cpython_is_for_tests_only(bench: Bench, package: tuple[Path, str, Path]) -> None:
+    played = bench.play(role(*package, agent_package_double=False))
+    assert "double of CPython" in played.results("term0001")[-1]["msg"]
+    assert not [path for path in bench.hosts["term0001"].files if "renkei" in path]
