@@ -17,7 +17,7 @@ from typing import Any
 
 import pycdlib
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from images import (
     RELEASED,
@@ -316,6 +316,42 @@ def test_the_command_takes_a_code_a_host_or_an_asset_number(command: Any, tmp_pa
     assert len(images) == 1
     retired = command("R2021-0001", "--out", str(tmp_path / "r.iso"))
     assert (retired.exit_code, "retired" in retired.stdout) == (1, True)
+
+
+def test_an_image_is_checked_and_laid_out_on_an_empty_medium(command: Any, tmp_path: Path, pki: Pki) -> None:
+    image, stick = tmp_path / "a.iso", tmp_path / "stick"
+    stick.mkdir()
+    assert command("131041", "--out", str(image)).exit_code == 0
+
+    def write(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["write-medium", str(image), *arguments, "--trust-anchor", str(pki.anchor_file)])
+
+    assert write().stdout.endswith("the image is the one that was signed\n")
+    (stick / "System Volume Information").mkdir()
+    done = write(str(stick), "--json")
+    assert (done.exit_code, json.loads(done.stdout)["files"]) == (0, 10)
+    written = {path.relative_to(stick).as_posix(): path.read_bytes() for path in stick.rglob("*") if path.is_file()}
+    assert written == {**read_image(image), "renkei.sig": signature_of(image).read_bytes()}
+    again = write(str(stick))
+    assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
+    with image.open("r+b") as stream:
+        stream.seek(70_000)
+        stream.write(b"x")
+    changed = write(str(stick))
+    assert (changed.exit_code, "is not the image that was signed" in changed.stderr) == (1, True)
+    signature_of(image).unlink()
+    assert write().exit_code == 1
+
+
+def test_an_image_of_another_root_is_refused(command: Any, tmp_path: Path) -> None:
+    image, other = tmp_path / "a.iso", tmp_path / "other"
+    other.mkdir()
+    assert command("131041", "--out", str(image)).exit_code == 0
+    Pki(other)
+    done = CliRunner().invoke(app, ["write-medium", str(image), "--trust-anchor", str(other / "root.pem")])
+    assert (done.exit_code, "can't be believed" in done.stderr) == (1, True)
+    none = CliRunner().invoke(app, ["write-medium", str(image), "--trust-anchor", str(tmp_path / "none.pem")])
+    assert none.exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """What the archive of the hosts' software is made of; that it is always the same bytes, tests/lab shows."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,24 @@ def test_hosts_get_the_commands_that_import_nothing_else() -> None:
     commands = {path.stem for path in host_sources(ROOT / "tools") if path.parent.name == "cli"}
     assert {"renkei", "hub", "agent", "ministry"} <= commands
     assert not {"lab", "release", "inventory"} & commands
+
+
+def test_the_linkage_host_makes_sealed_sheets_without_the_rooms_that_it_lacks(tmp_path: Path) -> None:
+    """Only what a release has: `renkei terminal` there is `code` alone."""
+    for path in host_sources(ROOT / "tools"):
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tools" / path, target)
+    program = "import sys; sys.argv[0] = 'renkei'; from renkei.cli.renkei import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program, "terminal", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    told = run("code", "131041", "--out", "x.pdf", "--config", str(tmp_path / "none.toml"))
+    assert (told.returncode, "none.toml" in told.stderr) == (1, True), told.stderr
+    assert "check-spec" not in run("--help").stdout
 
 
 def test_every_library_is_pinned_with_its_hashes() -> None:

@@ -180,6 +180,18 @@ def test_a_sheet_has_every_order_once_in_both_forms(sample: Fleet, specification
     assert len(list(book["仕様書"].iter_rows(min_row=4))) == len(specification.items) + 1 + len(specification.software)
 
 
+def test_no_text_of_a_sheet_is_cut_off(sample: Fleet, specification: Specification) -> None:
+    """Spreadsheets show as much of a wrapped text as its row is high."""
+    sheet = load_workbook(io.BytesIO(to_xlsx(orders(sample, specification, 2028)[:3], specification, 2028)))["仕様書"]
+    long = max((item for item in specification.items), key=lambda item: len(item.text))
+    (row,) = [row for row in sheet.iter_rows(min_row=4) if row[2].value == long.text]
+    width = sheet.column_dimensions["C"].width
+    height = sheet.row_dimensions[row[2].row].height
+    assert len(long.text) * 2 > width  # full-width characters: more than a line of them
+    assert height is not None
+    assert height >= 16 * 2
+
+
 def test_no_cell_runs_as_a_formula(sample: Fleet, specification: Specification) -> None:
     order = replace(orders(sample, specification, 2028)[0], place='=HYPERLINK("x")', contact="+1")
     (row,) = csv.DictReader(io.StringIO(to_csv([order], specification).decode("utf-8-sig")))

@@ -47,10 +47,12 @@ def first_boot(  # noqa: PLR0913 - a parameter is an option of the command
 ) -> None:
     """Check this medium, install from it, enrol with the one-time code, exchange, report.
 
-    Nothing is installed from a medium that isn't this machine's, signed and whole. The code is never an argument: the
-    process list would show it. Run it again after an interruption: it goes on, and needs no code once it was sent.
+    Nothing is installed from a medium that isn't this machine's, signed and
+    whole. The code is never an argument: the process list would show it. Run it
+    again after an interruption: it goes on, and needs no code once it was sent.
 
-    Exit codes: 0 done, 1 refused or waiting for a person, 2 usage or settings, 3 the hub can't be reached.
+    Exit codes: 0 done, 1 refused or waiting for a person, 2 usage or settings,
+    3 the hub can't be reached.
     """
     platform.log_to_service_manager()
 

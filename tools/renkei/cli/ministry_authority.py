@@ -196,8 +196,11 @@ def revoke(
 def sign_images(config: Config = DEFAULT_PATH) -> None:
     """Sign for images of terminals: a line of JSON comes in, a line goes out.
 
-    `renkei terminal media` runs this, in production by ssh. Only machines of the inventory are signed for, each for its
-    own endpoint; for any other the answer is {"refused": WHY}. Exit codes: 0, or 1 when a line was refused.
+    `renkei terminal media` runs this, in production by ssh. Only machines of
+    the inventory are signed for, each for its own endpoint; for any other the
+    answer is {"refused": WHY}.
+
+    Exit codes: 0, or 1 when a line was refused.
     """
     from renkei.exchange.images import ImageError, ImageRequest
     from renkei.ministry.counter import CounterError

@@ -30,8 +30,9 @@ def code(
 ) -> None:
     """Make a one-time code for an endpoint's terminal, and the sealed sheet that carries it (Japanese).
 
-    The code is on the sheet and nowhere else: not on the screen, in a log or in an argument. It takes the place of the
-    machine's open codes. Seal the sheet and send it apart from the medium.
+    The code is on the sheet and nowhere else: not on the screen, in a log or
+    in an argument. It takes the place of the machine's open codes. Seal the
+    sheet and send it apart from the medium.
 
     Exit codes: 0 made, 1 refused or not possible, 2 usage.
     """

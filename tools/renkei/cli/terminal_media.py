@@ -1,9 +1,10 @@
-"""`renkei terminal media`: the images that make bought machines the terminals of their endpoints."""
+"""`renkei terminal media|write-medium`: images that make bought machines the terminals of their endpoints."""
 
 import os
 import shlex
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from renkei.fleet.terminal.media.contents import Kit
 
 FAILED = 1
+AnchorOption = Annotated[
+    Path, typer.Option("--trust-anchor", help="The ministry's root certificate.", envvar="RENKEI_TRUST_ANCHOR")
+]
+_ANCHOR = Path("/etc/renkei/pki/root.pem")
 _TERMINAL_FILES = ROOT / "inventory" / "terminal"
 _AUTHORITY = "renkei ministry authority sign-images"
 
@@ -51,9 +56,7 @@ def media(  # noqa: PLR0913 - a parameter is an option of the command
     package: Annotated[
         Path | None, typer.Option(help="The agent's package for Windows.", show_default="the one in build/releases")
     ] = None,
-    anchor: Annotated[
-        Path, typer.Option("--trust-anchor", help="The ministry's root certificate.", envvar="RENKEI_TRUST_ANCHOR")
-    ] = Path("/etc/renkei/pki/root.pem"),
+    anchor: AnchorOption = _ANCHOR,
     drivers: Annotated[
         Path | None, typer.Option(help="A folder with a folder of drivers for each model.", show_default="no drivers")
     ] = None,
@@ -77,8 +80,9 @@ def media(  # noqa: PLR0913 - a parameter is an option of the command
 ) -> None:
     """Build the image of one endpoint's terminal, or of many: an ISO, and its signature beside it as NAME.iso.sig.
 
-    The same inventory and release give the same image, to the last byte. There is no code, key or password on it. What
-    is built and unchanged is left alone: start an interrupted run again.
+    The same inventory and release give the same image, to the last byte.
+    There is no code, key or password on it. What is built and unchanged is
+    left alone: start an interrupted run again.
 
     Exit codes: 0 all are there, 1 some couldn't be built, 2 usage.
     """
@@ -100,9 +104,48 @@ def media(  # noqa: PLR0913 - a parameter is an option of the command
         raise typer.Exit(FAILED)
 
 
+def write_medium(
+    image: Annotated[Path, typer.Argument(help="The image; its signature stands beside it as IMAGE.sig.")],
+    folder: Annotated[Path | None, typer.Argument(help="An empty medium's folder.", show_default="only check")] = None,
+    anchor: AnchorOption = _ANCHOR,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an image against its signature, and write it onto an empty medium.
+
+    Do it on a machine that you trust: what is on the medium then is what the
+    registration authority signed for, and is read back.
+
+    Exit codes: 0 good, 1 refused or not written, 2 usage.
+    """
+    from renkei.exchange.bindings import TrustAnchor
+    from renkei.exchange.certificates import CertificateError
+    from renkei.fleet.terminal.media.building import MediaError
+    from renkei.fleet.terminal.media.writing import check_image, write_medium
+
+    try:
+        trusted = TrustAnchor(anchor.read_text("ascii"))
+    except (OSError, ValueError, CertificateError) as error:
+        fail(f"--trust-anchor {anchor}: is no root certificate ({error}); take the file that every host has")
+    try:
+        checked = check_image(image, trusted, datetime.now(UTC))
+        count = write_medium(checked, folder) if folder else 0
+    except MediaError as error:
+        Console(stderr=True).print(f"renkei: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    manifest = checked.manifest
+    facts = {"endpoint": manifest.endpoint, "terminal": manifest.terminal, "release": manifest.release.version}
+    if as_json:
+        print_json({**facts, "folder": folder and str(folder), "files": count})
+        return
+    done = f"{count} files written to {folder} and read back" if folder else "the image is the one that was signed"
+    typer.echo(f"{manifest.endpoint}/{manifest.terminal}, release {manifest.release.version}: {done}")
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add this command to a program."""
+    """Add these commands to a program."""
     app.command()(media)
+    app.command("write-medium")(write_medium)
 
 
 def _jobs(

@@ -160,7 +160,9 @@ def _print_judgement(specification: Specification, found: TerminalFacts, judgeme
     console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False)
     machine = " ".join(filter(None, (found.machine.manufacturer, found.machine.model, found.machine.serial)))
     console.print(f"{specification.title} {specification.version}版  {machine}", markup=False)
-    table = Table("項目", "要求", "実機", "判定", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("項目", "要求", "実機", "判定"):
+        table.add_column(heading, overflow="fold")  # Japanese has no spaces to break at
     for each in judgement.items:
         word, color = _STANDINGS[each.standing]
         recommended = "" if each.need is Need.REQUIRED else "(推奨)"

@@ -12,9 +12,11 @@ from datetime import date
 from typing import Final
 
 from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
+from rich.cells import cell_len
 
 from renkei.fleet.model import Fleet
 from renkei.fleet.terminal.specification import Need, Source, Specification
@@ -29,6 +31,11 @@ _COLUMNS: Final = (
 _WIDTHS: Final = (12, 12, 20, 26, 12, 8, 34, 20, 14, 14, 30, 34, 12)
 _MARCH, _LAST = 3, 31
 _FORMULA: Final = ("=", "+", "-", "@")
+_FONT: Final = "游ゴシック"
+_LINE: Final = 16.5
+"""Points a line of text takes in a row; without a height spreadsheets cut what was wrapped."""
+_EDGE: Final = Side(style="thin", color="9AA5B1")
+_BORDER: Final = Border(left=_EDGE, right=_EDGE, top=_EDGE, bottom=_EDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,8 @@ def to_xlsx(found: Sequence[Order], specification: Specification, fiscal_year: i
     for each in book.worksheets:
         each.page_setup.orientation, each.page_setup.paperSize = "landscape", 9  # A4
         each.page_setup.fitToWidth, each.page_setup.fitToHeight = 1, 0
+        each.page_margins = PageMargins(left=0.4, right=0.4, top=0.5, bottom=0.6, header=0.3, footer=0.3)
+        each.oddFooter.center.text = "&P / &N"  # type: ignore[union-attr]  # every sheet has one
         each.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # every sheet has them
         each.print_title_rows = "3:3"
     out = io.BytesIO()
@@ -178,17 +187,26 @@ def _demands(specification: Specification) -> list[list[str | int]]:
 def _fill(
     sheet: Worksheet, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | int]], widths: Sequence[int]
 ) -> None:
-    sheet.cell(1, 1, title).font = Font(bold=True, size=14)
+    sheet.cell(1, 1, title).font = Font(name=_FONT, bold=True, size=14)
     for number, (name, width) in enumerate(zip(columns, widths, strict=True), start=1):
         head = sheet.cell(3, number, name)
-        head.font, head.fill = Font(bold=True), PatternFill("solid", fgColor="DDE6F0")
+        head.font, head.fill = Font(name=_FONT, bold=True), PatternFill("solid", fgColor="DDE6F0")
+        head.border, head.alignment = _BORDER, Alignment(vertical="center", wrap_text=True)
         sheet.column_dimensions[get_column_letter(number)].width = width
     for number, row in enumerate(rows, start=4):
         for place, value in enumerate(row, start=1):
             cell = sheet.cell(number, place, value)
             cell.alignment = Alignment(wrap_text=True, vertical="top")
+            cell.font, cell.border = Font(name=_FONT), _BORDER
             if isinstance(value, str):
                 cell.data_type = "s"  # never a formula, whatever it begins with
+        lines = max(_lines(str(value), width) for value, width in zip(row, widths, strict=True))
+        sheet.row_dimensions[number].height = _LINE * lines
+
+
+def _lines(text: str, width: int) -> int:
+    """Tell how many lines a text takes in a column; a full-width character is two of a column's units."""
+    return max(1, -(-cell_len(text) // (width - 1)))
 
 
 def _plain(cell: str | int) -> str | int:
