@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,15 @@ def test_the_authority_signs_for_machines_of_the_inventory_only(kit: Kit, tmp_pa
     assert not signature_of(tmp_path / "a.iso").exists()
 
 
+def test_the_authority_signs_for_no_machine_that_is_retired(kit: Kit, tmp_path: Path, authority: Authority) -> None:
+    request = build(make_plan(kit, machine_of(kit, "131041")), tmp_path / "a.iso")
+    retired = request.model_copy(update={"terminal": "R2021-0001", "machine_serial": "LAB0A0001"})
+    with Signer(authority.signer) as signer:
+        with pytest.raises(MediaError, match="no terminal R2021-0001"):
+            signer.sign(retired)
+        assert signer.sign(request)  # the command goes on after a refusal
+
+
 @pytest.mark.parametrize("command", [["/no/such/program"], ["true"], ["echo", "hello"], ["cat"]])
 def test_an_authority_that_does_not_answer_is_told(kit: Kit, tmp_path: Path, command: list[str]) -> None:
     with Signer(command) as signer:
@@ -271,6 +281,29 @@ def test_a_package_is_what_its_release_says(kit: Kit, tmp_path: Path) -> None:
         find_package(tmp_path, software)
     with pytest.raises(PackageError, match="build the release"):
         find_package(tmp_path / "none", software)
+
+
+def test_a_package_of_the_tests_gets_onto_no_terminal(kit: Kit, tmp_path: Path) -> None:
+    double = tmp_path / "double" / kit.package.file.name
+    double.parent.mkdir()
+    record = {"name": VERSION, "version": "0.1.0", "cpython": {"version": "3.11.2", "double": True}}
+    with zipfile.ZipFile(double, "w") as archive:
+        archive.writestr(f"{VERSION}/release.json", json.dumps(record))
+    with pytest.raises(PackageError, match="CPython for tests"):
+        read_package(double, kit.specification.software[0])
+
+
+def test_the_package_that_was_released_last_is_taken(kit: Kit, tmp_path: Path) -> None:
+    releases = tmp_path / "releases"
+    releases.mkdir()
+    for version in ("1", "2"):
+        (releases / f"renkei-agent-{version}-windows-amd64.zip").write_bytes(b"")
+    record = releases / "windows.json"
+    record.write_text(json.dumps({"archive": str(releases / "renkei-agent-1-windows-amd64.zip")}))
+    assert find_package(releases, kit.specification.software[0]).name == "renkei-agent-1-windows-amd64.zip"
+    record.write_text("{}")
+    with pytest.raises(PackageError, match="is no record"):
+        find_package(releases, kit.specification.software[0])
 
 
 def test_the_number_of_the_anchor_is_of_its_content(pki: Pki) -> None:

@@ -74,7 +74,8 @@ def read_package(file: Path, software: Software) -> Package:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, zipfile.BadZipFile) as error:
         raise PackageError(f"{file}: is no package ({error}); take it as the release has it") from error
-    if record.get("double"):
+    cpython = record.get("cpython")
+    if isinstance(cpython, dict) and cpython.get("double"):
         raise PackageError(
             f"{file}: holds a CPython for tests, which no terminal gets; build the release with the real one"
         )
