@@ -56,7 +56,7 @@ class Ministry:
         assert result.outcome is Outcome.BUILT, result.why
         return lay_out(image, self.folder / f"medium-{endpoint}")
 
-    def first_boot(self, medium: Path, endpoint: str, code: str | None) -> "Boot":
+    def first_boot(self, medium: Path, endpoint: str, code: str | None, wait: int = 30) -> "Boot":
         """Run the agent's program as the medium's script does."""
         config = self.folder / "machine" / "agent.toml"
         arguments = ["--medium", medium, "--number", self.number, "--config", config]
@@ -64,7 +64,7 @@ class Ministry:
         arguments += [
             "--programs",
             self.folder / "machine" / "programs",
-            "--wait=30",
+            f"--wait={wait}",
             *(["--code-file=-"] if code else []),
         ]
         command = [PROGRAMS / "renkei-agent", "first-boot", *arguments]
@@ -196,7 +196,7 @@ def test_a_medium_of_another_endpoint_installs_nothing(ministry: Ministry) -> No
 def test_a_hub_that_can_not_be_reached_is_told_and_tried_again_later(ministry: Ministry) -> None:
     medium, code = ministry.medium("131041"), ministry.code("131041")
     ministry.gateway.close()
-    boot = ministry.first_boot(medium, "131041", code)
+    boot = ministry.first_boot(medium, "131041", code, wait=1)
     assert (boot.exit_code, boot.report["failed"], boot.report["done"]) == (3, "enrol", ["check", "install"])
 
 
