@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
 from renkei.exchange.crl import Crl, read_crl
+from renkei.exchange.documents import peek
 from renkei.exchange.enrolment import EnrolmentFields, EnrolmentRequest, code_key
 from renkei.exchange.payloads import Revocation
 from renkei.ministry.authority import AuthorityService
@@ -400,3 +402,84 @@ def test_the_hub_hears_of_a_revocation_before_the_list_that_names_it(scene: Scen
     assert len(scene.hub.crls) == known
     scene.service.step()
     assert (len(scene.hub.revocations), len(scene.hub.crls)) == (1, known + 1)
+
+
+def queue_successor(scene: Scene) -> str:
+    """An endpoint's machine is enrolled, and another that takes its place asks; the old one's digest."""
+    request = scene.enrol()
+    scene.service.step()
+    old = _digest(json.dumps(scene.hub.answers["e-1"]["entry"]).encode())
+    rows = [
+        {"asset_number": request.terminal, "endpoint": "131041", "machine_serial": SERIAL, "state": "retired"},
+        {
+            "asset_number": "T-131041-02",
+            "endpoint": "131041",
+            "machine_serial": "LAB0A1302",
+            "state": "in_service",
+            "replaces": request.terminal,
+        },
+    ]
+    scene.office.settings.authority.terminals.write_text(json.dumps(rows))
+    machine = scene.ministry.machine(terminal="T-131041-02")
+    span = (scene.now, timedelta(hours=1))
+    code = give_out_code(scene.office, machine.party, machine.terminal, "LAB0A1302", span).code
+    fields = EnrolmentFields(
+        endpoint=machine.party,
+        terminal=machine.terminal,
+        machine_serial="LAB0A1302",
+        csr=machine.applicant().request,
+        receiving_key=machine.point,
+    )
+    scene.hub.pending["e-2"] = fields.prove(code_key(code, machine.party, machine.terminal))
+    return old
+
+
+class Killed(BaseException):
+    """The authority's process ends here."""
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_killed_at_any_step_of_a_replacement_the_old_machine_is_dead_before_the_new_one_lives(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps are what the authority does durably: its transactions, the list that it signs, what it tells the hub."""
+    old = queue_successor(scene)
+    done: list[str] = []
+
+    def counted(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **named: Any) -> Any:
+            done.append(what)
+            if len(done) == step:
+                raise Killed
+            return work(*arguments, **named)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.office.ledger, "write", counted("write", scene.office.ledger.write))
+        patch.setattr(type(scene.office), "write_crl", counted("crl", type(scene.office).write_crl))
+        for name in ("put_binding", "put_revocation", "put_crl", "approve"):
+            patch.setattr(HubClient, name, counted(name, getattr(HubClient, name)))
+        fresh = AuthorityService(scene.office, scene.hub.connect, lambda: scene.now)
+        try:
+            fresh.step()
+        except Killed:
+            pass
+        else:
+            assert len(done) < step, "nothing was killed"
+    _assert_order(scene, old)
+    for _ in range(2):
+        AuthorityService(scene.office, scene.hub.connect, lambda: scene.now).step()
+    _assert_order(scene, old)
+    assert scene.hub.answers["e-2"]["state"] == "approved"
+    assert scene.hub.crls[-1].revoked.keys() == {
+        each.serial_number for each in scene.office.ledger.read(lambda records: records.revocations())
+    }
+    assert len(scene.office.ledger.read(lambda records: records.bindings("131041"))) == 2
+
+
+def _assert_order(scene: Scene, old: str) -> None:
+    dead = {peek(each).payload["certificate_sha256"] for each in scene.hub.revocations}
+    new = scene.office.ledger.read(lambda records: records.bindings("131041", "T-131041-02"))
+    alive = "e-2" in scene.hub.answers or any(each.certificate_sha256 in scene.hub.known for each in new)
+    assert old in dead or not alive

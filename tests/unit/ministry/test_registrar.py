@@ -264,3 +264,63 @@ def test_an_approval_is_not_repeated_once_its_certificate_is_revoked(desk: Desk)
     (issued,) = desk.ministry.ledger.read(lambda records: records.bindings())
     desk.ministry.ledger.write(lambda records: revoke(records, issued, "lost", desk.ministry.authority, desk.now))
     assert "used" in (desk.decide(request).reason or "")
+
+
+def successor(desk: Desk) -> RegisteredTerminal:
+    """The inventory says that a machine takes the place of T-131041-01, which is retired by that."""
+    desk.terminals[0] = desk.terminals[0].model_copy(update={"state": "retired"})
+    made = RegisteredTerminal(
+        asset_number="T-131041-02",
+        endpoint="131041",
+        machine_serial="LAB0A1302",
+        state="in_service",
+        replaces="T-131041-01",
+    )
+    desk.terminals.append(made)
+    return made
+
+
+def enrol_successor(desk: Desk, serial: str = "LAB0A1302") -> Answer:
+    new = desk.ministry.machine(terminal="T-131041-02")
+    return desk.decide(desk.request(new, desk.code(terminal="T-131041-02", serial="LAB0A1302"), serial))
+
+
+def test_who_replaces_a_machine_ends_it_by_getting_its_certificate(desk: Desk) -> None:
+    old, other = desk.ministry.machine(), desk.ministry.machine("011011", "T-011011-01")
+    desk.decide(desk.request(old, desk.code()))
+    desk.decide(desk.request(other, desk.code("011011", "T-011011-01", "LAB0A0901"), "LAB0A0901"))
+    left_open = desk.code()
+    successor(desk)
+    answer = enrol_successor(desk)
+    verified = desk.ministry.anchor.verify_entry(DirectoryEntry.from_json(answer.entry or ""), desk.now, old.party)
+    assert (verified.terminal, verified.generation) == ("T-131041-02", 2)
+    issued = desk.ministry.ledger.read(lambda records: records.bindings())
+    assert {(each.terminal, each.revoked_at is not None) for each in issued} == {
+        ("T-131041-01", True),
+        ("T-131041-02", False),
+        ("T-011011-01", False),
+    }
+    (revoked,) = desk.ministry.ledger.read(lambda records: records.revocations())
+    assert revoked.reason == "replaced by T-131041-02"
+    renewal = desk.fields(desk.ministry.machine()).prove_by_old_key(Signer(old.signing))
+    assert desk.decide(renewal, renewal=True).state == "refused"
+    assert "revoked" in (desk.decide(desk.request(desk.ministry.machine(), left_open)).reason or "")
+
+
+def test_who_is_refused_replaces_nobody(desk: Desk) -> None:
+    old = desk.ministry.machine()
+    desk.decide(desk.request(old, desk.code()))
+    successor(desk)
+    assert enrol_successor(desk, serial="STRANGE").state == "refused"
+    assert desk.ministry.ledger.read(lambda records: records.revocations()) == []
+
+
+def test_its_own_renewal_later_ends_nobody(desk: Desk) -> None:
+    desk.decide(desk.request(desk.ministry.machine(), desk.code()))
+    successor(desk)
+    new = desk.ministry.machine(terminal="T-131041-02")
+    desk.decide(desk.request(new, desk.code(terminal="T-131041-02", serial="LAB0A1302"), "LAB0A1302"))
+    fields = desk.fields(desk.ministry.machine(terminal="T-131041-02"), "LAB0A1302")
+    renewed = desk.decide(fields.prove_by_old_key(Signer(new.signing)), renewal=True, after=timedelta(days=270))
+    assert renewed.state == "approved"
+    assert len(desk.ministry.ledger.read(lambda records: records.revocations())) == 1

@@ -64,6 +64,7 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
             "profile": terminal.profile.value,
             "model": terminal.model,
             "state": terminal.state.value,
+            "replaces": terminal.replaces or "",
         }
     return variables
 

@@ -111,20 +111,32 @@ class AuthorityService:
 
     def push(self, line: HubClient) -> None:
         """Tell the hub the bindings and revocations that it hasn't confirmed, and then the list of the latter."""
-        ledger = self._office.ledger
-        for digest, entry in ledger.read(lambda records: records.unpushed_entries()):
+        entries = self._office.ledger.read(lambda records: records.unpushed_entries())
+        try:
+            self._push_revocations(line)  # first: who replaces a machine begins when that one can speak no more
+        except HubBusy:
+            if not entries:  # else it may wait for its own entry, which is among them
+                raise
+        for digest, entry in entries:
             with self._one("binding", digest):
                 line.put_binding(DirectoryEntry.from_json(entry))
                 self._confirmed(digest)
-        for revoked in ledger.read(lambda records: records.revocations(unpushed=True)):
-            with self._one("revocation", revoked.certificate_sha256):
-                line.put_revocation(revoked.envelope)
-                self._confirmed_revocation(revoked.certificate_sha256)
+        self._push_revocations(line)
         crl = self._office.issuing.read_crl()
         if crl is not None and crl.number != self._told_crl:
             with self._one("list of revoked certificates", str(crl.number)):
                 line.put_crl(crl.pem)
                 self._told_crl = crl.number
+
+    def _push_revocations(self, line: HubClient) -> None:
+        owed = self._office.ledger.read(lambda records: records.revocations(unpushed=True))
+        crl = self._office.issuing.read_crl()
+        if any(crl is None or each.serial_number not in crl.revoked for each in owed):
+            self._office.write_crl(self._clock())
+        for revoked in owed:
+            with self._one("revocation", revoked.certificate_sha256):
+                line.put_revocation(revoked.envelope)
+                self._confirmed_revocation(revoked.certificate_sha256)
 
     def _confirmed(self, digest: str) -> None:
         now = format_time(self._clock())
@@ -141,6 +153,7 @@ class AuthorityService:
             if answer.entry is None:
                 line.refuse(queued.id, answer.reason or "refused")
                 return True
+            self._push_revocations(line)
             entry = DirectoryEntry.from_json(answer.entry)
             line.approve(queued.id, entry)
             self._confirmed(fingerprint(certificate_from_pem(entry.certificate)))

@@ -1,5 +1,7 @@
 """Decides who gets a certificate: an enrolment by its one-time code, a renewal by the key that it replaces.
 
+A machine that takes another's place (`replaces` in the inventory) ends the other's certificate by getting its own.
+
 Whoever asks without a valid proof learns nothing but that: why exactly, stands in the alarm. A code's use, the
 certificate that it earned and the answer are one transaction, so the same request finds the same answer, after a kill,
 too.
@@ -17,7 +19,7 @@ from renkei.exchange.clock import format_time, parse_time
 from renkei.exchange.enrolment import EnrolmentError, EnrolmentRequest
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import HUB
-from renkei.ministry.issuance import Applicant, issue_binding
+from renkei.ministry.issuance import Applicant, issue_binding, revoke
 from renkei.ministry.ledger import Answer, Code, Issued, Ledger, Records
 from renkei.ministry.service import ALARM
 from renkei.ministry.settings import RegisteredTerminal
@@ -77,8 +79,8 @@ class Registrar:
                     code = None
                 else:
                     code = _check_code(records, request, at)
-                if request.endpoint != HUB:  # the ASP's machines are no terminals: the key that is replaced vouches
-                    _check_inventory(request, terminals)
+                # The ASP's machines are no terminals: there the key that is replaced vouches.
+                terminal = None if request.endpoint == HUB else _check_inventory(request, terminals)
                 applicant = Applicant(request.endpoint, request.terminal, request.csr, request.receiving_key)
                 issued = _issue(records, applicant, issuing, at, self.days)
             except RefusalError as refusal:
@@ -87,6 +89,8 @@ class Registrar:
                 return Answer("refused", None, refusal.public), "" if known else refusal.detail
             if code:
                 records.use_code(code.id, format_time(at))
+                if terminal:
+                    _end_replaced(records, terminal, issuing, at)
             records.approve(name, issued.certificate_sha256, format_time(at))
             log.info("%s/%s: generation %d issued", request.endpoint, request.terminal, issued.generation)
             return Answer("approved", issued.entry, None), ""
@@ -145,7 +149,7 @@ def _check_renewal(records: Records, request: EnrolmentRequest, at: datetime) ->
     )
 
 
-def _check_inventory(request: EnrolmentRequest, terminals: Sequence[RegisteredTerminal]) -> None:
+def _check_inventory(request: EnrolmentRequest, terminals: Sequence[RegisteredTerminal]) -> RegisteredTerminal:
     for terminal in terminals:
         if terminal.asset_number != request.terminal:
             continue
@@ -160,8 +164,25 @@ def _check_inventory(request: EnrolmentRequest, terminals: Sequence[RegisteredTe
             )
         if terminal.state == _RETIRED:
             raise RefusalError("the inventory says that this terminal is retired", "the inventory says: retired")
-        return
+        return terminal
     raise RefusalError("the inventory has no such terminal", "it is not in the inventory")
+
+
+def _end_replaced(records: Records, terminal: RegisteredTerminal, issuing: Authority, at: datetime) -> None:
+    """Let the machine whose place is taken speak no more: its certificates and open codes end with the new one's birth.
+
+    All in the transaction that issues: two machines of an endpoint never both have a certificate that counts, since
+    each would number its parcels on from the same place.
+    """
+    if not terminal.replaces:
+        return
+    now = format_time(at)
+    for code in records.codes(terminal.endpoint, terminal.replaces):
+        records.revoke_code(code.id, now)
+    for issued in records.bindings(terminal.endpoint, terminal.replaces):
+        if not issued.revoked_at and now < issued.not_after:
+            revoke(records, issued, f"replaced by {terminal.asset_number}", issuing, at)
+            log.info("%s/%s: revoked, %s replaces it", terminal.endpoint, terminal.replaces, terminal.asset_number)
 
 
 def _issue(records: Records, applicant: Applicant, issuing: Authority, at: datetime, days: int) -> Issued:

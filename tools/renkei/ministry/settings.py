@@ -116,6 +116,8 @@ class RegisteredTerminal(BaseModel):
     endpoint: str
     machine_serial: str
     state: str
+    replaces: str = ""
+    """The asset number of the machine whose place it takes."""
     place: str = ""
     """How addresses there begin: prefecture and name, of a ward after its city's."""
 
