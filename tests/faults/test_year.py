@@ -15,6 +15,7 @@ def test_every_key_is_rotated_while_time_passes_and_nothing_is_lost(tmp_path: Pa
 
         year.advance(to=100)  # the root retires
         year.succeed_root()
+        year.advance(to=101)  # agents look once a day
         for party in (SHINJUKU, MINISTRY):
             wait(f"{party} trusts its successor", lambda party=party: year.root.certificate() in roots_of(year, party))
         year.advance(to=110)

@@ -26,6 +26,11 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
         "agent_exchange_jitter_seconds": 300,
         "agent_exchange_stable_seconds": 3,
         "agent_exchange_mode": "daily",
+        "agent_exchange_reserve_mib": 64,
+        "agent_exchange_inbox_files": 20_000,
+        "agent_exchange_horizon_hours": 24,
+        "agent_exchange_crl_grace_days": 4,
+        "agent_keep_days": 366,
         "agent_bridge": "none",
         "agent_home": "/var/lib/renkei-agent",
         "agent_trust_anchor": "/etc/renkei/pki/root.pem",
@@ -53,6 +58,13 @@ def test_the_paths_of_windows_reach_the_agent_as_they_are(tmp_path: Path) -> Non
 def test_a_layout_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="layout: there is no layout 'csv-9'; there are csv-1, csv-2"):
         load(rendered(tmp_path, agent_layout="csv-9"))
+
+
+def test_the_reserves_and_limits_of_the_inventory_reach_the_agent(tmp_path: Path) -> None:
+    values = {"reserve_mib": 128, "inbox_files": 500, "horizon_hours": 48, "crl_grace_days": 7}
+    settings = load(rendered(tmp_path, **{f"agent_exchange_{name}": value for name, value in values.items()}))
+    assert settings.exchange.model_dump(include=set(values)) == values
+    assert load(rendered(tmp_path, agent_keep_days=400)).keep_days == 400
 
 
 def test_the_page_is_served_where_the_inventory_wants_it(tmp_path: Path) -> None:

@@ -228,6 +228,29 @@ def test_a_municipality_that_speaks_for_another_is_refused_and_alarmed(
     assert alarms == ["1.csv: 1 rows of municipality 131041 were rejected"]
 
 
+def test_a_file_that_nobody_fetches_is_alarmed_once_and_never_removed(
+    settings: ConnectorSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    def alarms() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "waits since" in record.getMessage()]
+
+    arrive(settings, "131041", "1.csv", residence_notices("131041", 1, 1, DAY))
+    run(settings)
+    (waiting,) = visible(settings.drop / "from-municipalities")
+    moment = datetime.now(UTC)
+    connector = Connector(settings, clock=lambda: moment)
+    try:
+        for hours, count in ((23, 0), (25, 1), (26, 1), (24 * 4000, 1)):
+            moment = datetime.now(UTC) + timedelta(hours=hours)
+            connector._tend_after = 0.0
+            connector.run_once()
+            assert len(alarms()) == count, hours
+    finally:
+        connector.close()
+    assert alarms()[0].startswith(str(waiting))
+    assert waiting.exists()
+
+
 def test_two_connectors_never_work_on_the_same_folders(settings: ConnectorSettings) -> None:
     first = Connector(settings)
     with pytest.raises(AnotherConnectorError, match="another connector is running"):

@@ -114,6 +114,9 @@ def take_offline(home: Home, watch: Watch, *, gathered: bool = False) -> Outcome
     renewal.watch(home)
     _intake(home, watch, outcome, None, space, gathered=gathered)
     _deliver(home, outcome, space)
+    if home.settings.is_offline:
+        remove_old(home, now())
+        home.spool.note(tended_at=stamp())
     return outcome
 
 

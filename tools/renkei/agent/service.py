@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from renkei.agent import enrolment, platform, publishing, renewal, schedule
@@ -38,6 +39,8 @@ _TROUBLE = (HubError, HubNotGenuine, NotEnrolled, EnrolmentRefused, Busy, StoreE
 
 _ANSWER_AGAIN = 10.0
 """Seconds between two looks for the registration authority's answer: its listener takes few requests."""
+
+_DAY = timedelta(days=1)
 
 _FOLLOW_UPS = (5.0, 15.0, 60.0)
 """Seconds after which an agent without long poll looks for the receipts of what it just sent."""
@@ -102,7 +105,7 @@ class Service:
                 self._answer_after = time.monotonic() + _ANSWER_AGAIN
                 self._guarded(lambda: enrolment.collect(self._home))
         elif self._home.settings.link is Link.MEDIA:
-            if self._outbox_calls():
+            if self._outbox_calls() or self._day_is_over():
                 self._guarded(self._offline)
         elif reason := self._reason():
             log.log(logging.DEBUG if self._backoff.failures else logging.INFO, "exchanging: %s", reason)
@@ -148,6 +151,11 @@ class Service:
         done = self._home.spool.fact("exchanged_at")
         due = schedule.last_due(self._home.party, settings.times, settings.jitter_seconds, now())
         return done is None or parse_time(done) < due
+
+    def _day_is_over(self) -> bool:
+        """Without a line: whether it is time to look after what gets old, certificates, lists and notices."""
+        last = self._home.spool.fact("tended_at")
+        return last is None or abs(now() - parse_time(last)) >= _DAY
 
     def _outbox_calls(self) -> bool:
         """Whether there are files that are still and were not there before; those that had to wait call again later."""

@@ -23,7 +23,10 @@ class _Model(BaseModel):
 
 
 class PeerStatus(_Model):
-    """What went to and came from one party: notices, parcels, sealed bytes; `waiting` and `held` are parcels."""
+    """What went to and came from one party in the last 400 days: notices, parcels, sealed bytes.
+
+    `waiting` and `held` are parcels, of whatever age.
+    """
 
     party: str
     notices_sent: int = 0

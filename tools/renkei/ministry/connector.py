@@ -88,7 +88,7 @@ class Connector:
         self._handover = Handover(
             settings.database, more=(identities.SCHEMA + replies.SCHEMA, identities.SENDERS), at=at
         )
-        alarm = AlarmOnce(log)
+        self._alarm = alarm = AlarmOnce(log)
         self._out = Distribution(self._folders, self._handover, self._cases, alarm, at)
         self._in = Collection(self._folders, self._handover, self._cases, alarm, settings.terms, settings.layout)
 
@@ -158,11 +158,24 @@ class Connector:
         for place, number in self._handover.write(lambda c: self._cases(c).overdue(overdue, now)):
             what = "notice %s of %s: the immigration system knows nobody like that; see renkei ministry held"
             log.log(ALARM, what, number, place)
+        self._alarm_uncollected(now)
         count = self._handover.write(lambda c: self._cases(c).forget(forgotten))
         for folder in (self._folders.rejected, self._folders.suspicious):
             count += _remove_older(folder, forgotten.timestamp())
         if count:
             log.info("forgot %d notices and files after %d days", count, self._settings.keep_days)
+
+    def _alarm_uncollected(self, now: datetime) -> None:
+        """Alarm files for the immigration system that nobody fetches; they stay until somebody does."""
+        before = (now - timedelta(hours=self._settings.uncollected_hours)).timestamp()
+        waiting = [(path.stat().st_mtime, path.name) for path in self._folders.collected.iterdir() if is_notices(path)]
+        since, name = min(waiting, default=(before, ""))
+        if since < before:
+            moment = format_time(datetime.fromtimestamp(since, UTC))
+            self._alarm(
+                f"{self._folders.collected / name}: waits since {moment}, and what came later with it; "
+                "does the immigration system fetch its files?"
+            )
 
 
 def _places(terminals: list[RegisteredTerminal]) -> Places:

@@ -73,7 +73,8 @@ class ConnectorSettings(_Table):
     """The connector between the immigration system's drop and the ministry's agent.
 
     A move in waits `crossing_hours` for the move out at most, anything else `held_days`; what is about somebody whom
-    the immigration system doesn't know is an alarm after `unknown_days`. All goes after `keep_days` (施行令34条).
+    the immigration system doesn't know is an alarm after `unknown_days`, a file that it doesn't fetch after
+    `uncollected_hours` (none is ever removed). All else goes after `keep_days` (施行令34条).
     """
 
     drop: Path = Path("/srv/renkei-drop")
@@ -86,6 +87,7 @@ class ConnectorSettings(_Table):
     crossing_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 24
     held_days: Annotated[float, Field(ge=0, le=31)] = 7
     unknown_days: Annotated[float, Field(gt=0, le=31)] = 3
+    uncollected_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 24
     keep_days: Annotated[int, Field(ge=1, le=3660)] = 365
 
     @property

@@ -339,6 +339,26 @@ class IncomingMessages:
         sql = "UPDATE incoming SET receipt_sent_at = ? WHERE sender = ? AND id = ?"
         self._database.write(lambda c: c.execute(sql, (at, message.sender, message.id)))
 
+    def remove_settled(self, before: str, *, unsent: bool) -> int:
+        """Remove messages that were delivered or voided before a time, with their documents; how many.
+
+        Args:
+            before: the time.
+            unsent: also those whose receipt no hub has taken: where there is no line, it went by medium.
+        """
+        settled = "state = 'voided' AND announced_at < ?1 OR state = 'delivered' AND delivered_at < ?1"
+        settled += "" if unsent else " AND receipt_sent_at IS NOT NULL"
+
+        def work(connection: apsw.Connection) -> int:
+            connection.execute(
+                f"DELETE FROM pieces WHERE (sender, id) IN (SELECT sender, id FROM incoming WHERE {settled})",  # noqa: S608  (the clauses above)
+                (before,),
+            )
+            connection.execute(f"DELETE FROM incoming WHERE {settled}", (before,))  # noqa: S608  (the same)
+            return connection.changes()
+
+        return self._database.write(work)
+
     def counts(self) -> list[IncomingCount]:
         """What came in, by sender."""
         sql = (

@@ -322,16 +322,35 @@ class OutgoingMessages:
 
         return self._database.write(work)
 
-    def forget(self, before: str) -> int:
-        """Drop the bytes of messages that were both accepted and receipted before a time; how many."""
+    def forget(self, before: str, year_before: str) -> int:
+        """Drop the bytes of messages; how many.
+
+        Args:
+            before: of messages that were both accepted and receipted before this time.
+            year_before: of all that were receipted before this one: those that went by medium alone, too.
+        """
 
         def work(connection: apsw.Connection) -> int:
             connection.execute(
-                "UPDATE outgoing SET sealed = NULL, content = NULL"
-                " WHERE receipted_at < ? AND accepted_epoch <> ? AND sealed IS NOT NULL",
-                (before, ASKED_AGAIN),
+                "UPDATE outgoing SET sealed = NULL, content = NULL WHERE sealed IS NOT NULL"
+                " AND (receipted_at < ?1 AND accepted_epoch <> ?2 OR receipted_at < ?3)",
+                (before, ASKED_AGAIN, year_before),
             )
             return connection.changes()
+
+        return self._database.write(work)
+
+    def remove_settled(self, before: str) -> int:
+        """Remove messages that were receipted or voided before a time, with their documents; how many."""
+
+        def work(connection: apsw.Connection) -> int:
+            connection.execute("DELETE FROM outgoing WHERE receipted_at < ?1 OR voided_at < ?1", (before,))
+            count = connection.changes()
+            connection.execute(
+                "DELETE FROM sources WHERE taken_at < ? AND sha256 NOT IN (SELECT source_sha256 FROM outgoing)",
+                (before,),
+            )
+            return count
 
         return self._database.write(work)
 
