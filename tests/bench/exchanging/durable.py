@@ -2,7 +2,8 @@
 
 A parcel is 4 KiB of sealed bytes and its manifest. An agent of today hands it in whole: one request, one commit, with
 the hub's signed acceptance and the journal's entry. Larger parcels, and agents from before, hand it in apart: part and
-manifest, two requests and two commits. Rivals get the same bytes from the same number of connections at once:
+manifest, two requests and two commits. Rivals get the same bytes, the manifest in JSON, from the same number of
+connections at once. Agents send and accept the compact form, to spare the line: what that costs has a row of its own.
 
     raw ASGI   an application on the same store with the same statements and commits, on a Unix socket: no gateway, TLS,
                authority, signature; as a whole or apart, as what it is held against
@@ -13,7 +14,8 @@ manifest, two requests and two commits. Rivals get the same bytes from the same 
                not synced, for which the protocol has nothing: it promises less than an acceptance does
 
 The machine may be anybody's: each round measures all of them one after the other, every second round in the opposite
-order, and what counts is the median over the rounds of the ratio within a round.
+order, and what counts is the median over the rounds of the ratio within a round. "All CPU" is that of each process that
+takes part, the clients' included, from when the connections stand.
 """
 
 import os
@@ -25,11 +27,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.exchanging import sftp
 from bench.exchanging.ground import PROGRAMS, Ground, cpu_seconds
-from bench.exchanging.load import Lane, drive
+from bench.exchanging.load import Driven, Lane, drive
 from bench.exchanging.offers import Offer, get, offer, put
 from bench.exchanging.rows import row
 from renkei.exchange.payloads import Stream
@@ -47,18 +49,26 @@ LEAST_OF_SFTP_SESSIONS = 10.0
 MINISTRY = "ministry"
 STREAMS: tuple[Stream, Stream] = ("notices", "results")
 """Of what goes whole, and of what goes apart: each is in order by itself."""
-
 Offers = list[list[Offer]]
 Requests = Callable[[Offer], list[bytes]]
-Runs = dict[str, Callable[[], float]]
+Run = Callable[[], tuple[float, float]]
+"""Measures something; returns how many a second, and the CPU seconds of all but gateway and hub."""
+Runs = dict[str, Run]
+
+
+class Spent(NamedTuple):
+    """CPU seconds of gateway and hub, and of everybody else."""
+
+    served: float
+    others: float
 
 
 def measure(folder: Path, codes: list[str]) -> list[dict[str, Any]]:
     """Return the rows."""
     rates: dict[str, list[float]] = defaultdict(list)
-    cpus: dict[str, list[float]] = defaultdict(list)
+    cpus: dict[str, list[Spent]] = defaultdict(list)
     with (
-        Ground(folder, codes[:LANES]) as ground,
+        Ground(folder, codes[: 2 * LANES]) as ground,
         _raw(ground) as raw,
         _discarding(ground) as discarding,
         sftp.Server(folder / "sftp") as server,
@@ -67,24 +77,28 @@ def measure(folder: Path, codes: list[str]) -> list[dict[str, Any]]:
             for runs in _groups(ground, raw, discarding, server, turn):
                 for name in runs if turn % 2 else reversed(runs):
                     before = cpu_seconds(ground.hub()) + cpu_seconds(ground.nginx())
-                    rates[name].append(runs[name]())
-                    cpus[name].append(cpu_seconds(ground.hub()) + cpu_seconds(ground.nginx()) - before)
+                    rate, others = runs[name]()
+                    rates[name].append(rate)
+                    served = cpu_seconds(ground.hub()) + cpu_seconds(ground.nginx()) - before
+                    cpus[name].append(Spent(served, others))
     return _rows(rates, cpus)
 
 
 def _groups(ground: Ground, raw: Path, discarding: int, server: sftp.Server, turn: int) -> list[Runs]:
     """Return what is measured in a round: what is held against each other stands in one group."""
-    whole, apart = ([_offers(ground, code, turn, stream) for code in ground.codes] for stream in STREAMS)
+    ours, others = ground.codes[:LANES], ground.codes[LANES:]  # what goes compact is others': no rival gets it
+    whole, apart = ([_offers(ground, code, turn, stream) for code in ours] for stream in STREAMS)
+    compact = [_offers(ground, code, turn, "notices") for code in others]
     files = sftp.write_files(ground.folder / f"files{turn}", whole)
     return [
         {
             "sftp": lambda: server.put_in_open_sessions(files),
             "put": lambda: _sent(ground.gateway.port, ground, whole, _whole),
-            "raw put": lambda: _raw_sent(raw, whole, Offer.puts_raw),
+            "raw put": lambda: _raw_sent(raw, whole, _whole),
         },
         {
-            "put apart": lambda: _sent(ground.gateway.port, ground, apart, Offer.puts) / 2,
-            "raw put apart": lambda: _raw_sent(raw, apart, lambda each: each.puts(f"X-Sender: {each.sender}")) / 2,
+            "put apart": lambda: _sent(ground.gateway.port, ground, apart, Offer.puts),
+            "raw put apart": lambda: _raw_sent(raw, apart, lambda each: each.puts(f"X-Sender: {each.sender}")),
         },
         {
             "get": lambda: _sent(ground.gateway.port, ground, whole, _gets, MINISTRY),
@@ -93,21 +107,28 @@ def _groups(ground: Ground, raw: Path, discarding: int, server: sftp.Server, tur
         {
             "bare put": lambda: _raw_sent(raw, whole, _bare),
             "discarded": lambda: _sent(discarding, ground, whole, _whole),
-            "appended": lambda: _appended(ground.folder / f"appended{turn}", whole),
-            "sftp sessions": lambda: server.put_in_a_session_each(files),
+            "put compact": lambda: _sent(ground.gateway.port, ground, compact, _compact),
+            "appended": lambda: (_appended(ground.folder / f"appended{turn}", whole), 0.0),
+            "sftp sessions": lambda: (server.put_in_a_session_each(files), 0.0),
         },
     ]
 
 
-def _rows(rates: dict[str, list[float]], cpus: dict[str, list[float]]) -> list[dict[str, Any]]:
+def _rows(rates: dict[str, list[float]], cpus: dict[str, list[Spent]]) -> list[dict[str, Any]]:
     def against(what: str, ours: str, rival: str, least: float | None = None) -> dict[str, Any]:
         ratio = median(mine / other for mine, other in zip(rates[ours], rates[rival], strict=True))
-        return row(what, median(rates[ours]), "/s", against=median(rates[rival]), ratio=ratio, least=least)
+        each = 2 if ours.endswith("apart") else 1  # two requests are a parcel
+        return row(
+            what, median(rates[ours]) / each, "/s", against=median(rates[rival]) / each, ratio=ratio, least=least
+        )
 
     def cost(what: str, name: str, requests: int) -> dict[str, Any]:
-        return row(f"gateway and hub, {what}", median(cpus[name]) / requests * 1000, "ms of CPU")
+        return row(f"gateway and hub, {what}", median(s.served for s in cpus[name]) / requests * 1000, "ms of CPU")
 
     parcels = LANES * PARCELS
+    ours = [(sum(spent) / parcels * 1000) for spent in cpus["put"]]
+    theirs = [spent.others / parcels * 1000 for spent in cpus["sftp"]]
+    ratio = median(mine / other for mine, other in zip(ours, theirs, strict=True))
     return [
         against("PUT of a parcel whole, against raw ASGI", "put", "raw put", LEAST_OF_RAW),
         against("PUT of part and manifest, against raw ASGI", "put apart", "raw put apart", LEAST_OF_RAW),
@@ -117,7 +138,9 @@ def _rows(rates: dict[str, list[float]], cpus: dict[str, list[float]]) -> list[d
         against("PUT whole, against bare INSERTs by ASGI", "put", "bare put"),
         against("PUT whole, against nginx discarding it", "put", "discarded"),
         against("PUT whole, against append and fdatasync", "put", "appended"),
+        row("PUT whole, all CPU, against sftp, open sessions", median(ours), "ms", against=median(theirs), ratio=ratio),
         cost("a parcel put whole", "put", parcels),
+        cost("a parcel put whole, manifest and acceptance compact", "put compact", parcels),
         cost("a parcel put in part and manifest", "put apart", parcels),
         cost("a content got", "get", parcels * REPEATED_GETS),
     ]
@@ -133,6 +156,10 @@ def _whole(each: Offer) -> list[bytes]:
     return [each.put_whole()]
 
 
+def _compact(each: Offer) -> list[bytes]:
+    return [each.put_compact()]
+
+
 def _gets(each: Offer) -> list[bytes]:
     return [get(f"{each.path}/content")] * REPEATED_GETS
 
@@ -141,16 +168,22 @@ def _bare(each: Offer) -> list[bytes]:
     return [put(f"/bare/{os.urandom(8).hex()}", b"".join((*each.parts, each.envelope)))]
 
 
-def _sent(port: int, ground: Ground, offers: Offers, requests: Requests, party: str | None = None) -> float:
-    """Send each lane's requests as the parcels' sender, or as `party`; return how many were answered a second."""
+def _sent(
+    port: int, ground: Ground, offers: Offers, requests: Requests, party: str | None = None
+) -> tuple[float, float]:
+    """Send each lane's requests as the parcels' sender, or as `party`; see `Run`."""
     lanes = [
         Lane(("127.0.0.1", port), _all(lane, requests), ground.context(party or lane[0].sender)) for lane in offers
     ]
-    return drive(lanes).rate
+    return _came_of(drive(lanes))
 
 
-def _raw_sent(raw: Path, offers: Offers, requests: Requests) -> float:
-    return drive([Lane(raw, _all(lane, requests)) for lane in offers]).rate
+def _raw_sent(raw: Path, offers: Offers, requests: Requests) -> tuple[float, float]:
+    return _came_of(drive([Lane(raw, _all(lane, requests)) for lane in offers]))
+
+
+def _came_of(driven: Driven) -> tuple[float, float]:
+    return driven.rate, driven.cpu
 
 
 def _all(lane: list[Offer], requests: Requests) -> list[bytes]:

@@ -39,16 +39,16 @@ class Offer:
         return [*(put_part(part, *headers) for part in self.parts), put(self.path, self.envelope, *headers)]
 
     def put_whole(self) -> bytes:
-        """Return the one request that hands it in whole, as an agent of today does."""
+        """Return the one request that hands it in whole, its manifest in JSON."""
+        body = cbor2.dumps([self.envelope, b"".join(self.parts)], canonical=True)
+        return put(self.path, body, media_type=whole.MEDIA_TYPE)
+
+    def put_compact(self) -> bytes:
+        """Return the one request that hands it in whole and compact, and wants its acceptance so: as agents do."""
         body = whole.pack_whole(self.envelope, b"".join(self.parts))
         if body is None:
             raise ValueError("the parcel is too large for one request")
         return put(self.path, body, _ANSWERED, media_type=whole.MEDIA_TYPE)
-
-    def puts_raw(self) -> list[bytes]:
-        """Return the one request that hands it to the raw application, its manifest in JSON: the fastest to read."""
-        body = cbor2.dumps([self.envelope, b"".join(self.parts)])
-        return [put(self.path, body, media_type=whole.MEDIA_TYPE)]
 
     def receipt(self, recipient: Member) -> bytes:
         """Return the request that hands in its receipt."""

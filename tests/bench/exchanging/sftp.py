@@ -14,11 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from bench.exchanging.offers import Offer
 from faults.gateway import free_port
 
 UNPACKED = Path(__file__).parents[3] / "build" / "cache" / "sshd"
 SESSIONS_OF_A_LANE = 4
+_PATIENCE = 10.0
 _CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
@@ -80,8 +83,8 @@ class Server:
         self._process.terminate()
         self._process.wait(10)
 
-    def put_in_open_sessions(self, lanes: Sequence[Sequence[Path]]) -> float:
-        """Put each lane's files by one session; return files a second, connecting not counted."""
+    def put_in_open_sessions(self, lanes: Sequence[Sequence[Path]]) -> tuple[float, float]:
+        """Put each lane's files by one session; return files a second and the CPU seconds, without connecting."""
         sessions = []
         for files in lanes:
             session = subprocess.Popen(
@@ -95,7 +98,7 @@ class Server:
                 if session.poll() is not None:
                     raise RuntimeError("sftp could not open a session; sshd.log says why")
             sessions.append((session, files))
-        begin = time.monotonic()
+        begin, before = time.monotonic(), self._cpu()
         for session, files in sessions:
             assert session.stdin
             session.stdin.write("".join(self._put(file) for file in files).encode())
@@ -106,8 +109,9 @@ class Server:
             if session.wait():
                 raise RuntimeError("sftp could not put a file; sshd.log says why")
         seconds = time.monotonic() - begin
+        self._wait_for_sessions_to_end()
         self._check(lanes)
-        return sum(map(len, lanes)) / seconds
+        return sum(map(len, lanes)) / seconds, self._cpu() - before
 
     def put_in_a_session_each(self, lanes: Sequence[Sequence[Path]]) -> float:
         """Put some of each lane's files, a session for each, as many at once as there are lanes."""
@@ -125,6 +129,22 @@ class Server:
             if sum(session.wait() for session in sessions):
                 raise RuntimeError("sftp could not put a file; sshd.log says why")
         return len(lanes) * SESSIONS_OF_A_LANE / (time.monotonic() - begin)
+
+    def _cpu(self) -> float:
+        """CPU seconds of the server, its sessions, and the clients that this process started, ended ones included."""
+        total = 0.0
+        for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+            times = process.cpu_times()
+            own = 0.0 if process.pid == os.getpid() else times.user + times.system
+            total += own + times.children_user + times.children_system
+        return total
+
+    def _wait_for_sessions_to_end(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while psutil.Process(self._process.pid).children():
+            if time.monotonic() > deadline:
+                raise RuntimeError("sshd keeps sessions whose clients have gone; sshd.log says why")
+            time.sleep(0.01)
 
     def _sftp(self) -> list[str]:
         options = [f"Port={self._port}", f"IdentityFile={self._folder / 'client'}", "IdentitiesOnly=yes"]
