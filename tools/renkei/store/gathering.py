@@ -1,4 +1,4 @@
-"""Writes of an event loop, handed to the writer together: one hop there and one hop back serve all of them.
+"""Writes of an event loop that go with one commit: one hop to the writer's thread and one back serve all of them.
 
 What comes while a commit is under way waits here, on the loop, and goes with the next one. Each piece of work stands in
 a savepoint of its own and is answered by itself, after the commit, as if it had been submitted alone.
@@ -21,7 +21,7 @@ class Gathering(Generic[Handle]):
 
     Args:
         loop: of those who write.
-        submit: hands works to the writer, see `Writer.submit_together`.
+        submit: does works or has them done, and answers after the commit: `Writer.begin_together`.
         max_batch: the most pieces of work that go together.
         max_waiting: the most pieces of work that may wait here.
     """

@@ -259,6 +259,9 @@ class _Session:
                 self._link.drop()
         return self._begin()
 
+    def begin_now(self) -> None:
+        """A server is always waited for: by the writer's thread alone."""
+
     def _begin(self) -> Connection:
         connection = self._link.connection
         connection.execute("BEGIN")

@@ -84,9 +84,9 @@ class Database:
         """Hand `work` to the writer; see `Writer.submit`."""
         return self._writer.submit(work)
 
-    def submit_together(self, works: Sequence[Work[Any]]) -> Future[list[Outcome]]:
-        """Hand works to the writer that go into one commit; see `Writer.submit_together`."""
-        return self._writer.submit_together(works)
+    def begin_together(self, works: Sequence[Work[Any]]) -> Future[list[Outcome]]:
+        """Do works at once that go into one commit; see `Writer.begin_together`."""
+        return self._writer.begin_together(works)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in the writer and wait for the commit."""
@@ -129,6 +129,16 @@ class _Session:
 
     def begin(self) -> apsw.Connection:
         self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def begin_now(self) -> apsw.Connection | None:
+        self._connection.set_busy_timeout(0)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            return None
+        finally:
+            self._connection.set_busy_timeout(_BUSY_MILLISECONDS)
         return self._connection
 
     def execute(self, sql: str) -> None:

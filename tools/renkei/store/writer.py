@@ -33,6 +33,9 @@ class Session(Protocol[Handle_co]):
     def begin(self) -> Handle_co:
         """Begin a transaction that no other writer can come between; return what work gets to write with."""
 
+    def begin_now(self) -> Handle_co | None:
+        """Begin as `begin` does, but wait for nobody: None where another has to be waited for."""
+
     def execute(self, sql: str) -> None:
         """Run a statement: SAVEPOINT, ROLLBACK TO, RELEASE."""
 
@@ -72,6 +75,14 @@ class _Task:
             self.future.set_exception(raised)
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Works that were done already, in a transaction that waits for its commit."""
+
+    outcomes: list[Outcome]
+    future: Future[list[Outcome]]
+
+
 @dataclass(slots=True)
 class Statistics:
     """What the writer did since it was opened: commits, pieces of work, and the sizes of the last batches."""
@@ -95,8 +106,9 @@ class Writer(Generic[Handle]):
         self._session = session
         self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._queue: SimpleQueue[_Task | None] = SimpleQueue()
-        self._closing = Lock()
+        self._queue: SimpleQueue[_Task | _Begun | None] = SimpleQueue()
+        self._pending = 0
+        self._lock = Lock()
         self._closed = False
         self._thread = Thread(target=self._run, name=f"writer of {session.name}", daemon=True)
         self._thread.start()
@@ -126,12 +138,39 @@ class Writer(Generic[Handle]):
         self._put(_Task(works, future, alone=False))
         return future
 
+    def begin_together(self, works: Sequence[Work[Handle, Any]]) -> Future[list[Outcome]]:
+        """Do works at once, in the calling thread; the writer's thread commits them, and the future is done after that.
+
+        It spares the two threads the quarrel over the interpreter at each statement. Where the writer is at work for
+        somebody else, or another process holds the database, nobody waits here: it is as `submit_together`.
+
+        Raises:
+            as `submit`.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"{self._session.name}: is closed")
+            future: Future[list[Outcome]] = Future()
+            try:
+                handle = self._session.begin_now() if not self._pending else None
+                outcomes = [] if handle is None else [self._attempt(handle, work) for work in works]
+            except Exception as error:  # noqa: BLE001 (whatever it was, every caller must hear of it)
+                self._session.rollback()
+                future.set_exception(self._nothing(len(works), error))
+                return future
+            if handle is not None:
+                self._pending += 1
+                self._queue.put(_Begun(outcomes, future))
+                return future
+        return self.submit_together(works)
+
     def _put(self, task: _Task) -> None:
-        with self._closing:
+        with self._lock:
             if self._closed:
                 raise StoreError(f"{self._session.name}: is closed")
             if self._queue.qsize() >= self._max_waiting:
                 raise StoreBusyError(f"{self._session.name}: {self._max_waiting} writes are waiting")
+            self._pending += 1
             self._queue.put(task)
 
     @property
@@ -141,7 +180,7 @@ class Writer(Generic[Handle]):
 
     def close(self) -> bool:
         """Finish what was submitted and close the connection; false when it was closed already."""
-        with self._closing:
+        with self._lock:
             if self._closed:
                 return False
             self._closed = True
@@ -155,14 +194,18 @@ class Writer(Generic[Handle]):
             batch, more = self._next_batch()
             if batch:
                 self._commit(batch)
+                self._done(len(batch))
             if not more:
                 return
 
     def _next_batch(self) -> tuple[list[_Task], bool]:
         item = self._queue.get()
+        while isinstance(item, _Begun):  # nothing stands before one: it begins when nothing else is pending
+            self._end(item)
+            item = self._queue.get()
         batch: list[_Task] = []
         works = 0
-        while item is not None:
+        while isinstance(item, _Task):
             batch.append(item)
             works += len(item.works)
             if works >= self._max_batch:
@@ -172,6 +215,31 @@ class Writer(Generic[Handle]):
             except Empty:
                 return batch, True
         return batch, False
+
+    def _end(self, begun: _Begun) -> None:
+        """Commit what was done elsewhere."""
+        error: StoreError | None = None
+        try:
+            self._session.commit()
+        except Exception as cause:  # noqa: BLE001 (whatever it was, every caller must hear of it)
+            self._session.rollback()
+            error = self._nothing(len(begun.outcomes), cause)
+        else:
+            self._note(len(begun.outcomes))
+        self._done(1)
+        if error is None:
+            begun.future.set_result(begun.outcomes)
+        else:
+            begun.future.set_exception(error)
+
+    def _done(self, tasks: int) -> None:
+        with self._lock:
+            self._pending -= tasks
+
+    def _note(self, works: int) -> None:
+        self.statistics.commits += 1
+        self.statistics.works += works
+        self.statistics.batches.append(works)
 
     def _commit(self, batch: list[_Task]) -> None:
         wanted = [task for task in batch if task.future.set_running_or_notify_cancel()]
@@ -183,11 +251,9 @@ class Writer(Generic[Handle]):
         except Exception as error:  # noqa: BLE001 (whatever it was, every caller of this batch must hear of it)
             self._session.rollback()
             for task in wanted:
-                task.future.set_exception(self._failure(f"nothing of {works} writes was committed: {error}", error))
+                task.future.set_exception(self._nothing(works, error))
             return
-        self.statistics.commits += 1
-        self.statistics.works += works
-        self.statistics.batches.append(works)
+        self._note(works)
         for task, found in zip(wanted, outcomes, strict=True):
             task.answer(found)
 
@@ -204,6 +270,9 @@ class Writer(Generic[Handle]):
             return None, self._failure(str(error), error) if self._session.is_at_fault(error) else error
         self._session.execute("RELEASE work")
         return result, None
+
+    def _nothing(self, works: int, cause: Exception) -> StoreError:
+        return self._failure(f"nothing of {works} writes was committed: {cause}", cause)
 
     def _failure(self, text: str, cause: Exception) -> StoreError:
         failure = StoreError(f"{self._session.name}: {text}")

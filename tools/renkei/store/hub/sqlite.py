@@ -114,7 +114,7 @@ class SqliteHubStore(SqlHubStore):
     async def _write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
         if self._gathering is None or self._gathering.loop is not loop:
-            self._gathering = Gathering(loop, self.database.submit_together)
+            self._gathering = Gathering(loop, self.database.begin_together)
         return await self._gathering.write(lambda connection: work(SqliteTransaction(connection)))
 
     async def _read(self, work: Work[T]) -> T:
