@@ -15,7 +15,6 @@ from faults.gateway import Gateway, free_port
 from renkei.agent.home import Home
 from renkei.fleet.windows_package import WindowsPackage, build_windows_package
 from unit.agent.conftest import Fleet, Pki, prepare_hub, start_hub
-from unit.agent.test_template import rendered
 from windows.cpython import CACHE, ROOT, double
 from windows.wine import Wine, windows
 
@@ -55,32 +54,25 @@ class Terminal:
     def ministry(self) -> Home:
         return self.fleet.agent("ministry")
 
-    def unpack(self, version: str = "") -> str:
-        """Unpack the package, as another version if one is named."""
-        version = version or self.package.name
+    def unpack(self, version: str) -> str:
+        """Unpack the package as another version."""
         with zipfile.ZipFile(self.package.archive) as archive:
             archive.extractall(self.programs / "unpacking")
-        (self.programs / "versions").mkdir(exist_ok=True)
         (self.programs / "unpacking" / self.package.name).rename(self.programs / "versions" / version)
         (self.programs / "unpacking").rmdir()
         return version
 
-    def configure(self) -> None:
-        """Put the settings and the trust anchor there, as the role does."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        (self.data / "root.pem").write_bytes(self.fleet.pki.anchor_file.read_bytes())
-        written = rendered(
-            self.fleet.folder,
-            agent_home=r"C:\ProgramData\Renkei",
-            agent_trust_anchor=r"C:\ProgramData\Renkei\root.pem",
-            agent_gateway=self.fleet.gateway,
-            agent_enrolment=self.enrolment,
-            agent_exchange_stable_seconds=0,
-            agent_exchange_mode="immediate",
-            agent_page=False,  # Wine's ACLs would let everybody in, and the page refuses to open then
-            agent_machine_serial=f"SERIAL-{ENDPOINT}",
-        )
-        written.replace(self.data / "agent.toml")
+    def variables(self) -> dict[str, object]:
+        """What the role is told of this terminal."""
+        return {
+            "agent_gateway": self.fleet.gateway,
+            "agent_enrolment": self.enrolment,
+            "agent_machine_serial": f"SERIAL-{ENDPOINT}",
+            "agent_exchange_stable_seconds": 0,
+            "agent_bridge": "none",
+            "agent_bridge_folder": "",
+            "agent_page": False,  # Wine's ACLs would let everybody in, and the page refuses to open then
+        }
 
     def agent(self, *arguments: str, given: bytes = b"", version: str = "", code: int | None = 0) -> str:
         """Run `renkei-agent`, of the package's version or another; what it prints."""

@@ -1,4 +1,4 @@
-"""The agent's package, run by a Windows CPython under Wine: installed, exchanging, killed, fallen back, removed.
+"""A terminal's life, its agent run by a Windows CPython under Wine: set up, exchanging, killed, fallen back, removed.
 
 The tests are one story of one terminal, in this order. What Wine can't show stands in docs/windows-agent.md.
 """
@@ -17,8 +17,11 @@ from renkei.exchange.codes import new_code
 from renkei.fleet.windows_package import build_windows_package
 from unit.agent.conftest import Pki, pki, residence_csv, status_csv
 from unit.agent.test_enrolment import answer
-from windows.cpython import ROOT, double
+from windows.conftest import make_bench, serve
+from windows.cpython import CACHE, ROOT, double
+from windows.handed import handed
 from windows.terminal import ENDPOINT, Terminal, terminal_at_hub
+from windows.test_role import mirror, role
 
 __all__ = ["pki", "residence_csv", "status_csv"]
 
@@ -42,9 +45,20 @@ Service.run = _run
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Terminal]:
     with terminal_at_hub(tmp_path_factory.mktemp("terminal"), pki) as terminal:
-        terminal.unpack()
-        terminal.configure()
         yield terminal
+
+
+def test_the_role_sets_the_terminal_up_once(terminal: Terminal, tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, 1)
+    bench.hosts["term0000"] = handed("term0000", terminal.wine)
+    with mirror(terminal.package.archive.parent) as url:
+        tasks = role(CACHE / "packages" / "windows.json", url, terminal.fleet.pki.anchor_file, **terminal.variables())
+        for served in serve(bench):
+            first = served.play(tasks, patience=300).assert_well()
+            assert first.stats["term0000"]["changed"] > 5
+            assert served.play(tasks, patience=300).assert_well().changed() == 0
+    again = json.loads(terminal.agent("service", "install", "--start", "--json"))
+    assert again == {"release": terminal.package.name, "changed": []}
 
 
 def test_the_package_says_what_its_cpython_is_and_is_the_same_when_built_again(
@@ -57,13 +71,6 @@ def test_the_package_says_what_its_cpython_is_and_is_the_same_when_built_again(
     about = json.loads((terminal.programs / "versions" / terminal.package.name / MARK).read_text())
     assert about["cpython"]["double"] is True
     assert json.loads((tmp_path / "windows.json").read_text())["double"] is True
-
-
-def test_the_service_is_installed_once(terminal: Terminal) -> None:
-    changed = json.loads(terminal.agent("service", "install", "--start", "--json"))["changed"]
-    assert changed[-3:] == [f"release {terminal.package.name} chosen", "service", "started"]
-    again = json.loads(terminal.agent("service", "install", "--start", "--json"))
-    assert again == {"release": terminal.package.name, "changed": []}
 
 
 def test_the_service_is_what_the_documentation_says(terminal: Terminal) -> None:
@@ -160,6 +167,7 @@ def test_a_release_that_breaks_is_given_up_for_the_one_before(terminal: Terminal
     terminal.agent("service", "install", version=broken)
     terminal.wait(lambda: f"{terminal.package.name} runs in its place" in terminal.log(), "the former release runs")
     assert terminal.notes()["failures"] == 3
+    assert "Fatal Python error" not in terminal.log()  # it ended in order, as a program that breaks does
     assert json.loads(terminal.agent("service", "status", "--json"))["chosen"] == broken
     assert json.loads(terminal.agent("status", "--json"))["party"] == ENDPOINT  # the former release answers
     terminal.agent("service", "install")

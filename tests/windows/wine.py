@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from windows.cpython import CACHE, bcryptprimitives
+from windows.cpython import CACHE, COMPILER, bcryptprimitives
 
 PATIENCE = 180
 """Seconds that a program may take; a start of Wine on a busy machine takes some."""
@@ -33,35 +32,25 @@ class Wine:
         self, *command: str, given: bytes = b"", check: bool = True, variables: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a Windows program to its end. It needs pipes, which what it leaves running may hold open."""
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                ["wine", *command],
-                env=self._environment(variables),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            assert process.stdin
-            assert process.stdout
-            assert process.stderr
-            readers = [
-                threading.Thread(target=shutil.copyfileobj, args=pair, daemon=True)
-                for pair in ((process.stdout, output), (process.stderr, errors))
-            ]
-            for reader in readers:
-                reader.start()
-            with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(given)
-            try:
-                code = process.wait(PATIENCE)
-            finally:
-                process.kill()
-            for reader in readers:
-                reader.join(2)
-            said = [_all_of(file) for file in (output, errors)]
+        process = subprocess.Popen(
+            ["wine", *command],
+            env=self._environment(variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin
+        readers = [_Reader(stream) for stream in (process.stdout, process.stderr) if stream]
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(given)
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+        output, errors = (reader.said(2) for reader in readers)
         if check:
-            assert code == 0, (command, code, *(text.decode(errors="replace") for text in said))
-        return subprocess.CompletedProcess(command, code, *said)
+            assert code == 0, (command, code, output.decode(errors="replace"), errors.decode(errors="replace"))
+        return subprocess.CompletedProcess(command, code, output, errors)
 
     def boot(self) -> None:
         """Start Windows, and with it the services that start by themselves."""
@@ -115,6 +104,8 @@ def _template() -> Path:
     template = CACHE / "prefix"
     if template.exists():
         return template
+    missing = [program for program in ("wine", COMPILER) if shutil.which(program) is None]
+    assert not missing, f"{', '.join(missing)}: isn't here; ./kit test windows installs it"
     CACHE.mkdir(parents=True, exist_ok=True)
     fresh = Wine(CACHE / f"prefix-{os.getpid()}")
     fresh.run("wineboot", "-i")
@@ -147,7 +138,20 @@ def _link_or_copy(source: str, target: str) -> str:
     return shutil.copy2(source, target)
 
 
-def _all_of(file: IO[bytes]) -> bytes:
-    file.flush()
-    file.seek(0)
-    return file.read()
+class _Reader:
+    """Collects what comes out of a pipe, until it ends or nobody wants more."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._pieces: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def said(self, seconds: float) -> bytes:
+        """All of it, or what there was after so many seconds."""
+        self._thread.join(seconds)
+        return b"".join(self._pieces)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            while piece := os.read(stream.fileno(), 64 * 1024):
+                self._pieces.append(piece)

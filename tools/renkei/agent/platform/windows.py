@@ -270,7 +270,8 @@ def software_changed_at() -> datetime | None:
 
 
 def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
-    while sys.stdin.buffer.read(1):
+    # past Python's buffer, whose lock would be held when the program ends by itself
+    while os.read(sys.stdin.fileno(), 1):
         pass
     stop()
 
