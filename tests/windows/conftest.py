@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -148,7 +149,7 @@ def make_bench(folder: Path, count: int) -> Bench:
     issuing = Authority(
         issue_authority(make_authority_request(issuing_key, "test issuing"), root, begin, 20), issuing_key
     )
-    block = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # a block of loopback a process
+    block = _free_block()
     addresses = {f"term{number:04}": f"127.{block}.{number // 250}.{number % 250 + 1}" for number in range(count)}
     server_key, client_key = make_key(), make_key()
     server = issue_server(
@@ -174,6 +175,19 @@ def make_bench(folder: Path, count: int) -> Bench:
         passwords={"ansible": PASSWORD},
     )
     return Bench({name: fresh(name) for name in addresses}, addresses, listener, folder)
+
+
+def _free_block() -> int:
+    """Find a part of loopback that no other process on this machine serves hosts on."""
+    for number in range(os.getpid(), os.getpid() + 250):
+        block = number % 250 + 1
+        with socket.socket() as probe:
+            try:
+                probe.bind((f"127.{block}.0.1", PORT))
+            except OSError:
+                continue
+            return block
+    raise RuntimeError("every part of loopback serves hosts already")
 
 
 def serve(bench: Bench) -> Iterator[Bench]:

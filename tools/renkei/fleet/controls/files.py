@@ -49,11 +49,7 @@ def audit_policy(plan: Plan) -> str:
 
 
 def registry_file(plan: Plan) -> str:
-    """Write a registry file for `reg import`; a list's key is made anew, so that nothing of a former list stays.
-
-    A service is disabled by its start type in the registry, and only where the machine has it: `services` of a
-    machine's state tells, so services aren't in this file but in `service_values`.
-    """
+    """Write a registry file for `reg import`; a list's key is made anew, so that nothing of a former list stays."""
     replaced = {key for each in plan.wanted for key in list_keys(each.control)}
     return write_registry(registry(plan), replaced)
 
@@ -68,11 +64,6 @@ def registry(plan: Plan) -> dict[str, dict[str, Data]]:
     return keys
 
 
-def service_values(names: Iterable[str]) -> dict[str, dict[str, Data]]:
-    """Return the registry values that disable services."""
-    return {rf"HKLM\SYSTEM\CurrentControlSet\Services\{name}": {"Start": 4} for name in names}
-
-
 def write_registry(keys: Mapping[str, Mapping[str, Data]], replaced: Iterable[str] = ()) -> str:
     """Write a registry file; keys in `replaced` are removed first."""
     lines = [_REGISTRY_HEAD]
@@ -81,7 +72,7 @@ def write_registry(keys: Mapping[str, Mapping[str, Data]], replaced: Iterable[st
         path = key.replace("HKLM\\", "HKEY_LOCAL_MACHINE\\", 1)
         if key in anew:
             lines += ["", f"[-{path}]"]
-        lines += ["", f"[{path}]", *(f"{_quoted(name)}={_written(data)}" for name, data in values.items())]
+        lines += ["", f"[{path}]", *(f"{quoted(name)}={_written(data)}" for name, data in values.items())]
     return "\r\n".join([*lines, ""])
 
 
@@ -97,10 +88,11 @@ def questions(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write a name or a text as registry files have it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def _written(data: Data) -> str:
-    return f"dword:{data:08x}" if isinstance(data, int) else _quoted(data)
+    return f"dword:{data:08x}" if isinstance(data, int) else quoted(data)

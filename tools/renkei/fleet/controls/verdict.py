@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from renkei.fleet.controls.audit import NUMBERS, WORDS, guid
+from renkei.fleet.controls.model import Data
 from renkei.fleet.controls.plan import Plan, Wanted, list_keys
 
 State = Mapping[str, Any]
@@ -63,6 +64,25 @@ def deviations(
             found += _switches(each, state)
             found += _fact(each, facts)
     except (KeyError, TypeError, ValueError, AttributeError, configparser.Error) as error:
+        raise BadState(f"the machine's state can't be read: {type(error).__name__}: {error}") from error
+    return found
+
+
+def registry_deviations(owner: str, wanted: Mapping[str, Mapping[str, Data]], state: State) -> list[Deviation]:
+    """Hold registry values that no control but a role asks for against a machine's state.
+
+    Raises:
+        BadState: the state has no registry.
+    """
+    try:
+        found = []
+        for key, values in wanted.items():
+            present = {name.lower(): value for name, value in (state["registry"].get(key) or {}).items()}
+            for name, data in values.items():
+                value = present.get(name.lower())
+                if not _holds(data, value, ""):
+                    found.append(Deviation(owner, "registry", f"{key}: {name}", str(data), _shown(value)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadState(f"the machine's state can't be read: {type(error).__name__}: {error}") from error
     return found
 

@@ -4,8 +4,10 @@ Names of files, registry keys, users and services don't distinguish case on Wind
 lower-case form, along with how they were written.
 """
 
+import copy
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,12 +49,13 @@ class Host:
         rights: user right (SeServiceLogonRight …) → account names.
         audit: subcategory → success, failure, success and failure, none.
         security: section → key → value, as a security template has them.
-        firewall: profile (domain, private, public) → on.
+        firewall: profile (domain, private, public) → on; `public inbound` … → what it does with what no rule names.
         acls: path (lower case) → access control entries.
         updates: what Windows Update offers; installed: ids of those that are.
         programs: path (lower case) → what stands in for the program that lies there.
         facts: what `setup` says beyond what the state tells.
         counts: how often each module ran and each thing was asked.
+        later: what happens at a moment (of the monotonic clock), such as the end of a maintenance window.
     """
 
     name: str
@@ -65,7 +68,7 @@ class Host:
     rights: dict[str, list[str]] = field(default_factory=dict)
     audit: dict[str, str] = field(default_factory=dict)
     security: dict[str, dict[str, str]] = field(default_factory=dict)
-    firewall: dict[str, bool] = field(default_factory=dict)
+    firewall: dict[str, bool | str] = field(default_factory=dict)
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     features: dict[str, bool] = field(default_factory=dict)
@@ -81,6 +84,17 @@ class Host:
     jobs: dict[str, Any] = field(default_factory=dict)
     update_events: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    later: list[tuple[float, Callable[["Host"], None]]] = field(default_factory=list)
+
+    def tick(self) -> None:
+        """Let happen what is due."""
+        now = time.monotonic()
+        due, self.later = (
+            [each for each in self.later if each[0] <= now],
+            [each for each in self.later if each[0] > now],
+        )
+        for _, happen in due:
+            happen(self)
 
     def groups_of(self, user: str) -> list[str]:
         """Return the names of the groups that an account is in."""
@@ -88,7 +102,7 @@ class Host:
 
     def state(self) -> dict[str, Any]:
         """Return what the host is, as JSON values; two hosts with the same state are set up alike."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in _STATE}
+        found: dict[str, Any] = {name: copy.deepcopy(getattr(self, name)) for name in _STATE}
         found["files"] = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(self.files.items())}
         found["folders"] = sorted(self.folders)
         return {"name": self.name, **found}
@@ -125,14 +139,14 @@ def fresh(name: str, serial: str = "") -> Host:
     for group in ("Administrators", "Users", "Guests", "Remote Management Users", "Performance Log Users"):
         host.groups[group.lower()] = {"name": group, "description": "", "members": []}
     host.groups["administrators"]["members"] = ["Administrator", "ansible"]
-    host.rights = {"SeServiceLogonRight": ["NT SERVICE\\ALL SERVICES"], "SeDenyNetworkLogonRight": ["Guest"]}
+    host.rights = {right: list(members) for right, members in _RIGHTS.items()}
     host.security = {
         "System Access": {"MinimumPasswordLength": "0", "PasswordComplexity": "0", "LockoutBadCount": "0"},
         "Event Audit": {},
         "Registry Values": {},
         "Privilege Rights": {},
     }
-    host.firewall = dict.fromkeys(("domain", "private", "public"), True)
+    host.firewall = {"domain": True, "private": True, "public": True}
     host.features = dict.fromkeys(
         ("SMB1Protocol", "MicrosoftWindowsPowerShellV2Root", "MicrosoftWindowsPowerShellV2", "TelnetClient"),
         False,
@@ -142,9 +156,27 @@ def fresh(name: str, serial: str = "") -> Host:
             "editionid": ["EditionID", "string", "IoTEnterpriseS"],
             "currentbuild": ["CurrentBuild", "string", "26100"],
             "ubr": ["UBR", "dword", 1742],
-        }
+        },
+        # what the first boot from the kit's media opens, for the staging bench
+        r"hklm\software\microsoft\windows\currentversion\policies\system": {
+            "localaccounttokenfilterpolicy": ["LocalAccountTokenFilterPolicy", "dword", 1]
+        },
     }
-    host.facts = {"serial": serial or f"SIM{name.upper()}", "time_zone": "UTC", "culture": "en-US"}
+    host.rules = {name.lower(): _rule(name, *about) for name, about in _RULES.items()}
+    host.facts = {
+        "serial": serial or f"SIM{name.upper()}",
+        "time_zone": "UTC",
+        "culture": "en-US",
+        "location": "244",
+        "secure_boot": True,
+        "tpm_ready": True,
+        "disk_protection": "off",
+        "recovery": "",
+        "applocker": "",
+        "real_time": True,
+        "pattern_hours": 2,
+        "wireless": [],
+    }
     return host
 
 
@@ -160,7 +192,27 @@ _SERVICES = (
     ("RemoteRegistry", "Remote Registry", "disabled"),
     ("Spooler", "Print Spooler", "auto"),
     ("AppIDSvc", "Application Identity", "manual"),
+    ("TermService", "Remote Desktop Services", "manual"),
+    ("SessionEnv", "Remote Desktop Configuration", "manual"),
+    ("SSDPSRV", "SSDP Discovery", "manual"),
+    ("RemoteAccess", "Routing and Remote Access", "disabled"),
 )
+_RIGHTS = {
+    "SeServiceLogonRight": ("S-1-5-80-0",),
+    "SeNetworkLogonRight": ("S-1-1-0", "S-1-5-32-544", "S-1-5-32-545", "S-1-5-32-551"),
+    "SeDenyNetworkLogonRight": ("Guest",),
+    "SeDenyInteractiveLogonRight": ("Guest",),
+    "SeInteractiveLogonRight": ("Guest", "S-1-5-32-544", "S-1-5-32-545", "S-1-5-32-551"),
+    "SeBackupPrivilege": ("S-1-5-32-544", "S-1-5-32-551"),
+    "SeShutdownPrivilege": ("S-1-5-32-544", "S-1-5-32-545", "S-1-5-32-551"),
+}
+_RULES = {
+    "CoreNet-DHCP-Out": ("out", "udp", "67"),
+    "CoreNet-DNS-Out-UDP": ("out", "udp", "53"),
+    "FPS-SMB-In-TCP": ("in", "tcp", "445"),
+    "RemoteAssistance-In-TCP": ("in", "tcp", "3389"),
+    "renkei-staging": ("in", "tcp", "5986"),
+}
 _USERS: dict[str, dict[str, Any]] = {
     "Administrator": {"disabled": True, "description": "Built-in account"},
     "Guest": {"disabled": True, "description": "Built-in account for guest access"},
@@ -180,6 +232,11 @@ def _service(name: str, display: str, mode: str) -> dict[str, Any]:
         "dependencies": [],
         "failure_actions": [],
     }
+
+
+def _rule(name: str, direction: str, protocol: str, port: str) -> dict[str, Any]:
+    ports = {"localport" if direction == "in" else "remoteport": port}
+    return {"name": name, "direction": direction, "action": "allow", "protocol": protocol, "enabled": True, **ports}
 
 
 def _shown(value: object) -> str:

@@ -24,13 +24,14 @@ from typing import Final, Self
 import spnego
 from spnego.exceptions import SpnegoError
 
-from renkei.lab.windows import wsman
+from renkei.lab.windows import network, wsman
 from renkei.lab.windows.engine import Behaviour
 from renkei.lab.windows.host import Host
 from renkei.lab.windows.shells import Shells
 
 _MAX_HEAD: Final = 64 * 1024
 _IDLE_SECONDS: Final = 180
+_WATCH_SECONDS: Final = 0.2
 _MUTUAL: Final = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _SOAP: Final = "application/soap+xml;charset=UTF-8"
 
@@ -71,6 +72,7 @@ class Server:
         *,
         port: int = 5986,
         behaviour: Behaviour | None = None,
+        controller: str = "any",
     ) -> None:
         """Prepare to serve.
 
@@ -79,8 +81,11 @@ class Server:
             listener: how.
             port: of all hosts.
             behaviour: of all hosts.
+            controller: the address that clients count as coming from, for the hosts' firewalls.
         """
         self.hosts = hosts
+        self._controller = controller
+        self._listening: dict[str, asyncio.Server] = {}
         self._listener = listener
         self._port = port
         self._behaviour = behaviour or Behaviour()
@@ -101,12 +106,11 @@ class Server:
         if self._listener.client_authority is not None:
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(self._listener.client_authority)
-        for address in self.hosts:
-            server = await asyncio.start_server(
-                self._serve, address, self._port, ssl=context, limit=_MAX_HEAD, backlog=64
-            )
-            self._cleanup.push_async_callback(server.wait_closed)
-            self._cleanup.callback(server.close)
+        self._context = context
+        await self._follow()
+        watch = asyncio.create_task(self._watch())
+        self._cleanup.push_async_callback(self._close)
+        self._cleanup.callback(watch.cancel)
         return self
 
     async def __aexit__(
@@ -114,6 +118,30 @@ class Server:
     ) -> None:
         """Stop listening."""
         await self._cleanup.aclose()
+
+    async def _watch(self) -> None:
+        """Listen where a host lets connections in, and stop where it doesn't any more."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await self._follow()
+
+    async def _follow(self) -> None:
+        for address, host in self.hosts.items():
+            host.tick()
+            open_, listening = network.reachable(host, self._controller, self._port), self._listening.get(address)
+            if open_ and listening is None:
+                self._listening[address] = await asyncio.start_server(
+                    self._serve, address, self._port, ssl=self._context, limit=_MAX_HEAD, backlog=64
+                )
+            elif not open_ and listening is not None:
+                self._listening.pop(address).close()
+                self._shells[address].close()
+
+    async def _close(self) -> None:
+        for server in self._listening.values():
+            server.close()
+        for server in self._listening.values():
+            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")[0]
@@ -134,7 +162,9 @@ class Server:
             head = await reader.readuntil(b"\r\n\r\n")
         headers = _headers(head)
         length = int(headers.get("content-length") or 0)
-        if time.monotonic() < connection.host.down_until:
+        host = connection.host
+        host.tick()
+        if time.monotonic() < host.down_until or not network.reachable(host, self._controller, self._port):
             connection.shells.close()
             return False
         if length > wsman.MAX_ENVELOPE:
@@ -172,7 +202,7 @@ class Server:
         if header == _MUTUAL:
             der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             user = self._listener.certificate_users.get(sha256(der).hexdigest(), "") if der else ""
-            connection.user = user if self._may_enter(connection.host, user) else ""
+            connection.user = user if network.may_enter(connection.host, user, by_certificate=True) else ""
         elif scheme in {"Negotiate", "NTLM"} and self._listener.passwords:
             return self._negotiate(connection, scheme, token)
         if connection.user:
@@ -190,15 +220,10 @@ class Server:
         if not connection.context.complete:
             return {"WWW-Authenticate": f"{scheme} {_base64(answer)}"}
         user = (connection.context.client_principal or "").rpartition("\\")[2]
-        if not self._may_enter(connection.host, user):
+        if not network.may_enter(connection.host, user, by_certificate=False):
             return {"WWW-Authenticate": "Negotiate"}
         connection.user = user
         return None
-
-    @staticmethod
-    def _may_enter(host: Host, user: str) -> bool:
-        account = host.users.get(user.lower())
-        return account is not None and not account["disabled"] and "Administrators" in host.groups_of(user)
 
 
 def _token(text: str) -> bytes:

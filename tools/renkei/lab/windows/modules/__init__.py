@@ -4,7 +4,17 @@ A model never sees arguments that the real module would refuse (`specs`). Models
 they say what the documentation promises, in check mode too.
 """
 
-from renkei.lab.windows.modules import accounts, files, packages, registry, releases, services, system, updates
+from renkei.lab.windows.modules import (
+    accounts,
+    files,
+    packages,
+    powershell,
+    registry,
+    releases,
+    services,
+    system,
+    updates,
+)
 from renkei.lab.windows.modules.model import MODELS, Call, run_model
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "accounts",
     "files",
     "packages",
+    "powershell",
     "registry",
     "releases",
     "run_model",

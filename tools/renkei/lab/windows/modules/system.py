@@ -1,8 +1,5 @@
 """The host as a whole: facts, name, time zone, region, power, firewall, policies, and the platform's own tools."""
 
-import configparser
-import csv
-import io
 import re
 import shlex
 from typing import Any, Final
@@ -10,7 +7,7 @@ from typing import Any, Final
 from renkei.lab.windows.host import Host
 from renkei.lab.windows.modules.files import path_of
 from renkei.lab.windows.modules.model import Call, Failed, Result, model, update
-from renkei.lab.windows.modules.registry import merge
+from renkei.lab.windows.modules.policies import TOOLS
 
 _PLANS: Final = ("power saver", "balanced", "high performance")
 _RULE: Final = (
@@ -151,7 +148,7 @@ def win_command(host: Host, call: Call) -> Result:
     words = call["argv"] or shlex.split(call.text("_raw_params") or call.text("cmd"), posix=False)
     path = path_of(str(words[0]).strip('"'))
     program = re.sub(r"\.exe$", "", path.rpartition("\\")[2])
-    installed, tool = host.programs.get(path), _TOOLS.get(program)
+    installed, tool = host.programs.get(path), TOOLS.get(program)
     if installed is None and tool is None:
         raise Failed(f"the simulated host has no model of the program {program!r}")
     if call.check_mode:
@@ -165,74 +162,3 @@ def win_command(host: Host, call: Call) -> Result:
         return {"changed": True, "failed": code != 0, "rc": code, "stdout": output, "stderr": error, "cmd": words}
     output = tool(host, [str(word).strip('"') for word in words[1:]]) if tool else ""
     return {"changed": True, "rc": 0, "stdout": output, "stderr": "", "cmd": words}
-
-
-def _secedit(host: Host, words: list[str]) -> str:
-    """Apply a security template: `secedit /configure /db DB /cfg FILE /areas …`; `/export` writes one."""
-    options = _options(words)
-    file = path_of(options.get("cfg", ""))
-    if "export" in options:
-        host.files[file] = _template(host).encode("utf-16")
-        return "The task has completed successfully."
-    content = host.files.get(file)
-    if "configure" not in options or content is None:
-        raise Failed(f"secedit: the template {options.get('cfg')} does not exist")
-    template = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=True)
-    template.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
-    template.read_string(content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"))
-    for name, section in template.items():
-        if name in host.security:
-            host.security[name].update({key: value.strip() for key, value in section.items()})
-    return "The task has completed successfully."
-
-
-def _template(host: Host) -> str:
-    lines = ["[Unicode]", "Unicode=yes"]
-    for name, section in host.security.items():
-        lines += [f"[{name}]", *(f"{key} = {value}" for key, value in section.items())]
-    return "\r\n".join([*lines, "[Version]", 'signature="$CHICAGO$"', "Revision=1", ""])
-
-
-def _auditpol(host: Host, words: list[str]) -> str:
-    """Restore a whole audit policy from a CSV: `auditpol /restore /file:FILE`; `/backup` writes one."""
-    options = _options(words)
-    file = path_of(options.get("file", ""))
-    if "backup" in options:
-        rows = "".join(f"{host.name},System,{name},,{setting},\r\n" for name, setting in sorted(host.audit.items()))
-        head = "Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Setting,Exclusion Setting\r\n"
-        host.files[file] = (head + rows).encode()
-        return "The command was successfully executed."
-    content = host.files.get(file)
-    if "restore" not in options or content is None:
-        raise Failed(f"auditpol: the file {options.get('file')} does not exist")
-    for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"))):
-        host.audit[row["Subcategory"].lower()] = row["Inclusion Setting"].lower()
-    return "The command was successfully executed."
-
-
-def _reg(host: Host, words: list[str]) -> str:
-    """Import a registry file: `reg import FILE`."""
-    if words[:1] != ["import"] or len(words) < 2:  # noqa: PLR2004 - import FILE
-        raise Failed(f"the simulated host has no model of reg {' '.join(words)}")
-    content = host.files.get(path_of(words[1]))
-    if content is None:
-        raise Failed("ERROR: Error opening the file. There may be a disk or file system error.")
-    merge(host, content)
-    return "The operation completed successfully."
-
-
-def _options(words: list[str]) -> dict[str, str]:
-    """Read `/name value` and `/name:value`."""
-    found: dict[str, str] = {}
-    last = ""
-    for word in words:
-        if word.startswith("/"):
-            last, _, value = word[1:].partition(":")
-            last = last.lower()
-            found[last] = value
-        elif last:
-            found[last] = word
-    return found
-
-
-_TOOLS: Final = {"secedit": _secedit, "auditpol": _auditpol, "reg": _reg}

@@ -1,0 +1,262 @@
+"""win_powershell: the project's own scripts, each known by its exact text; any other fails.
+
+There is no PowerShell here. A model says what a script is meant to do; whoever changes the script has to look at its
+model and write the new digest beside it.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lxml import etree
+
+from renkei.lab.windows import network
+from renkei.lab.windows.host import Host
+from renkei.lab.windows.modules.model import Call, Failed, Result, model
+from renkei.lab.windows.modules.policies import apply_template, audit_of, restore_audit, template_of
+from renkei.lab.windows.modules.registry import key_of, merge
+
+_MAINTENANCE: Final = r"hklm\software\renkei\maintenance"
+_SYSTEM: Final = r"hklm\software\microsoft\windows\currentversion\policies\system"
+_RULES: Final = r"hklm\software\policies\microsoft\windowsfirewall\firewallrules"
+_KINDS: Final = {"dword": "DWord", "qword": "QWord", "string": "String", "expandstring": "ExpandString"}
+_STARTS: Final = {"auto": "Automatic", "delayed": "Automatic", "manual": "Manual", "disabled": "Disabled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a script left: the objects of its output, and whether it said that something changed."""
+
+    output: tuple[str, ...] = ()
+    changed: bool = True
+
+
+Script = Callable[[Host, dict[str, Any]], Ran]
+SCRIPTS: Final[dict[str, tuple[str, Script]]] = {}
+"""By the SHA-256 of the text, with line ends as the module gets them: the name, and what it does."""
+
+
+def digest_of(text: str) -> str:
+    """Return what a script is known by."""
+    return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()
+
+
+def script(name: str, digest: str) -> Callable[[Script], Script]:
+    """Register the model of a script."""
+
+    def register(function: Script) -> Script:
+        SCRIPTS[digest] = (name, function)
+        return function
+
+    return register
+
+
+@model("ansible.windows.win_powershell")
+def win_powershell(host: Host, call: Call) -> Result:
+    """Run a script that is known; in check mode it is passed over, as the module does with one without WhatIf."""
+    name, function = SCRIPTS.get(digest_of(call.text("script")), ("", None))
+    if function is None:
+        raise Failed("the simulated host has no PowerShell and no model of this script")
+    if call.check_mode:
+        return {"changed": True, "msg": "skipped, running in check mode"}
+    host.counts[name] += 1
+    ran = function(host, dict(call["parameters"] or {}))
+    empty: list[str] = []
+    return {"changed": ran.changed, "output": list(ran.output), "error": empty, "warning": empty, "result": {}}
+
+
+@script("Get-TerminalState.ps1", "1122f1f6e30db6b33a69b4e1a62ca12b7599a938e12a0eeb4446034d27e139b1")
+def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Say what the host is set to."""
+    facts, asked = host.facts, json.loads(parameters["Questions"])
+    registry = {
+        key: {
+            name: {"kind": _KINDS.get(kind, kind), "data": data}
+            for name, kind, data in host.registry.get(key_of(key), {}).values()
+            if "*" in names or name.lower() in {each.lower() for each in names}
+        }
+        for key, names in asked["registry"].items()
+    }
+    services = {
+        name: _STARTS[host.services[name.lower()]["start_mode"]]
+        for name in asked["services"]
+        if name.lower() in host.services
+    }
+    features = {
+        name: "Enabled" if host.features[name] else "Disabled" for name in asked["features"] if name in host.features
+    }
+    accounts = [
+        {"name": user["name"], "enabled": not user["disabled"], "full_name": user.get("fullname") or "", "sid": ""}
+        | {"last_logon": user.get("last_logon"), "created": user.get("created")}
+        for user in host.users.values()
+    ]
+    state = {
+        "host": {
+            "name": host.name,
+            "next_name": facts.get("next_name", host.name),
+            "time_zone": facts["time_zone"],
+            "culture": facts["culture"],
+            "location": facts["location"],
+            "reboot_pending": host.reboot_pending,
+        },
+        "security": template_of(host),
+        "audit": audit_of(host),
+        "registry": registry,
+        "features": features,
+        "services": services,
+        "accounts": accounts,
+        "disk": {"protection": facts["disk_protection"], "method": facts.get("disk_method", "None")},
+        "firmware": {"secure_boot": facts["secure_boot"]},
+        "tpm": {"ready": facts["tpm_ready"]},
+        "applocker": {"enforced": bool(facts["applocker"])},
+        "defender": {"real_time": facts["real_time"], "pattern_hours": facts["pattern_hours"]},
+        "network": {"wireless": facts["wireless"]},
+    }
+    return Ran((json.dumps(state, ensure_ascii=False),), changed=False)
+
+
+@script("Import-Settings.ps1", "de39cdd301a848dc86f8a99532368addd0ff69fb2783f33505747321e37ab7c6")
+def import_settings(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Take a whole file of settings."""
+    content = str(parameters["Content"])
+    match parameters["Kind"]:
+        case "security":
+            apply_template(host, content)
+        case "audit":
+            restore_audit(host, content)
+        case "registry":
+            merge(host, content.encode("utf-16"))
+        case other:
+            raise Failed(f"Cannot validate argument on parameter 'Kind': {other}")
+    for name, _kind, text in host.registry.get(_RULES, {}).values():
+        network.policy_rule(name, str(text))  # a rule that a machine would pass over without a word is a fault here
+    return Ran()
+
+
+@script("Disable-Parts.ps1", "03cd6fe57e4c0f80a3d3a044804b02f383bc9b3d62b4b06aeaf8a36f395e745d")
+def disable_parts(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Disable services, take features away."""
+    for name in json.loads(parameters["Services"]):
+        if name.lower() in host.services:
+            host.services[name.lower()] |= {"start_mode": "disabled", "state": "stopped"}
+    for name in json.loads(parameters["Features"]):
+        if name not in host.features:
+            raise Failed(f"Feature name {name} is unknown.")
+        host.features[name] = False
+    return Ran()
+
+
+@script("Set-AllowList.ps1", "9217c7b66f45e074fde4e6f514fae636541276e3ce9d797e5b4e5e956f968043")
+def set_allow_list(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Take a list of what may run; keep its digest."""
+    try:
+        policy = etree.fromstring(str(parameters["Policy"]).encode(), etree.XMLParser(resolve_entities=False))
+    except etree.XMLSyntaxError as error:
+        raise Failed(f"Set-AppLockerPolicy: the policy is no XML: {error}") from None
+    enforced = {
+        each.get("Type", "") for each in policy.iter("RuleCollection") if each.get("EnforcementMode") == "Enabled"
+    }
+    if policy.tag != "AppLockerPolicy" or not enforced.issuperset({"Exe", "Msi", "Script"}):
+        raise Failed("Set-AppLockerPolicy: the policy enforces no list of programs, installers and scripts")
+    host.facts["applocker"] = hashlib.sha256(etree.tostring(policy, method="c14n")).hexdigest()
+    return Ran()
+
+
+@script("Protect-SystemDrive.ps1", "8125f82dfc4a0f63a8b10926a1dba44526f98c1b4a87bb4109094cb3919eecfe")
+def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Encrypt the system drive, say the recovery password."""
+    if not host.facts["tpm_ready"]:
+        raise Failed("A compatible Trusted Platform Module (TPM) Security Device cannot be found on this computer.")
+    if not host.facts["recovery"]:
+        parts = (int(hashlib.sha256(f"{host.name} {number}".encode()).hexdigest()[:4], 16) * 11 for number in range(8))
+        host.facts["recovery"] = "-".join(f"{part:06}" for part in parts)
+    method = str(parameters.get("Method") or "XtsAes256")
+    host.facts |= {"disk_protection": "on", "disk_method": method}
+    return Ran((str(host.facts["recovery"]),))
+
+
+@script("Open-Maintenance.ps1", "0f04de7aa8841089019e60228170ae6252b5d54792a97bf9e5401bcb7bb4c6fd")
+def open_maintenance(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Open the host for the controller; its end comes by itself."""
+    service = host.services["winrm"]
+    if _MAINTENANCE not in host.registry:
+        token = host.registry.get(_SYSTEM, {}).get("localaccounttokenfilterpolicy", ["", "dword", 0])[2]
+        host.registry[_MAINTENANCE] = {
+            "winrm": ["WinRM", "string", _STARTS[service["start_mode"]]],
+            "tokenfilter": ["TokenFilter", "dword", token],
+        }
+    account = str(parameters["Account"])
+    user = host.users.setdefault(account.lower(), {"name": account, "description": ""})
+    user["disabled"] = False
+    members = host.groups["administrators"]["members"]
+    members.extend([account] if account not in members else [])
+    host.registry.setdefault(_SYSTEM, {})["localaccounttokenfilterpolicy"] = [
+        "LocalAccountTokenFilterPolicy",
+        "dword",
+        1,
+    ]
+    service |= {"start_mode": "auto", "state": "running"}
+    rule = f"v2.32|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5986|RA4={parameters['Controller']}|"
+    rule += "Name=renkei-maintenance|EmbedCtxt=renkei|"
+    host.registry.setdefault(_RULES, {})["renkei-maintenance"] = ["renkei-maintenance", "string", rule]
+    hours = int(parameters.get("Hours") or 12)
+    host.later = [(time.monotonic() + hours * 3600, lambda each: _close(each, account))]
+    return Ran()
+
+
+@script("Close-Maintenance.ps1", "50cea535aacf43eee3fe0bcb9e23a9633f69d6958d663967e87642de9daf2ae1")
+def close_maintenance(host: Host, parameters: dict[str, Any]) -> Ran:
+    """End the window in some seconds."""
+    account = str(parameters.get("Account") or "ansible")
+    host.later = [(time.monotonic() + int(parameters.get("InSeconds") or 0), lambda each: _close(each, account))]
+    return Ran()
+
+
+@script("Test-Acceptance.ps1", "43d0709e0c009951bf102635a61c47b5e40af5fe4f0a0a71c600dc35737c7f0f")
+def try_acceptance(host: Host, parameters: dict[str, Any]) -> Ran:
+    """Say what the host's state says; on a simulated host that is all there is to try."""
+    facts = host.facts
+
+    def passes(target: str) -> bool:
+        address, _, port = target.partition(":")
+        return network.allows(host, "out", "tcp", address, int(port))
+
+    reached = [target for target in json.loads(parameters["Reached"]) if not passes(target)]
+    opened = [target for target in json.loads(parameters["Blocked"]) if passes(target)]
+    stray = network.allows(host, "out", "tcp", "192.0.2.1", 1) or network.allows(host, "in", "tcp", "192.0.2.1", 1)
+    items = {
+        "system-build": (True, "simulated"),
+        "listener-https-only": (True, "simulated"),
+        "certificates-only": (True, "simulated"),
+        "firewall-policy-in-force": (not stray, "simulated"),
+        "flows-reached": (not reached, f"no answer: {reached}"),
+        "others-blocked": (not opened, f"answered: {opened}"),
+        "time-source": (host.services["w32time"]["state"] == "running", "simulated"),
+        "allow-list-blocks": (bool(facts["applocker"]), "simulated"),
+        "malware-protection-acts": (bool(facts["real_time"]), "simulated"),
+        "drive-encrypted": (facts["disk_protection"] == "on", "simulated"),
+        "window-has-an-end": (True, "simulated"),
+    }
+    rows = [{"id": name, "passed": passed, "found": found} for name, (passed, found) in items.items()]
+    return Ran((json.dumps(rows),), changed=False)
+
+
+def _close(host: Host, account: str) -> None:
+    before = host.registry.pop(_MAINTENANCE, {})
+    start = str(before["winrm"][2]) if "winrm" in before else "Disabled"
+    token = int(before["tokenfilter"][2]) if "tokenfilter" in before else 0
+    host.registry.get(_RULES, {}).pop("renkei-maintenance", None)
+    host.rules.pop("renkei-staging", None)
+    host.users[account.lower()]["disabled"] = True
+    host.registry.setdefault(_SYSTEM, {})["localaccounttokenfilterpolicy"] = [
+        "LocalAccountTokenFilterPolicy",
+        "dword",
+        token,
+    ]
+    modes = {"Automatic": "auto", "Manual": "manual", "Disabled": "disabled"}
+    host.services["winrm"]["start_mode"] = modes[start]
+    if start == "Disabled":
+        host.services["winrm"]["state"] = "stopped"
