@@ -20,7 +20,8 @@ from renkei.fleet.variables import interfaces
 
 from .conftest import INVENTORY, Draft
 
-PORTS = [("tcp", port) for port in (22, 53, 80, 443, 3142, 5432, 8443, 8444)] + [("udp", port) for port in (53, 123)]
+_TCP, _UDP = (22, 53, 80, 443, 3142, 5432, 5986, 8443, 8444, 8531), (53, 123)
+PORTS = [("tcp", port) for port in _TCP] + [("udp", port) for port in _UDP]
 BEYOND = IPv4Address("198.51.100.7")
 CONTROLLER = "controller"
 
@@ -178,7 +179,8 @@ def test_an_asp_without_a_way_out_has_no_rules_for_one(draft: Draft) -> None:
     draft.edit("fleet.yml", "  outside:\n    address: 10.31.255.2/30\n    gateway: 10.31.255.1\n", "")
     world = World(load_fleet(draft.folder))
     mirror = world.machines["asp-mirror"]
-    assert {rule["flow"] for rule in mirror.rules} == {"time", "packages", "provisioning", "provisioning-packages"}
+    inside = {"time", "packages", "windows-updates", "provisioning", "provisioning-packages"}
+    assert {rule["flow"] for rule in mirror.rules} == inside
     assert world.arrives("m131041-terminal", mirror.addresses["lan0"], ("tcp", 3142))
     assert not world.arrives("asp-mirror", BEYOND, ("tcp", 443))
 

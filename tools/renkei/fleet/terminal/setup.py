@@ -21,6 +21,8 @@ from renkei.fleet.policy import rule_variables, rules
 from renkei.fleet.terminal import firewall
 from renkei.fleet.terminals import Profile
 
+UPDATE_PORT: Final = 8531
+"""Of the ASP's update service (WSUS over TLS), as the flow `windows-updates` has it."""
 Registry = Mapping[str, Mapping[str, Data]]
 _TIME: Final = r"HKLM\SYSTEM\CurrentControlSet\Services\W32Time"
 _POWER: Final = r"HKLM\SOFTWARE\Policies\Microsoft\Power\PowerSettings"
@@ -33,7 +35,7 @@ class Choices:
 
     Attributes:
         time_servers: addresses.
-        parameters: of the controls, by name.
+        parameters: of the controls, by name; without `update-server` the mirror's.
         accounts: that may be enabled; None where nobody listed them.
         interface: towards LGWAN.
         port: by which the controller comes while a window is open.
@@ -118,11 +120,12 @@ def make_setup(
         raise LookupError(f"{host.name}: terminals.csv has no machine for {host.site.key}")
     off = controls_off(exceptions, host)
     whole = terminal.profile is Profile.DEDICATED
+    update_server = f"https://mirror.asp.{fleet.settings.domain}:{UPDATE_PORT}"
     own = [rule_variables(fleet, rule) for rule in rules(fleet, host)]
     if not whole:
         own = [rule for rule in own if rule["flow"] in choices.agent_flows]
     return Setup(
-        plan=make_plan(table, terminal.profile, off, choices.parameters),
+        plan=make_plan(table, terminal.profile, off, {"update-server": update_server, **choices.parameters}),
         base=_base(choices.time_servers),
         rules=firewall.outbound(own, choices.interface, "" if whole else choices.service),
         window=firewall.maintenance(dotted(fleet.settings.controller), choices.port),
