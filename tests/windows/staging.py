@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,11 +33,12 @@ PLAYBOOKS = ROOT / "ansible" / "playbooks"
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of a playbook left: recap by host, processor seconds of the controller, text."""
+    """What a run of a playbook left: recap by host, processor and wall seconds of the controller, text."""
 
     code: int
     recap: Mapping[str, Mapping[str, int]]
     seconds: float
+    wall: float
     output: str
 
     def total(self, word: str) -> int:
@@ -82,11 +84,12 @@ class Staging:
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
             "NO_PROXY": "*",
         }
+        begun = time.monotonic()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Run(done.returncode, _recap(done.stdout), seconds, done.stdout + done.stderr)
+        return Run(done.returncode, _recap(done.stdout), seconds, time.monotonic() - begun, done.stdout + done.stderr)
 
     def stage(self, *arguments: str, **variables: object) -> Run:
         """Run the playbook of the staging bench."""

@@ -1,21 +1,28 @@
-# Hands one whole file of settings to the tool of the platform that takes it. Run by ansible.windows.win_powershell.
+# Hands whole files of settings to the tools of the platform that take them, a call a file. Run by win_powershell.
 param(
-    # security: a template for secedit; audit: a policy for auditpol; registry: a file for reg
-    [Parameter(Mandatory)] [ValidateSet('security', 'audit', 'registry')] [string] $Kind,
-    # the file's text
-    [Parameter(Mandatory)] [string] $Content
+    # [{"kind": "security" (a template for secedit) | "audit" (a policy for auditpol) | "registry" (a file for reg), "content": "..."}]
+    [Parameter(Mandatory)] [string] $Files,
+    # services that read their settings only when they start: ["W32Time"]
+    [string] $Restart = '[]'
 )
 $ErrorActionPreference = 'Stop'
-$file = Join-Path ([IO.Path]::GetTempPath()) "renkei-$([guid]::NewGuid()).$Kind"
-$tool, $arguments, $encoding = switch ($Kind) {
-    'security' { 'secedit.exe', "/configure /db `"$file.sdb`" /cfg `"$file`" /areas SECURITYPOLICY USER_RIGHTS /quiet", 'Unicode' }
-    'audit' { 'auditpol.exe', "/restore /file:`"$file`"", 'ASCII' }
-    'registry' { 'reg.exe', "import `"$file`"", 'Unicode' }
+foreach ($given in (ConvertFrom-Json $Files)) {
+    $file = Join-Path ([IO.Path]::GetTempPath()) "renkei-$([guid]::NewGuid()).txt"
+    $tool, $arguments, $encoding = switch ($given.kind) {
+        'security' { 'secedit.exe', "/configure /db `"$file.sdb`" /cfg `"$file`" /areas SECURITYPOLICY USER_RIGHTS /quiet", 'Unicode' }
+        'audit' { 'auditpol.exe', "/restore /file:`"$file`"", 'ASCII' }
+        'registry' { 'reg.exe', "import `"$file`"", 'Unicode' }
+        default { throw "there is no kind of file $_" }
+    }
+    try {
+        [IO.File]::WriteAllText($file, $given.content, [Text.Encoding]::$encoding)
+        $run = Start-Process $tool $arguments -NoNewWindow -Wait -PassThru
+        # secedit says 3 where it did its work and has a remark in its log
+        if ($run.ExitCode -notin 0, $(if ($given.kind -eq 'security') { 3 })) { throw "$tool ended with $($run.ExitCode)" }
+    }
+    finally { Remove-Item -Path "$file*" -ErrorAction SilentlyContinue }
 }
-try {
-    [IO.File]::WriteAllText($file, $Content, [Text.Encoding]::$encoding)
-    $run = Start-Process $tool $arguments -NoNewWindow -Wait -PassThru
-    # secedit says 3 where it did its work and has a remark in its log
-    if ($run.ExitCode -notin 0, $(if ($Kind -eq 'security') { 3 })) { throw "$tool ended with $($run.ExitCode)" }
+foreach ($name in (ConvertFrom-Json $Restart)) {
+    Set-Service -Name $name -StartupType Automatic
+    Restart-Service -Name $name
 }
-finally { Remove-Item -Path "$file*" -ErrorAction SilentlyContinue }

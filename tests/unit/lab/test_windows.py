@@ -1,9 +1,12 @@
 """The simulated Windows host without Ansible: what its firewall and sign-in say, its files of settings, its scripts."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from renkei.cli.lab_windows import app
 from renkei.lab.windows import network
 from renkei.lab.windows.host import Host, differences, fresh
 from renkei.lab.windows.modules import Call, run_model
@@ -36,6 +39,22 @@ def test_a_state_that_was_taken_stays_as_it_was(host: Host) -> None:
 
 def test_a_fresh_host_lets_the_bench_in(host: Host) -> None:
     assert enters(host)
+
+
+def test_states_are_saved_shown_and_compared(host: Host, tmp_path: Path) -> None:
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    host.save(before)
+    host.users["yamada"] = {"name": "yamada", "disabled": False, "password": "of this test"}
+    host.save(after)
+    runner = CliRunner()
+    assert "yamada" in runner.invoke(app, ["show", str(after), "--under", "users"]).stdout
+    assert runner.invoke(app, ["compare", str(before), str(before)]).exit_code == 0
+    compared = runner.invoke(app, ["compare", str(before), str(after), "--json"])
+    assert compared.exit_code == 3
+    assert json.loads(compared.stdout)["differences"][0].startswith("users/yamada: null → ")
+    assert runner.invoke(app, ["show", str(after), "--under", "users/nobody"]).exit_code == 2
+    (tmp_path / "other.json").write_text("[]")
+    assert runner.invoke(app, ["show", str(tmp_path / "other.json")]).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from renkei.cli import lab_windows
 from renkei.lab import HostStatus, Lab, LabError, Tell
 
 ROOT = Path(__file__).resolve().parents[3]
 
 app = typer.Typer(no_args_is_help=True, help="The lab's hosts and networks, as podman containers and bridges.")
+app.add_typer(lab_windows.app, name="windows")
 _FleetOption = Annotated[Path, typer.Option("--fleet", help="The fleet's folder.", show_default="inventory/lab")]
 _FLEET = ROOT / "inventory" / "lab"
 

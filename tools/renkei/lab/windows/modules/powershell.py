@@ -118,19 +118,22 @@ def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Ran:
     return Ran((json.dumps(state, ensure_ascii=False),), changed=False)
 
 
-@script("Import-Settings.ps1", "de39cdd301a848dc86f8a99532368addd0ff69fb2783f33505747321e37ab7c6")
+@script("Import-Settings.ps1", "2a16e147de0a2232191acbfd96bfbabd03145cb6359e5e836981e4a0f3052749")
 def import_settings(host: Host, parameters: dict[str, Any]) -> Ran:
-    """Take a whole file of settings."""
-    content = str(parameters["Content"])
-    match parameters["Kind"]:
-        case "security":
-            apply_template(host, content)
-        case "audit":
-            restore_audit(host, content)
-        case "registry":
-            merge(host, content.encode("utf-16"))
-        case other:
-            raise Failed(f"Cannot validate argument on parameter 'Kind': {other}")
+    """Take whole files of settings."""
+    for given in json.loads(parameters["Files"]):
+        content = str(given["content"])
+        match given["kind"]:
+            case "security":
+                apply_template(host, content)
+            case "audit":
+                restore_audit(host, content)
+            case "registry":
+                merge(host, content.encode("utf-16"))
+            case other:
+                raise Failed(f"there is no kind of file {other}")
+    for name in json.loads(parameters.get("Restart") or "[]"):
+        host.services[name.lower()] |= {"start_mode": "auto", "state": "running"}
     for name, _kind, text in host.registry.get(_RULES, {}).values():
         network.policy_rule(name, str(text))  # a rule that a machine would pass over without a word is a fault here
     return Ran()
