@@ -12,9 +12,7 @@ from renkei.lab.windows.host import Host, differences, fresh
 from renkei.lab.windows.modules import Call, run_model
 from renkei.lab.windows.modules.model import Failed
 from renkei.lab.windows.modules.policies import apply_template, audit_of, restore_audit, template_of
-from renkei.lab.windows.syntax import faults, scripts
 
-ROOT = Path(__file__).parents[3]
 CONTROLLER = "10.47.255.254"
 SYSTEM = r"hklm\software\microsoft\windows\currentversion\policies\system"
 WINRM = r"hklm\software\policies\microsoft\windows\winrm\service"
@@ -127,16 +125,3 @@ def test_a_script_that_nobody_modelled_fails(host: Host) -> None:
     result = run_model(host, "ansible.windows.win_powershell", Call({"script": "Get-Date"}))
     assert result["failed"]
     assert "no model of this script" in result["msg"]
-
-
-def test_every_script_of_the_project_passes_the_parser() -> None:
-    found = scripts(ROOT)
-    assert found
-    assert [(path.name, fault) for path in found for fault in faults(path.read_bytes())] == []
-
-
-@pytest.mark.parametrize(
-    "script", ["# x\nif ($a { 1 }\n", "# x\nforeach ($a in ) {\n", "# x\n$a = @{ b = 1\n", "$a = 1\n", "# x\n" * 121]
-)
-def test_a_script_with_a_fault_does_not(script: str) -> None:
-    assert list(faults(script.encode()))

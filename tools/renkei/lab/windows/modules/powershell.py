@@ -27,14 +27,14 @@ _STARTS: Final = {"auto": "Automatic", "delayed": "Automatic", "manual": "Manual
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class Said:
     """What a script left: the objects of its output, and whether it said that something changed."""
 
     output: tuple[str, ...] = ()
     changed: bool = True
 
 
-Script = Callable[[Host, dict[str, Any]], Ran]
+Script = Callable[[Host, dict[str, Any]], Said]
 SCRIPTS: Final[dict[str, tuple[str, Script]]] = {}
 """By the SHA-256 of the text, with line ends as the module gets them: the name, and what it does."""
 
@@ -69,7 +69,7 @@ def win_powershell(host: Host, call: Call) -> Result:
 
 
 @script("Get-TerminalState.ps1", "1122f1f6e30db6b33a69b4e1a62ca12b7599a938e12a0eeb4446034d27e139b1")
-def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Ran:
+def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
     """Say what the host is set to."""
     facts, asked = host.facts, json.loads(parameters["Questions"])
     registry = {
@@ -115,11 +115,11 @@ def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Ran:
         "defender": {"real_time": facts["real_time"], "pattern_hours": facts["pattern_hours"]},
         "network": {"wireless": facts["wireless"]},
     }
-    return Ran((json.dumps(state, ensure_ascii=False),), changed=False)
+    return Said((json.dumps(state, ensure_ascii=False),), changed=False)
 
 
 @script("Import-Settings.ps1", "2a16e147de0a2232191acbfd96bfbabd03145cb6359e5e836981e4a0f3052749")
-def import_settings(host: Host, parameters: dict[str, Any]) -> Ran:
+def import_settings(host: Host, parameters: dict[str, Any]) -> Said:
     """Take whole files of settings."""
     for given in json.loads(parameters["Files"]):
         content = str(given["content"])
@@ -136,11 +136,11 @@ def import_settings(host: Host, parameters: dict[str, Any]) -> Ran:
         host.services[name.lower()] |= {"start_mode": "auto", "state": "running"}
     for name, _kind, text in host.registry.get(_RULES, {}).values():
         network.policy_rule(name, str(text))  # a rule that a machine would pass over without a word is a fault here
-    return Ran()
+    return Said()
 
 
 @script("Disable-Parts.ps1", "03cd6fe57e4c0f80a3d3a044804b02f383bc9b3d62b4b06aeaf8a36f395e745d")
-def disable_parts(host: Host, parameters: dict[str, Any]) -> Ran:
+def disable_parts(host: Host, parameters: dict[str, Any]) -> Said:
     """Disable services, take features away."""
     for name in json.loads(parameters["Services"]):
         if name.lower() in host.services:
@@ -149,11 +149,11 @@ def disable_parts(host: Host, parameters: dict[str, Any]) -> Ran:
         if name not in host.features:
             raise Failed(f"Feature name {name} is unknown.")
         host.features[name] = False
-    return Ran()
+    return Said()
 
 
 @script("Set-AllowList.ps1", "9217c7b66f45e074fde4e6f514fae636541276e3ce9d797e5b4e5e956f968043")
-def set_allow_list(host: Host, parameters: dict[str, Any]) -> Ran:
+def set_allow_list(host: Host, parameters: dict[str, Any]) -> Said:
     """Take a list of what may run; keep its digest."""
     try:
         policy = etree.fromstring(str(parameters["Policy"]).encode(), etree.XMLParser(resolve_entities=False))
@@ -165,11 +165,11 @@ def set_allow_list(host: Host, parameters: dict[str, Any]) -> Ran:
     if policy.tag != "AppLockerPolicy" or not enforced.issuperset({"Exe", "Msi", "Script"}):
         raise Failed("Set-AppLockerPolicy: the policy enforces no list of programs, installers and scripts")
     host.facts["applocker"] = hashlib.sha256(etree.tostring(policy, method="c14n")).hexdigest()
-    return Ran()
+    return Said()
 
 
 @script("Protect-SystemDrive.ps1", "8125f82dfc4a0f63a8b10926a1dba44526f98c1b4a87bb4109094cb3919eecfe")
-def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Ran:
+def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Said:
     """Encrypt the system drive, say the recovery password."""
     if not host.facts["tpm_ready"]:
         raise Failed("A compatible Trusted Platform Module (TPM) Security Device cannot be found on this computer.")
@@ -178,11 +178,11 @@ def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Ran:
         host.facts["recovery"] = "-".join(f"{part:06}" for part in parts)
     method = str(parameters.get("Method") or "XtsAes256")
     host.facts |= {"disk_protection": "on", "disk_method": method}
-    return Ran((str(host.facts["recovery"]),))
+    return Said((str(host.facts["recovery"]),))
 
 
 @script("Open-Maintenance.ps1", "0f04de7aa8841089019e60228170ae6252b5d54792a97bf9e5401bcb7bb4c6fd")
-def open_maintenance(host: Host, parameters: dict[str, Any]) -> Ran:
+def open_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     """Open the host for the controller; its end comes by itself."""
     service = host.services["winrm"]
     if _MAINTENANCE not in host.registry:
@@ -207,19 +207,19 @@ def open_maintenance(host: Host, parameters: dict[str, Any]) -> Ran:
     host.registry.setdefault(_RULES, {})["renkei-maintenance"] = ["renkei-maintenance", "string", rule]
     hours = int(parameters.get("Hours") or 12)
     host.later = [(time.monotonic() + hours * 3600, lambda each: _close(each, account))]
-    return Ran()
+    return Said()
 
 
 @script("Close-Maintenance.ps1", "50cea535aacf43eee3fe0bcb9e23a9633f69d6958d663967e87642de9daf2ae1")
-def close_maintenance(host: Host, parameters: dict[str, Any]) -> Ran:
+def close_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     """End the window in some seconds."""
     account = str(parameters.get("Account") or "ansible")
     host.later = [(time.monotonic() + int(parameters.get("InSeconds") or 0), lambda each: _close(each, account))]
-    return Ran()
+    return Said()
 
 
 @script("Test-Acceptance.ps1", "43d0709e0c009951bf102635a61c47b5e40af5fe4f0a0a71c600dc35737c7f0f")
-def try_acceptance(host: Host, parameters: dict[str, Any]) -> Ran:
+def try_acceptance(host: Host, parameters: dict[str, Any]) -> Said:
     """Say what the host's state says; on a simulated host that is all there is to try."""
     facts = host.facts
 
@@ -244,7 +244,7 @@ def try_acceptance(host: Host, parameters: dict[str, Any]) -> Ran:
         "window-has-an-end": (True, "simulated"),
     }
     rows = [{"id": name, "passed": passed, "found": found} for name, (passed, found) in items.items()]
-    return Ran((json.dumps(rows),), changed=False)
+    return Said((json.dumps(rows),), changed=False)
 
 
 def _close(host: Host, account: str) -> None:
