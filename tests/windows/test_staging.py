@@ -117,6 +117,25 @@ def test_the_firewall_lets_out_what_the_flows_name_and_nothing_in(bench: Staging
 
 
 @pytest.mark.usefixtures("staged")
+def test_the_acceptance_run_writes_evidence_and_takes_nothing_for_tried(bench: Staging) -> None:
+    playbook, folder = ROOT / "ansible" / "playbooks" / "accept.yml", bench.folder / "acceptance"
+    limit = ("--limit", DEDICATED)
+    run = bench.play(playbook, *limit, accept_by="佐藤", accept_dir=str(folder), accept_answers={"screen-locks": True})
+    assert run.code != 0
+    nobody = " ".join(run.output.split()).partition("tried by nobody:")[2].partition("refused: .")[0]
+    assert "usb-unregistered-refused" in nobody
+    assert "screen-locks" not in nobody
+    evidence = json.loads((folder / f"{DEDICATED}.json").read_text())
+    assert (evidence["by"], evidence["attended"]) == ("佐藤", {"screen-locks": True})
+    tried = {each["id"]: each["passed"] for each in evidence["tried"]}
+    assert all(tried.values()), evidence["tried"]
+    assert {"ports-silent", "state-after-start", "flows-reached", "others-blocked"} <= tried.keys()
+    answers = dict.fromkeys(["screen-locks", *evidence["missing"]], True)
+    whole = bench.play(playbook, *limit, accept_by="佐藤", accept_dir=str(folder), accept_answers=answers)
+    assert whole.code == 0, whole.output
+
+
+@pytest.mark.usefixtures("staged")
 def test_passwords_are_each_machines_own_and_nowhere_but_sealed(bench: Staging) -> None:
     admins = [bench.machines[name].users["renkei-admin"]["password"] for name in (DEDICATED, EXCEPTED)]
     assert len(set(admins)) == 2
@@ -143,25 +162,6 @@ def test_an_account_that_a_function_would_share_is_refused_before_anything_is_to
     assert run.code != 0
     assert "(missing: suzuki) and a name that isn't a function's (madoguchi1)" in " ".join(run.output.split())
     assert run.total("changed") == 0
-
-
-@pytest.mark.usefixtures("staged")
-def test_the_acceptance_run_writes_evidence_and_takes_nothing_for_tried(bench: Staging) -> None:
-    playbook, folder = ROOT / "ansible" / "playbooks" / "accept.yml", bench.folder / "acceptance"
-    limit = ("--limit", DEDICATED)
-    run = bench.play(playbook, *limit, accept_by="佐藤", accept_dir=str(folder), accept_answers={"screen-locks": True})
-    assert run.code != 0
-    nobody = " ".join(run.output.split()).partition("tried by nobody:")[2].partition("refused: .")[0]
-    assert "usb-unregistered-refused" in nobody
-    assert "screen-locks" not in nobody
-    evidence = json.loads((folder / f"{DEDICATED}.json").read_text())
-    assert (evidence["by"], evidence["attended"]) == ("佐藤", {"screen-locks": True})
-    tried = {each["id"]: each["passed"] for each in evidence["tried"]}
-    assert all(tried.values()), evidence["tried"]
-    assert {"ports-silent", "state-after-start", "flows-reached", "others-blocked"} <= tried.keys()
-    answers = dict.fromkeys(["screen-locks", *evidence["missing"]], True)
-    whole = bench.play(playbook, *limit, accept_by="佐藤", accept_dir=str(folder), accept_answers=answers)
-    assert whole.code == 0, whole.output
 
 
 @pytest.mark.usefixtures("staged")
