@@ -24,6 +24,11 @@ class Draft:
         assert old in text, f"{name} has no {old!r}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
+    def add_databases(self, primary: str = "asp-hub", standby: str | None = "asp-hub-2") -> None:
+        """Give the ASP a second machine."""
+        chosen = f"  databases:\n    primary: {primary}\n" + (f"    standby: {standby}\n" if standby else "")
+        self.edit("fleet.yml", "  outside:\n", f"{chosen}  outside:\n")
+
     def line(self, name: str, part: str) -> int:
         lines = (self.folder / name).read_text(encoding="utf-8").splitlines()
         return next(number for number, line in enumerate(lines, start=1) if part in line)

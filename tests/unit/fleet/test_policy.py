@@ -118,8 +118,10 @@ def declared(fleet: Fleet) -> Iterator[tuple[str, str, str, int, str]]:
     groups = {"all": list(fleet.hosts.values()), **fleet.groups}
     for flow in YAML(typ="safe").load(fleet.settings.policy)["flows"]:
         plane = flow.get("plane", "lgwan")
-        sources = {host.name for name in flow["from"] for host in groups.get(name, [])} or set(flow["from"])
-        targets = {host.name for name in flow["to"] for host in groups.get(name, [])} or set(flow["to"])
+        sources = {host.name for name in flow["from"] for host in groups.get(name, [])} | (
+            set(flow["from"]) - set(groups)
+        )
+        targets = {host.name for name in flow["to"] for host in groups.get(name, [])} | (set(flow["to"]) - set(groups))
         for source in sources:
             for target in targets - {source}:
                 for port in flow["ports"]:
@@ -131,7 +133,15 @@ def world(lab: Fleet) -> World:
     return World(lab)
 
 
-def test_exactly_the_declared_connections_pass(world: World) -> None:
+@pytest.fixture
+def world_of_two_hubs(draft: Draft) -> World:
+    draft.add_databases()
+    return World(load_fleet(draft.folder))
+
+
+@pytest.mark.parametrize("of", ["world", "world_of_two_hubs"])
+def test_exactly_the_declared_connections_pass(request: pytest.FixtureRequest, of: str) -> None:
+    world: World = request.getfixturevalue(of)
     passed = set()
     for source in [*world.machines, CONTROLLER]:
         for to, (target, by) in world.owner.items():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from renkei.exchange.anchors import Anchors
 from renkei.exchange.bindings import DirectoryEntry
@@ -13,7 +14,7 @@ from renkei.exchange.chain import Chain
 from renkei.exchange.clock import parse_time
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Revocation
-from renkei.ministry.issuance import Applicant, issue_binding, issue_gateway, revoke
+from renkei.ministry.issuance import Applicant, issue_binding, issue_database, issue_gateway, revoke
 
 
 def test_an_issued_entry_is_believed_by_who_knows_only_the_root(ministry: Any, now: datetime) -> None:
@@ -106,6 +107,28 @@ def test_a_gateways_certificate_is_the_same_for_the_same_request_and_names(minis
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["a.example", "b.example"]
     assert issuer == ministry.authority.certificate
+
+
+def test_a_database_client_is_known_by_a_subject_that_nobody_else_has(ministry: Any, now: datetime) -> None:
+    request = make_server_request(make_key(), "asp-hub")
+
+    def ask(name: str) -> str:
+        return ministry.ledger.write(
+            lambda records: issue_database(records, request, name, ministry.authority, now, 398)
+        )
+
+    chain = ask("hub.asp-hub")
+    assert ask("hub.asp-hub") == chain != ask("standby.asp-hub")
+    client, issuer = x509.load_pem_x509_certificates(chain.encode())
+    assert client.subject.rfc4514_string() == "CN=hub.asp-hub,OU=database,O=renkei"
+    assert issuer == ministry.authority.certificate
+    usage = client.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    with pytest.raises(CertificateError, match="one renkei:// identity"):
+        Chain(Anchors((ministry.root.certificate(),))).verify(ministry.authority.certificate, client, now)
+    for name in ("asp-hub", "hub.", "hub.A", "owner.asp-hub", "hub.a,OU=x", "hub.a\n"):
+        with pytest.raises(CertificateError, match="is called hub.MACHINE or standby.MACHINE"):
+            ask(name)
 
 
 def test_a_gateways_certificate_opens_no_door_as_a_client(ministry: Any, now: datetime) -> None:

@@ -89,7 +89,7 @@ def issue_server(
     ip: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="An address; may be repeated.")] = None,
     config: Config = DEFAULT_PATH,
 ) -> None:
-    """Certify the gateway; print its certificate and the issuing CA's, PEM.
+    """Certify a server of the ASP, gateway or database; print its certificate and the issuing CA's, PEM.
 
     The same key and names get the same until two thirds of its time are over.
     """
@@ -99,6 +99,24 @@ def issue_server(
         pem = _read(csr).decode("ascii", "replace")
     with authority_office(config) as office:
         typer.echo(issue_server_locally(office, pem, dns, ip or [], datetime.now(UTC)), nl=False)
+
+
+@app.command("issue-database-client")
+def issue_database_client(
+    csr: Annotated[Path, typer.Option(metavar="FILE", help="The request, PEM; - is stdin.")],
+    name: Annotated[str, typer.Option(help="hub.MACHINE or standby.MACHINE.")],
+    config: Config = DEFAULT_PATH,
+) -> None:
+    """Certify who logs in to the hubs' database; print the certificate and the issuing CA's, PEM.
+
+    The same key and name get the same until two thirds of its time are over.
+    """
+    from renkei.ministry.counter import issue_database_locally
+
+    with errors_in_words():
+        pem = _read(csr).decode("ascii", "replace")
+    with _office(config) as office:
+        typer.echo(issue_database_locally(office, pem, name, datetime.now(UTC)), nl=False)
 
 
 @app.command("list")

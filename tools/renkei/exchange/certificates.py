@@ -12,6 +12,7 @@ A party's certificate names its holder in a SAN URI, `renkei://PARTY/TERMINAL`. 
 `chain.Chain` goes the same way back.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ CERTIFICATE_DAYS = 398
 MAX_PEM = 16 * 1024
 _SCHEME = "renkei"
 _COMMON_NAME_LENGTH = 64  # X.520's upper bound; a name here is for people, the SAN counts
+_DATABASE_CLIENT = re.compile(r"(hub|standby)\.[a-z0-9][a-z0-9-]{0,50}", re.ASCII)
 _SKEW = timedelta(minutes=5)  # a certificate is made on one machine and first used on another
 
 
@@ -233,6 +235,24 @@ def issue_server(
     return _issue(csr, dns_names[0], names, ExtendedKeyUsageOID.SERVER_AUTH, issuing, not_before, days)
 
 
+def issue_database_client(
+    request: str, name: str, issuing: Authority, not_before: datetime, days: int = CERTIFICATE_DAYS
+) -> x509.Certificate:
+    """Issue the certificate with which a machine of the ASP logs in to the hubs' database.
+
+    Its subject is `O=renkei, OU=database, CN=NAME`, which no other certificate has, and by which the database knows its
+    users. It names no party: the hub answers it with 403.
+
+    Raises:
+        CertificateError: the request is malformed, or the name is none of `hub.MACHINE` and `standby.MACHINE`.
+    """
+    csr = _read_request(request)
+    if not _DATABASE_CLIENT.fullmatch(name):
+        raise CertificateError(f"a client of the database is called hub.MACHINE or standby.MACHINE, not {name!r}")
+    names = [x509.DNSName(name)]
+    return _issue(csr, name, names, ExtendedKeyUsageOID.CLIENT_AUTH, issuing, not_before, days, unit="database")
+
+
 def identity_of(certificate: x509.Certificate) -> Identity:
     """Read whom a certificate is for. This alone verifies nothing.
 
@@ -254,10 +274,12 @@ def _bounded(pem: str) -> bytes:
     return pem.encode()
 
 
-def _name(common_name: str) -> x509.Name:
+def _name(common_name: str, unit: str | None = None) -> x509.Name:
+    units = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, _SCHEME),
+            *units,
             x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LENGTH]),
         ]
     )
@@ -344,11 +366,13 @@ def _issue(
     issuing: Authority,
     not_before: datetime,
     days: int,
+    *,
+    unit: str | None = None,
 ) -> x509.Certificate:
     ca = issuing.certificate
     if not 1 <= days <= CERTIFICATE_DAYS:
         raise CertificateError(f"a certificate lives 1 to {CERTIFICATE_DAYS} days, not {days}")
-    builder = _builder(_name(common_name), ca.subject, public_key_of(csr), public_key_of(ca), not_before, days)
+    builder = _builder(_name(common_name, unit), ca.subject, public_key_of(csr), public_key_of(ca), not_before, days)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(authority=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)

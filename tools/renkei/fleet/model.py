@@ -16,6 +16,7 @@ from renkei.fleet.terminals import Terminal
 
 MINISTRY: Final = "ministry"
 ASP: Final = "asp"
+DATABASES: Final = "databases"
 
 
 class Part(StrEnum):
@@ -27,13 +28,14 @@ class Part(StrEnum):
     REGISTER = "register"
     HUB = "hub"
     MIRROR = "mirror"
+    SECOND_HUB = "hub-2"
     LINKAGE = "linkage"
     IMMIGRATION = "immigration"
 
     @property
     def groups(self) -> tuple[str, ...]:
         """The inventory groups of hosts of this part."""
-        return ("gateways", "hubs") if self is Part.HUB else (f"{self.value}s",)
+        return ("gateways", "hubs") if self in {Part.HUB, Part.SECOND_HUB} else (f"{self.value}s",)
 
     @property
     def uplink(self) -> str:
@@ -68,8 +70,9 @@ class Host:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The inventory groups that it is in, but `all`."""
-        return self.part.groups + self.site.groups
+        """The inventory groups that it is in, but `all`. Where there are two hubs, each has the database beside it."""
+        databases = "hubs" in self.part.groups and Part.SECOND_HUB in self.site.hosts
+        return self.part.groups + ((DATABASES,) if databases else ()) + self.site.groups
 
     @property
     def management(self) -> int:
@@ -146,8 +149,8 @@ class Fleet:
 def group_names(settings: Settings) -> tuple[str, ...]:
     """Give the names of all groups that a fleet can have, but `all`."""
     return (
-        *(group for part in Part for group in part.groups),
-        *(MINISTRY, ASP, "municipal"),
+        *dict.fromkeys(group for part in Part for group in part.groups),
+        *(DATABASES, MINISTRY, ASP, "municipal"),
         *(f"prefecture_{number:02}" for number in range(1, 48)),
         *(f"ring_{ring}" for ring in settings.rings),
         *(f"link_{link}" for link in Link),
@@ -158,6 +161,8 @@ def make_site(site: Site, settings: Settings) -> Site:
     """Give the site its hosts, with names and addresses."""
     prefix = {MINISTRY: "moj", ASP: "asp"}.get(site.key, f"m{site.key}")
     parts = PARTS.get(site.key, ENDPOINT_PARTS + ((Part.REGISTER,) if settings.registers else ()))
+    if site.key == ASP and settings.databases:
+        parts += (Part.SECOND_HUB,)  # the last, so that nobody's address changes when it comes
     plan = site.addresses
     edge, lan, core = plan.edge.base, plan.lan.base, plan.core.base
     in_lan = lan + _FIRST_IN_LAN

@@ -35,6 +35,14 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Databases:
+    """The ASP's two machines with a database, by their hosts' names: who is written to, and who follows, if anybody."""
+
+    primary: str
+    standby: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CentralSite:
     """The ministry or the ASP."""
 
@@ -60,6 +68,7 @@ class Settings:
     ministry: CentralSite
     asp: CentralSite
     outside: Outside | None
+    databases: Databases | None
     registers: bool
     rings: tuple[str, ...]
     exchange_times: tuple[str, ...]
@@ -118,6 +127,7 @@ def read_settings(file: Path) -> Settings:
         ministry=_central(document, "ministry", supernets, problems),
         asp=_central(document, "asp", supernets, problems),
         outside=_outside(document, supernets, problems),
+        databases=_databases(document, problems),
         registers=bool(data.get("registers", False)),
         rings=tuple(map(str, data["rings"])),
         exchange_times=tuple(map(str, data["exchange"]["times"])),
@@ -202,6 +212,18 @@ def _outside(document: Document, supernets: Supernets, problems: list[Problem]) 
         what = f"outside {network} overlaps a supernet"
         problems.append(document.problem((*path, "address"), what, "take a network apart from them"))
     return Outside(address, network.prefix, gateway or 0)
+
+
+def _databases(document: Document, problems: list[Problem]) -> Databases | None:
+    primary = _at(document, ("asp", "databases", "primary"))
+    if primary is None:
+        return None
+    standby = _at(document, ("asp", "databases", "standby"))
+    if standby == primary:
+        what = f"{primary} can't follow itself"
+        remedy = "name the other machine, or leave standby out while there is none"
+        problems.append(document.problem(("asp", "databases", "standby"), what, remedy))
+    return Databases(primary, standby)
 
 
 def _at(document: Document, path: tuple[str, ...]) -> str | None:

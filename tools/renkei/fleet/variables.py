@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from renkei.fleet.addresses import CORE_PREFIX, EDGE_PREFIX, LAN_PREFIX, Network, dotted
-from renkei.fleet.model import Fleet, Host, Part, Site
+from renkei.fleet.model import ASP, Fleet, Host, Part, Site
 from renkei.fleet.policy import core_reaches_lan
 
 EXCHANGE_PORT: Final = 8443
@@ -15,24 +15,30 @@ def fleet_variables(fleet: Fleet) -> dict[str, Any]:
     """Give the variables of group `all`: the fleet's defaults, and what every host must know of the central sites."""
     settings = fleet.settings
     domain = settings.domain
-    hub, mirror = dotted(fleet.hub.addresses["lan0"]), dotted(fleet.mirror.addresses["lan0"])
-    gateway, enrolment = f"gateway.asp.{domain}", f"enrol.asp.{domain}"
-    return dict(settings.defaults) | {
+    mirror = dotted(fleet.mirror.addresses["lan0"])
+    hubs = [host for host in fleet.sites[ASP].hosts.values() if "hubs" in host.groups]
+    listeners = _listeners(domain, fleet.hub)
+    names = [each["name"] for each in listeners.values()]
+    variables: dict[str, Any] = dict(settings.defaults) | listeners
+    variables |= {
         "renkei_fleet": settings.name,
         "renkei_domain": domain,
         "renkei_timezone": settings.timezone,
         "renkei_controller_address": dotted(settings.controller),
-        "renkei_gateway": {"name": gateway, "address": hub, "port": EXCHANGE_PORT},
-        "renkei_enrolment": {"name": enrolment, "address": hub, "port": ENROLMENT_PORT},
         "renkei_package_mirror": {"address": dotted(fleet.mirror.management), "port": MIRROR_PORT},
         "renkei_time_servers": [mirror],
         "renkei_names": [
-            {"address": hub, "names": [gateway, enrolment]},
+            *({"address": dotted(each.addresses["lan0"]), "names": names} for each in hubs),
             {"address": mirror, "names": [f"mirror.asp.{domain}"]},
         ],
         "renkei_exchange_times": list(settings.exchange_times),
         "renkei_exchange_jitter_seconds": settings.exchange_jitter_seconds,
     }
+    if settings.databases:
+        machines = [{"name": each.name, "address": dotted(each.addresses["lan0"])} for each in hubs]
+        primary, standby = settings.databases.primary, settings.databases.standby or ""
+        variables["renkei_databases"] = {"machines": machines, "primary": primary, "standby": standby}
+    return variables
 
 
 def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
@@ -44,6 +50,8 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
         "renkei_part": host.part.value,
         "renkei_interfaces": interfaces(fleet, host),
     }
+    if host.part is Part.SECOND_HUB:  # a hub like the first: the same names, at its own address
+        variables |= {"renkei_part": Part.HUB.value, **_listeners(fleet.settings.domain, host)}
     endpoint, terminal = site.endpoint, site.terminal
     if endpoint:
         variables |= {
@@ -67,6 +75,14 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
             "replaces": terminal.replaces or "",
         }
     return variables
+
+
+def _listeners(domain: str, hub: Host) -> dict[str, dict[str, Any]]:
+    address = dotted(hub.addresses["lan0"])
+    return {
+        "renkei_gateway": {"name": f"gateway.asp.{domain}", "address": address, "port": EXCHANGE_PORT},
+        "renkei_enrolment": {"name": f"enrol.asp.{domain}", "address": address, "port": ENROLMENT_PORT},
+    }
 
 
 def interfaces(fleet: Fleet, host: Host) -> list[dict[str, Any]]:

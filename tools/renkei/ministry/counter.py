@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from renkei.exchange.clock import format_time
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentFields, code_key, new_code
 from renkei.exchange.parties import Party
-from renkei.ministry.issuance import Applicant, issue_binding, issue_gateway, revoke
+from renkei.ministry.issuance import Applicant, issue_binding, issue_database, issue_gateway, revoke
 from renkei.ministry.ledger import Records
 from renkei.ministry.office import Office
 from renkei.ministry.settings import load_terminals
@@ -73,6 +73,16 @@ def issue_server_locally(office: Office, request: str, dns: list[str], addresses
     issuing, days = office.issuing.open(at), office.settings.authority.certificate_days
     names = (dns, addresses)
     return office.ledger.write(lambda records: issue_gateway(records, request, names, issuing, at, days))
+
+
+def issue_database_locally(office: Office, request: str, name: str, at: datetime) -> str:
+    """Issue a certificate for a client of the hubs' database; return it and the issuing CA's (PEM).
+
+    Raises:
+        CertificateError, IssuingError: the name is none of such a client, or the CA isn't ready.
+    """
+    issuing, days = office.issuing.open(at), office.settings.authority.certificate_days
+    return office.ledger.write(lambda records: issue_database(records, request, name, issuing, at, days))
 
 
 def give_out_code(

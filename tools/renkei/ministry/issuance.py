@@ -1,5 +1,6 @@
 """How the authority issues and revokes: a certificate, its binding, the next generation, all in one transaction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +19,7 @@ from renkei.exchange.certificates import (
     certificate_to_pem,
     fingerprint,
     issue_client,
+    issue_database_client,
     issue_server,
     public_key_of,
 )
@@ -111,12 +113,47 @@ def issue_gateway(
     dns_names, ip_addresses = (sorted(set(each)) for each in names)
     if len(dns_names) + len(ip_addresses) > _SERVER_NAMES:
         raise CertificateError(f"a server certificate has at most {_SERVER_NAMES} names")
+    return _issue_once(
+        records,
+        request,
+        ["dns", *dns_names, "ip", *ip_addresses],
+        issuing,
+        at,
+        lambda: issue_server(request, dns_names, ip_addresses, issuing, at, days),
+    )
+
+
+def issue_database(records: Records, request: str, name: str, issuing: Authority, at: datetime, days: int) -> str:
+    """Issue a certificate for a client of the hubs' database with its issuer (PEM), or find the current one.
+
+    Raises:
+        CertificateError: the request is malformed, or the name is none of such a client.
+
+    """
+    return _issue_once(
+        records,
+        request,
+        ["database", name],
+        issuing,
+        at,
+        lambda: issue_database_client(request, name, issuing, at, days),
+    )
+
+
+def _issue_once(
+    records: Records,
+    request: str,
+    asked: list[str],
+    issuing: Authority,
+    at: datetime,
+    issue: Callable[[], x509.Certificate],
+) -> str:
+    """Return what the same key got for the same question, or what `issue` makes, with the issuer."""
     issuer = certificate_to_pem(issuing.certificate)
-    asked = "\n".join(["dns", *dns_names, "ip", *ip_addresses, issuer])
-    digest = sha256(_public_bytes(request) + asked.encode()).hexdigest()
+    digest = sha256(_public_bytes(request) + "\n".join([*asked, issuer]).encode()).hexdigest()
     if (found := records.server(digest)) and is_current(found[1], found[2], at):
         return found[0]
-    certificate = issue_server(request, dns_names, ip_addresses, issuing, at, days)
+    certificate = issue()
     chain = certificate_to_pem(certificate) + issuer
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     records.put_server(digest, chain, format_time(begin), format_time(end))
