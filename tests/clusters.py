@@ -73,16 +73,22 @@ class Cluster:
             self._process.wait(20)
             self._process = None
 
-    def url(self, schema: str = "public", *others: "Cluster") -> str:
+    def url(self, schema: str = "public", *others: "Cluster", user: str = USER) -> str:
         """The connection string of a schema here, or on whichever of the others is the primary."""
         hosts = ",".join(str(cluster.folder) for cluster in (self, *others))
-        return f"host={hosts} port={PORT} dbname=postgres user={USER} options='-c search_path={schema}'"
+        return f"host={hosts} port={PORT} dbname=postgres user={user} options='-c search_path={schema}'"
 
     def new_schema(self) -> str:
         """Make an empty place for a store, in less time than a database takes; return its name."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name}")
         return name
+
+    def make_users(self, *names: str) -> None:
+        """Make users that may log in and have no right to anything."""
+        known = {name for (name,) in self.execute("SELECT rolname FROM pg_roles")}
+        for name in set(names) - known:
+            self.execute(f'CREATE ROLE "{name}" LOGIN')
 
     def execute(self, sql: str, schema: str = "public") -> list[tuple[object, ...]]:
         """Run a statement as the superuser."""

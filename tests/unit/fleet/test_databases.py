@@ -8,6 +8,7 @@ from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.policy import check_policy, rules
 from renkei.fleet.variables import fleet_variables, host_variables
+
 from .conftest import Draft
 
 

@@ -24,6 +24,7 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
     path.write_text(example, "utf-8")
     found = read_settings(path)
     store = StoreSettings(url="postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full")
+    assert store.user == "renkei-hub"
     assert found == Settings(socket_group="www-data", store=store)
     assert found.limits == Limits()
     keys = {*Settings.model_fields, *Limits.model_fields, *StoreSettings.model_fields} - {"limits", "store"}
@@ -41,6 +42,10 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
         ("state = ", "hub.toml: is not TOML"),
         ("state = 1\nrun = 2", "hub.toml: run: "),
         ("[store]\nurl = 'postgresql://hub:secret@db/renkei'", "store.url: Value error, has a password, which doesn't"),
+        (
+            "[store]\nurl = 'postgresql:///renkei'\nowner_url = 'postgresql://owner:secret@/renkei'",
+            "store.owner_url: Value error, has a password, which doesn't",
+        ),
         ("[store]\nurl = 'postgresql://[/x'", "store.url: Value error, is no URL of PostgreSQL"),
     ],
 )

@@ -127,7 +127,7 @@ def test_a_database_client_is_known_by_a_subject_that_nobody_else_has(ministry: 
     with pytest.raises(CertificateError, match="one renkei:// identity"):
         Chain(Anchors((ministry.root.certificate(),))).verify(ministry.authority.certificate, client, now)
     for name in ("asp-hub", "hub.", "hub.A", "owner.asp-hub", "hub.a,OU=x", "hub.a\n"):
-        with pytest.raises(CertificateError, match="is called hub.MACHINE or standby.MACHINE"):
+        with pytest.raises(CertificateError, match="is called hub"):
             ask(name)
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from clusters import Cluster, a_cluster
@@ -18,6 +20,7 @@ from renkei.store.hub.store import SqlHubStore
 from renkei.store.postgresql import Server
 
 PLENTY = 10**9
+OWNER, HUB = "renkei-owner", "renkei-hub"
 SENDER, RECIPIENT = "131041", "ministry"
 SIGNERS = {SENDER: "a" * 64, RECIPIENT: "b" * 64}
 
@@ -66,7 +69,10 @@ def void(sequence: int) -> Void:
 
 @dataclass
 class Place:
-    """Where one store lies: a file, or a schema in PostgreSQL. Whoever opens it again finds what was there."""
+    """Where one store lies: a file, or a schema in PostgreSQL. Whoever opens it again finds what was there.
+
+    In PostgreSQL the store is opened as the hub, which has the rights that the tables' owner gave it and no others.
+    """
 
     file: Path
     cluster: Cluster | None
@@ -75,11 +81,25 @@ class Place:
     def __post_init__(self) -> None:
         if self.cluster is not None:
             self.schema = self.cluster.new_schema()
+            self.cluster.make_users(OWNER, HUB)
+            self.cluster.execute(f'ALTER SCHEMA {self.schema} OWNER TO "{OWNER}"')
+            owned = PostgresHubStore(Server(self.cluster.url(self.schema, user=OWNER), standby=False))
+            run(owned.grant(HUB))
+            owned.close()
 
     def open(self, bounds: Bounds | None = None) -> SqlHubStore:
         if self.cluster is None:
             return SqliteHubStore(self.file, bounds)
-        return PostgresHubStore(Server(self.cluster.url(self.schema), standby=False), bounds)
+        server = Server(self.cluster.url(self.schema, user=HUB), standby=False)
+        return PostgresHubStore(server, bounds, migrate=False)
+
+    def harm(self, sql: str) -> None:
+        """Change something behind the hub's back."""
+        if self.cluster is None:
+            with closing(apsw.Connection(str(self.file))) as connection:
+                connection.execute(sql)
+        else:
+            self.cluster.execute(sql, self.schema)
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +116,13 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Pl
 
 
 @pytest.fixture
-def open_store(new_place: Callable[[], Place]) -> Iterator[Callable[..., SqlHubStore]]:
+def place(new_place: Callable[[], Place]) -> Place:
+    return new_place()
+
+
+@pytest.fixture
+def open_store(place: Place) -> Iterator[Callable[..., SqlHubStore]]:
     stores: list[SqlHubStore] = []
-    place = new_place()
 
     def make(**bounds: int) -> SqlHubStore:
         store = place.open(Bounds(**bounds))

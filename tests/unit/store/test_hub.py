@@ -407,11 +407,13 @@ def test_bindings_are_live_within_their_time_and_until_revoked(store: SqlHubStor
         ("UPDATE parts SET content = acceptance FROM messages", "the part isn't what its sender stored"),
     ],
 )
-def test_the_check_finds_what_was_changed_behind_the_hubs_back(store: SqlHubStore, harm: str, found: str) -> None:
+def test_the_check_finds_what_was_changed_behind_the_hubs_back(
+    place: Place, store: SqlHubStore, harm: str, found: str
+) -> None:
     run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
     run(store.accept(message(1, 1, [b"part"]), sign, PLENTY, 1))
     assert run(store.check()) == []
-    run(store._write(lambda transaction: transaction.execute(harm)))
+    place.harm(harm)
     assert any(found in problem for problem in run(store.check()))
 
 

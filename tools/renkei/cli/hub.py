@@ -179,6 +179,25 @@ def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
         _print_status(found)
 
 
+@app.command()
+def migrate(config: Config = _CONFIG) -> None:
+    """Bring the schema of a PostgreSQL store up to date, and give the hub its rights.
+
+    Where [store] has owner_url this goes before the first start and before the first start of newer software; it is
+    run as root on the machine of the primary. Prints `changed` or `unchanged`. Exits with 1 when nothing was changed
+    because it can't be.
+    """
+    from renkei.hub.backups import migrate as bring_up
+    from renkei.hub.server import ServeError
+    from renkei.store.errors import StoreError
+    from renkei.store.hub.backup import BackupError
+
+    try:
+        typer.echo("changed" if bring_up(_settings(config)) else "unchanged")
+    except (BackupError, ServeError, StoreError) as error:
+        _fail(str(error))
+
+
 @app.command("check-store")
 def check_store(config: Config = _CONFIG) -> None:
     """Check the store: SQLite's own check, every counter, every entry and node of the journal.

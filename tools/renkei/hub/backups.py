@@ -1,4 +1,4 @@
-"""Backup and restore of the hub's store, as `renkei-hub backup` and `renkei-hub restore` do it."""
+"""Backup and restore of the hub's store, as `renkei-hub backup` and `restore` do it; `migrate` too."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,4 +87,22 @@ def _into_postgresql(settings: Settings, copy: Path, *, overwrite: bool, progres
             raise BackupError("the database holds a journal already; say --overwrite to replace all that it holds")
         return await store.put_back(copy, progress, at)
 
-    return with_store(settings, put_back)
+    return with_store(settings, put_back, owning=True)
+
+
+def migrate(settings: Settings) -> bool:
+    """Bring the database's schema up to date as its owner, and give the hub its rights; return whether it was older.
+
+    Raises:
+        BackupError: the store is a file.
+        ServeError: the store can't be opened.
+    """
+
+    async def grant(store: SqlHubStore) -> bool:
+        if not isinstance(store, PostgresHubStore):
+            raise BackupError(f"{settings.database}: a file's schema is brought up to date by the hub that opens it")
+        if settings.store is not None and settings.store.owner_url:
+            await store.grant(settings.store.user)
+        return store.migrated
+
+    return with_store(settings, grant, owning=True)

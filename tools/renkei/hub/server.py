@@ -62,8 +62,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def open_hub(settings: Settings, *, serving: bool = False) -> tuple[Hub, SqlHubStore]:
+def open_hub(settings: Settings, *, serving: bool = False, owning: bool = False) -> tuple[Hub, SqlHubStore]:
     """Open the store and the trust anchor; a hub that will be `serving` demands all that the settings say.
+
+    Args:
+        settings: of the hub.
+        serving: see above.
+        owning: whether the store is opened as its owner, who may change its tables.
 
     Raises:
         ServeError: either can't be opened.
@@ -79,21 +84,23 @@ def open_hub(settings: Settings, *, serving: bool = False) -> tuple[Hub, SqlHubS
         pending_enrolments_per_address=limits.pending_enrolments_per_address,
     )
     try:
-        store = open_store(settings, bounds, serving=serving)
+        store = open_store(settings, bounds, serving=serving, owning=owning)
     except StoreError as error:
         raise ServeError(str(error)) from error
     return Hub(store, anchor, settings, lambda: datetime.now(UTC), Metrics()), store
 
 
-def open_store(settings: Settings, bounds: Bounds, *, serving: bool) -> SqlHubStore:
+def open_store(settings: Settings, bounds: Bounds, *, serving: bool, owning: bool) -> SqlHubStore:
     """Open the store that the settings name.
 
     Raises:
         StoreError: it can't be opened, or isn't durable.
     """
-    if settings.store is None:
+    if (chosen := settings.store) is None:
         return SqliteHubStore(settings.database, bounds)
-    return PostgresHubStore(Server(settings.store.url, standby=serving and settings.store.synchronous_standby), bounds)
+    owner = chosen.owner_url
+    server = Server(owner if owning and owner else chosen.url, standby=serving and chosen.synchronous_standby)
+    return PostgresHubStore(server, bounds, migrate=owning or owner is None)
 
 
 async def serve(settings: Settings) -> None:

@@ -8,6 +8,9 @@ socket_group = "www-data"              # who besides the hub's user may open hub
 [store]                                # without this table: hub.db in the state folder
 url = "postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full"
                                        # libpq's; never with a password: peer, a client certificate or a passfile
+owner_url = "postgresql://renkei-owner@/renkei?host=/run/renkei-postgresql"
+                                       # who owns the tables, where the primary runs: for migrate and restore alone;
+                                       # without it the user of `url` does what they do
 synchronous_standby = true             # whether a commit must be on a standby too before the hub answers
 
 [limits]
@@ -76,9 +79,15 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     url: str
+    owner_url: str | None = None
     synchronous_standby: bool = True
 
-    @field_validator("url")
+    @property
+    def user(self) -> str:
+        """As whom the hub is in the database."""
+        return str(conninfo_to_dict(self.url).get("user", ""))
+
+    @field_validator("url", "owner_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
         try:

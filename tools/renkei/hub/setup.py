@@ -137,9 +137,11 @@ def _trusting(file: Path) -> Callable[[Hub], Coroutine[None, None, bool]]:
     return work
 
 
-def with_store(settings: Settings, work: Callable[[SqlHubStore], Coroutine[None, None, T]]) -> T:
-    """Run `work` on the store, which may be in use by the serving hub at the same time."""
-    _, store = open_hub(settings)
+def with_store(
+    settings: Settings, work: Callable[[SqlHubStore], Coroutine[None, None, T]], *, owning: bool = False
+) -> T:
+    """Run `work` on the store, which may be in use by the serving hub at the same time; see `open_hub`."""
+    _, store = open_hub(settings, owning=owning)
     try:
         return asyncio.run(work(store))
     finally:

@@ -150,15 +150,20 @@ class Database:
         server: where it is.
         migrations: SQL scripts; number n takes the schema from n to n + 1. A released one never changes.
         readers: how many reads may run at one time; further ones wait.
+        migrate: whether to bring the schema up to date; otherwise it must be, and the user needs no right to change it.
 
     Raises:
-        StoreError: see `Server.connect`, or a newer schema than this software knows.
+        StoreError: see `Server.connect`; a newer schema than this software knows, or an older one that stays.
     """
 
-    def __init__(self, server: Server, migrations: Sequence[str], *, readers: int = 4) -> None:
+    def __init__(self, server: Server, migrations: Sequence[str], *, readers: int = 4, migrate: bool = True) -> None:
         self._server = server
+        self.migrated = False
         with server.connect() as connection:
-            _migrate(connection, migrations, server.name)
+            if migrate:
+                self.migrated = _migrate(connection, migrations, server.name)
+            else:
+                _check_version(connection, migrations, server.name)
         self._readers: SimpleQueue[_Link] = SimpleQueue()
         self._reader_count = readers
         for _ in range(readers):
@@ -314,22 +319,38 @@ class _Warnings:
             self._texts.append(diagnostic.message_primary or "a warning without words")
 
 
-def _migrate(connection: Connection, migrations: Sequence[str], name: str) -> None:
+def _migrate(connection: Connection, migrations: Sequence[str], name: str) -> bool:
+    """Bring the schema up to date; return whether it wasn't."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITERS_LOCK,))
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
-        row = connection.execute("SELECT version FROM schema_version").fetchone()
-        version = int(str(row[0])) if row is not None else 0
-        if version > len(migrations):
-            raise StoreError(
-                f"{name}: has schema {version}, this software knows {len(migrations)}: "
-                "install the software that wrote it"
-            )
+        version = _version(connection, migrations, name)
         for script in migrations[version:]:
             connection.execute(script.encode())
         if version < len(migrations):
             connection.execute("DELETE FROM schema_version")
             connection.execute("INSERT INTO schema_version VALUES (%s)", (len(migrations),))
+    return version < len(migrations)
+
+
+def _check_version(connection: Connection, migrations: Sequence[str], name: str) -> None:
+    made = _one(connection, "SELECT to_regclass('schema_version')") != "None"
+    version = _version(connection, migrations, name) if made else 0
+    if version < len(migrations):
+        raise StoreError(
+            f"{name}: has schema {version}, this software needs {len(migrations)}: run renkei-hub migrate as root "
+            "where the primary runs"
+        )
+
+
+def _version(connection: Connection, migrations: Sequence[str], name: str) -> int:
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    version = int(str(row[0])) if row is not None else 0
+    if version > len(migrations):
+        raise StoreError(
+            f"{name}: has schema {version}, this software knows {len(migrations)}: install the software that wrote it"
+        )
+    return version
 
 
 def _shown(connection: Connection, name: str) -> str:

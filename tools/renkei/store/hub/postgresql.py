@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import psycopg
+from psycopg.sql import Identifier
 
 from renkei.store.copies import Progress
 from renkei.store.hub import backup
 from renkei.store.hub.contract import Bounds
-from renkei.store.hub.schema import MIGRATIONS, in_postgresql
+from renkei.store.hub.schema import MIGRATIONS, ONLY_ADDED_TO, in_postgresql
 from renkei.store.hub.store import SqlHubStore, Work
 from renkei.store.hub.transaction import Row, Transaction
 from renkei.store.postgresql import Connection, Database, Server
@@ -71,18 +72,25 @@ class PostgresHubStore(SqlHubStore):
     """`HubStore` in one PostgreSQL database.
 
     Args:
-        server: where it is.
+        server: where it is, and as whom the store is there.
         bounds: what the store itself bounds.
+        migrate: see `Database`.
 
     Raises:
         StoreError: see `Database`.
     """
 
-    def __init__(self, server: Server, bounds: Bounds | None = None) -> None:
+    def __init__(self, server: Server, bounds: Bounds | None = None, *, migrate: bool = True) -> None:
         super().__init__(bounds)
         self._server = server
-        self._database = Database(server, [in_postgresql(script) for script in MIGRATIONS], readers=_READING_THREADS)
+        scripts = [in_postgresql(script) for script in MIGRATIONS]
+        self._database = Database(server, scripts, readers=_READING_THREADS, migrate=migrate)
         self._threads = ThreadPoolExecutor(_READING_THREADS, "reader")
+
+    @property
+    def migrated(self) -> bool:
+        """Whether the schema was brought up to date when this was opened."""
+        return self._database.migrated
 
     @property
     def statistics(self) -> Statistics:
@@ -116,6 +124,24 @@ class PostgresHubStore(SqlHubStore):
                 backup.copy_rows(transaction, rows, progress)
 
         await self._read(copy)
+
+    async def grant(self, user: str) -> None:
+        """Give a hub's user what a hub needs of the owner's tables and no more: the journal it can only add to."""
+        names = backup.tables()
+
+        def work(transaction: Transaction) -> None:
+            hub = Identifier(user).as_string()
+            [(name,)] = transaction.some("SELECT current_schema()")
+            schema = Identifier(name).as_string()
+            transaction.execute(f"GRANT USAGE ON SCHEMA {schema} TO {hub}")
+            transaction.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {hub}")
+            transaction.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {hub}")
+            transaction.execute(f"GRANT SELECT, UPDATE ON schema_version TO {hub}")  # a connection's first write
+            for table in names:
+                rights = "SELECT, INSERT" if table in ONLY_ADDED_TO else "SELECT, INSERT, UPDATE, DELETE"
+                transaction.execute(f"GRANT {rights} ON {table} TO {hub}")
+
+        await self._write(work)
 
     async def put_back(self, source: Path, progress: Progress, at: int) -> int:
         """Put the rows of a backup in the place of all that is here, in one transaction, and begin a new epoch.
