@@ -1,4 +1,7 @@
-"""PostgreSQL clusters of the tests' own, made with initdb in a folder of their own; Debian's cluster is left alone."""
+"""PostgreSQL clusters of the tests' own, made with initdb in a folder of their own; Debian's cluster is left alone.
+
+What makes their commits durable is the very file that the role postgresql gives to the machines of a fleet.
+"""
 
 import os
 import pwd
@@ -23,11 +26,10 @@ listen_addresses = ''
 unix_socket_directories = '{folder}'
 max_connections = 60
 shared_buffers = 16MB
-wal_level = replica
-max_wal_senders = 4
 autovacuum = off
 log_line_prefix = ''
 """
+_DURABILITY = Path(__file__).parents[1] / "roles" / "postgresql" / "files" / "durability.conf"
 
 
 class Cluster:
@@ -103,8 +105,12 @@ class Cluster:
         self.execute("SELECT pg_reload_conf()")
 
     def promote(self) -> None:
-        """Make this standby the primary."""
+        """Make this standby the primary; its commits wait for the machine that was it."""
         self.execute("SELECT pg_promote(true, 20)")
+
+    def go_on_alone(self) -> None:
+        """Let commits wait for nobody."""
+        self.configure(synchronous_standby_names="")
 
 
 @contextmanager
@@ -114,7 +120,7 @@ def a_cluster() -> Iterator[Cluster]:
         _run("initdb", "-D", folder / "data", "-A", "trust", "-U", USER, "-E", "UTF8", "--data-checksums", "--no-sync",
              "--no-instructions", "--locale=C.UTF-8")  # fmt: skip
         with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS.format(folder=folder))
+            settings.write(_SETTINGS.format(folder=folder) + _DURABILITY.read_text(encoding="utf-8"))
         (folder / "data" / "pg_hba.conf").write_text(_HBA)
         yield from _running(Cluster(folder))
 
@@ -126,6 +132,7 @@ def a_standby(primary: Cluster) -> Iterator[Cluster]:
         _run("pg_basebackup", "-h", primary.folder, "-U", USER, "-D", folder / "data", "-R", "-c", "fast", "--no-sync")
         with (folder / "data" / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"unix_socket_directories = '{folder}'\ncluster_name = 'standby'\n")
+            settings.write("synchronous_standby_names = 'primary'\n")
         for standby in _running(Cluster(folder)):
             primary.configure(synchronous_standby_names="standby")
             deadline = time.monotonic() + 20

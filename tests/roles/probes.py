@@ -14,9 +14,11 @@ from testinfra.host import Host
 
 from renkei.exchange.certificates import (
     Authority,
+    certificate_from_pem,
     certificate_to_pem,
     issue_authority,
     issue_client,
+    key_from_pem,
     key_to_pem,
     make_authority_request,
     make_key,
@@ -79,12 +81,23 @@ def given(host: Host, stdin: str, command: str, *arguments: str) -> str:
     return str(host.check_output(f"printf %s %s | base64 --decode | {command}", "%s", encoded, *arguments))
 
 
-def foreign_credentials(party: str, terminal: str, at: datetime) -> Credentials:
-    """Make credentials that are right in all but one: another root vouches for them."""
+def issuing_authority(linkage: Host) -> Authority:
+    """Take the fleet's issuing CA from where it is, to issue what it never would."""
+    folder = "/var/lib/renkei-authority/issuing"
+    certificate, key = (linkage.file(f"{folder}/issuing.{kind}").content_string for kind in ("pem", "key"))
+    return Authority(certificate_from_pem(certificate), key_from_pem(key))
+
+
+def foreign_authority(at: datetime) -> Authority:
+    """Make an issuing CA like ours under another root."""
     root = make_root("another root", make_key(), at, 365)
     key = make_key()
-    issuing = Authority(issue_authority(make_authority_request(key, "another issuing"), root, at, 365), key)
-    return client_credentials(issuing, party, terminal, at, 30)
+    return Authority(issue_authority(make_authority_request(key, "another issuing"), root, at, 365), key)
+
+
+def foreign_credentials(party: str, terminal: str, at: datetime) -> Credentials:
+    """Make credentials that are right in all but one: another root vouches for them."""
+    return client_credentials(foreign_authority(at), party, terminal, at, 30)
 
 
 def client_credentials(issuing: Authority, party: str, terminal: str, at: datetime, days: int) -> Credentials:

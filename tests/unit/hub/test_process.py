@@ -110,6 +110,7 @@ def test_a_machine_becomes_the_hub(place: Place, now: datetime) -> None:
         (("trust", endpoint), "only authority and ministry are trusted this way"),
         (("trust", str(place.folder / "none")), "No such file"),
         (("trust", str(place.config)), "a directory entry has binding, certificate and issuer"),
+        (("migrate",), "a file's schema is brought up to date by the hub that opens it"),
         (("install-entry", authority), "the entry is for authority, not for the hub"),
         (("install-entry", place.file("x.json", place.pki.enrol("hub").entry)), "other keys than this hub's"),
     ):

@@ -23,7 +23,10 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
     path = tmp_path / "hub.toml"
     path.write_text(example, "utf-8")
     found = read_settings(path)
-    store = StoreSettings(url="postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full")
+    store = StoreSettings(
+        url="postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full",
+        owner_url="postgresql://renkei-owner@/renkei?host=/run/renkei-postgresql",
+    )
     assert store.user == "renkei-hub"
     assert found == Settings(socket_group="www-data", store=store)
     assert found.limits == Limits()

@@ -266,7 +266,10 @@ def pair() -> Iterator[tuple[Cluster, Cluster]]:
         yield primary, standby
 
 
-def test_a_commit_that_its_standby_may_not_have_is_no_commit(pair: tuple[Cluster, Cluster]) -> None:
+def test_a_commit_that_its_standby_may_not_have_is_no_commit(
+    pair: tuple[Cluster, Cluster], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("renkei.store.postgresql._SAY_SECONDS", 0.3)
     primary, standby = pair
     database = Database(Server(primary.url(primary.new_schema()), standby=True), SCHEMA)
     database.submit(insert(1)).result(10)
@@ -282,6 +285,7 @@ def test_a_commit_that_its_standby_may_not_have_is_no_commit(pair: tuple[Cluster
     reading.start()
     reading.join(1)
     assert reading.is_alive(), "what the standby may not have was read"
+    assert "waits for its standby" in caplog.text
     standby.start()
     reading.join(10)
     assert database.read(numbers) == [1, 2]
@@ -294,11 +298,11 @@ def test_an_old_primary_is_not_believed(pair: tuple[Cluster, Cluster]) -> None:
     server.connect().close()
     old.stop()
     new.promote()
-    new.configure(synchronous_standby_names="")
+    new.go_on_alone()
     server.connect().close()
     new.stop()
     old.start()
-    old.configure(synchronous_standby_names="")
+    old.go_on_alone()
     time.sleep(0.6)
     with pytest.raises(StoreError, match="answers on timeline 1, but 2 was seen: an old primary"):
         server.connect()

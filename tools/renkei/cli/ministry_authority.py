@@ -115,7 +115,7 @@ def issue_database_client(
 
     with errors_in_words():
         pem = _read(csr).decode("ascii", "replace")
-    with _office(config) as office:
+    with authority_office(config) as office:
         typer.echo(issue_database_locally(office, pem, name, datetime.now(UTC)), nl=False)
 
 

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, Timer
 from typing import TypeVar
 
 import psycopg
@@ -42,6 +42,7 @@ MACHINE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.Inte
 
 _WRITERS_LOCK = 0x72656E6B6569  # "renkei"
 _RETRY_SECONDS = 0.5
+_SAY_SECONDS = 5
 _OLDEST_VERSION = 150_000
 #: Nobody's network makes a hub hang: a silent peer is given up within about ten seconds, on both sides, and a hub that
 #: died in a transaction doesn't keep the lock from the other.
@@ -139,8 +140,16 @@ class Server:
                 )
             self._timeline = timeline
         if _one(connection, "SELECT to_regclass('schema_version')") != "None":
-            with _Warnings(connection, self.name):
-                connection.execute("UPDATE schema_version SET version = version")
+            waiting = Timer(
+                _SAY_SECONDS, log.warning, ("%s: waits for its standby, or for another hub's write", self.name)
+            )
+            waiting.daemon = True
+            waiting.start()
+            try:
+                with _Warnings(connection, self.name):
+                    connection.execute("UPDATE schema_version SET version = version")
+            finally:
+                waiting.cancel()
 
 
 class Database:

@@ -134,10 +134,10 @@ class PostgresHubStore(SqlHubStore):
             [(name,)] = transaction.some("SELECT current_schema()")
             schema = Identifier(name).as_string()
             transaction.execute(f"GRANT USAGE ON SCHEMA {schema} TO {hub}")
-            transaction.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {hub}")
             transaction.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {hub}")
             transaction.execute(f"GRANT SELECT, UPDATE ON schema_version TO {hub}")  # a connection's first write
             for table in names:
+                transaction.execute(f"REVOKE ALL ON {table} FROM {hub}")
                 rights = "SELECT, INSERT" if table in ONLY_ADDED_TO else "SELECT, INSERT, UPDATE, DELETE"
                 transaction.execute(f"GRANT {rights} ON {table} TO {hub}")
 

@@ -13,7 +13,6 @@ from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import (
     Authority,
     certificate_from_pem,
-    key_from_pem,
     key_to_pem,
     make_key,
     make_request,
@@ -21,7 +20,7 @@ from renkei.exchange.certificates import (
 from renkei.exchange.enrolment import EnrolmentFields
 from renkei.exchange.parties import MINISTRY
 from roles.machines import Machines, wait_until
-from roles.probes import Credentials, Door, client_credentials, foreign_credentials, given
+from roles.probes import Credentials, Door, client_credentials, foreign_credentials, given, issuing_authority
 
 SPARE = "spare"
 AUTHORITY = "renkei ministry authority"
@@ -46,9 +45,7 @@ def enrolment(machine: Machines, declared: dict[str, Any]) -> Door:
 
 @pytest.fixture(scope="module")
 def issuing(linkage: Host) -> Authority:
-    folder = "/var/lib/renkei-authority/issuing"
-    certificate, key = (linkage.file(f"{folder}/issuing.{kind}").content_string for kind in ("pem", "key"))
-    return Authority(certificate_from_pem(certificate), key_from_pem(key))
+    return issuing_authority(linkage)
 
 
 @pytest.fixture(scope="module")
