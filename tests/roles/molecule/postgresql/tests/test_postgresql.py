@@ -1,6 +1,7 @@
 """Two machines, one database: who gets in, what a commit means, that the standby takes over and the other returns."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -250,11 +251,12 @@ def test_a_reboot_brings_database_and_hub_back(machine: Machines, first: Host) -
     assert following(first) == f"{SECOND}|streaming|sync"
 
 
-def run_with(playbook: Path, declared: dict[str, Any], primary: str, standby: str) -> None:
+def run_with(
+    playbook: Path, declared: dict[str, Any], primary: str, standby: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook as if fleet.yml named these."""
     databases = declared["renkei_databases"] | {"primary": primary, "standby": standby}
-    done = play(playbook, "--extra-vars", json.dumps({"renkei_databases": databases}))
-    assert done.returncode == 0, done.stdout
+    return play(playbook, "--extra-vars", json.dumps({"renkei_databases": databases}), *arguments)
 
 
 def entries(host: Host) -> int:
@@ -262,8 +264,7 @@ def entries(host: Host) -> int:
 
 
 def test_a_run_promotes_nobody(first: Host, second: Host, declared: dict[str, Any]) -> None:
-    databases = declared["renkei_databases"] | {"primary": SECOND, "standby": FIRST}
-    done = play(CONVERGE, "--extra-vars", json.dumps({"renkei_databases": databases}))
+    done = run_with(CONVERGE, declared, SECOND, FIRST, "--tags", "postgresql_preflight")
     assert done.returncode != 0
     assert "still follows asp-hub-2" in done.stdout
     assert (sql(first, "SELECT pg_is_in_recovery()"), sql(second, "SELECT pg_is_in_recovery()")) == ("f", "t")
@@ -274,13 +275,15 @@ def test_the_standby_takes_over_and_the_other_comes_back_as_its_standby(
 ) -> None:
     before = entries(first)
     sql(first, "INSERT INTO probe VALUES ('before')")
-    run_with(FAILOVER, declared, SECOND, "")
+    done = run_with(FAILOVER, declared, SECOND, "")
+    assert done.returncode == 0, done.stdout
     assert first.run("systemctl is-active renkei-postgresql").stdout.strip() == "inactive"
     assert sql(second, "SELECT count(*) FROM probe WHERE what = 'before'") == "1"
     assert entries(first) == before, "the hub finds its journal on the other machine"
     wait_until(lambda: healthy(first), 60)
 
-    run_with(CONVERGE, declared, SECOND, FIRST)
+    done = run_with(CONVERGE, declared, SECOND, FIRST, "--tags", "postgresql")
+    assert done.returncode == 0, done.stdout
     assert following(second) == f"{FIRST}|streaming|sync"
     assert first.run(f"ls -d {DATA}/data.replaced-*").rc == 0, "what the old primary held is kept"
     sql(second, "INSERT INTO probe VALUES ('after')")
