@@ -1,6 +1,7 @@
 """`renkei ministry`: what runs on the ministry's side of the link."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -126,7 +127,10 @@ def simulate_register(
 
 @app.command("simulate-lives")
 def simulate_lives(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files are put, one a type and turn.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="The files' folder, one a type and turn; in from-register/ with markers."),
+    ],
     of: Annotated[str, typer.Option(help="Whose notices: ministry, or a municipality's code.")],
     places: Annotated[
         str, typer.Option(metavar="CODE=PLACE,…", help="The municipalities: 131041=東京都新宿区,012271=北海道歌志内市")
@@ -177,24 +181,60 @@ def simulate_lives(
 def simulate_import(
     folder: Annotated[Path, typer.Option(metavar="DIR", help="The immigration system's.")],
     day: Day = None,
+    about: Annotated[
+        str, typer.Option(metavar="TEXT", help="Tell what became of the notices sent whose numbers contain this.")
+    ] = "",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
 ) -> None:
     """Import what municipalities sent as the immigration system would, and answer with results (取込結果)."""
     from renkei.domain.layouts import InvalidLayout
-    from renkei.ministry.importing import import_all
+    from renkei.ministry.importing import import_all, said_about
 
     with errors_in_words():
         try:
             outcome = import_all(folder, _day(day))
+            said = said_about(folder, about)
         except InvalidLayout as error:
             fail(str(error))
     if as_json:
-        said = {"notices": outcome.notices, "results": outcome.results, "total": outcome.total}
-        typer.echo(json.dumps(said, ensure_ascii=False))
+        told = {"results": said.results, "unanswered": said.unanswered}
+        counts_by_kind = {"notices": outcome.notices, "results": outcome.results, "total": outcome.total}
+        typer.echo(json.dumps({**counts_by_kind, "said": told}, ensure_ascii=False))
+        return
+    for counts in (outcome.notices, outcome.results):
+        typer.echo(_counted(counts))
+    for code in sorted(said.results.keys() | said.unanswered.keys()):
+        unanswered = said.unanswered.get(code, [])
+        typer.echo(f"{code} answered: {_counted(said.results.get(code, {}))}; not yet: {', '.join(unanswered) or '-'}")
+
+
+@app.command("simulate-register-import")
+def simulate_register_import(
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="The share or medium between terminal and register.")],
+    state: Annotated[Path, typer.Option(metavar="DIR", help="The register system's own folder.")],
+    day: Day = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+) -> None:
+    """Import what a terminal handed over as a resident register system would, and answer with results (取込結果)."""
+    from renkei.domain.layouts import InvalidLayout
+    from renkei.ministry.registers import BrokenHandOverError, register_all
+
+    with errors_in_words():
+        try:
+            outcome = register_all(folder, state, _day(day))
+        except (InvalidLayout, BrokenHandOverError) as error:
+            fail(str(error))
+    if as_json:
+        typer.echo(json.dumps({"notices": outcome.notices, "results": outcome.results}, ensure_ascii=False))
     else:
         for counts in (outcome.notices, outcome.results):
-            typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing")
+            typer.echo(_counted(counts))
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
 
 
 def _day(given: datetime | None) -> date:
@@ -212,8 +252,12 @@ def _endpoint_code(text: str) -> str:
 
 def _put(folder: Path, name: str, content: bytes) -> str:
     from renkei.ministry.files import replace
+    from renkei.ministry.registers import FROM_REGISTER, hand_over
 
     with errors_in_words():
         folder.mkdir(parents=True, exist_ok=True)
-        replace(folder / name, content, 0o640)
+        if folder.name == FROM_REGISTER:
+            hand_over(folder, name, content)
+        else:
+            replace(folder / name, content, 0o640)
     return str(folder / name)

@@ -65,6 +65,35 @@ def import_all(folder: Path, today: date) -> Imported:
     return outcome
 
 
+@dataclass(slots=True)
+class Said:
+    """What became of notices to municipalities: by municipality the results by outcome, and who gave none so far."""
+
+    results: dict[str, Counter[str]] = field(default_factory=dict)
+    unanswered: dict[str, list[str]] = field(default_factory=dict)
+
+
+def said_about(folder: Path, part: str) -> Said:
+    """Tell what municipalities answered to the notices in `folder/sent` whose numbers contain `part`.
+
+    Raises:
+        OSError: a folder is missing.
+        InvalidLayout: a file isn't one of notices.
+    """
+    said = Said()
+    results = [each for each in _all(folder / "imported") if isinstance(each, ImportResult)]
+    answered = {(each.municipality, each.target): each.result for each in results if each.result in {IMPORTED, FAILED}}
+    for notice in _all(folder / "sent"):
+        if part not in notice.number:
+            continue
+        result = answered.get((notice.municipality, notice.number))
+        if result is None:
+            said.unanswered.setdefault(notice.municipality, []).append(notice.number)
+        else:
+            said.results.setdefault(notice.municipality, Counter())[result] += 1
+    return said
+
+
 def _answer(notice: Notice, number: str, said: dict[str, Notice], cards: set[str], today: date) -> list[Notice]:
     if isinstance(notice, ImportResult):
         return []
