@@ -115,6 +115,7 @@ def test_policy_show_is_what_the_lookup_gives() -> None:
         ("output", "enrolment"),
         ("output", "time"),
         ("output", "packages"),
+        ("output", "register-share"),
         ("input", "provisioning"),
         ("output", "provisioning-packages"),
     }

@@ -16,7 +16,9 @@ GOOD = Verdict(passed=7, failed=0, skipped=0, failures=[])
 BAD = Verdict(passed=6, failed=1, skipped=0, failures=["test_<b>time</b>"])
 
 
-def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3, results: int = 41) -> Result:
+def result(
+    *, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3, results: int = 41, unanswered: int = 0
+) -> Result:
     sites = {
         "ministry": ("router", "firewall", "linkage", "immigration"),
         "asp": ("router", "firewall", "hub", "mirror"),
@@ -40,6 +42,7 @@ def result(*, verdict: Verdict = GOOD, state: str = "running", receipts: int = 3
         code="131041", name="新宿区", link="online", line_kbps=100_000, sent=41, received=57, parcels=3,
         receipts=receipts, line_bytes=123_456, seconds=4.2,
         types={"市町村伝達": 17, "市町村通知": 24}, results={"取込済": 38, "エラー": results - 38},
+        bridge="folder", answers={"取込済": 14, "エラー": 2}, unanswered=unanswered, confirmed=3,
     )  # fmt: skip
     moment = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
     return Result(
@@ -60,6 +63,13 @@ def test_the_page_shows_what_was_sent_by_type_and_what_became_of_it(tmp_path: Pa
     assert [figure.split(">")[1] for figure in figures] == ["17", "24", "0", "41", "38", "3", "0", "100%"]
 
 
+def test_the_page_shows_what_became_of_the_ministrys_notices_in_the_registers(tmp_path: Path) -> None:
+    row = page(tmp_path, result(unanswered=1)).split("住基システムの取込結果")[1].split("<tbody>")[1].split("</tr>")[0]
+    assert "共有フォルダ" in row
+    figures = [cell.split("<")[0] for cell in row.split('<td class="n')[1:]]
+    assert [figure.split(">")[1] for figure in figures] == ["17", "3", "14", "2", "1"]
+
+
 def test_a_notice_without_a_result_is_no_good_run(tmp_path: Path) -> None:
     assert not result(results=40).is_good()
     assert "要対応の項目があります" in page(tmp_path, result(results=40))
@@ -72,9 +82,9 @@ def test_the_page_shows_the_figures_of_the_run(tmp_path: Path) -> None:
     assert "全機器が正常に稼働" in text
 
 
-@pytest.mark.parametrize("wrong", [{"verdict": BAD}, {"state": "exited"}, {"receipts": 2}])
+@pytest.mark.parametrize("wrong", [{"verdict": BAD}, {"state": "exited"}, {"receipts": 2}, {"unanswered": 1}])
 def test_whatever_is_wrong_turns_the_verdict(tmp_path: Path, wrong: dict[str, object]) -> None:
-    shown = result(**wrong)  # type: ignore[arg-type]  # one of three keyword arguments
+    shown = result(**wrong)  # type: ignore[arg-type]  # one of the keyword arguments
     assert not shown.is_good()
     assert "要対応の項目があります" in page(tmp_path, shown)
 

@@ -122,9 +122,9 @@ def test_the_command_counts_what_was_imported_now_and_ever(folder: Path) -> None
         (folder / f"from-municipalities/{number}.csv").write_bytes(content)
         said = CliRunner().invoke(app, command)
         assert said.exit_code == 0, said.output
-        counts = {"notices": {"特定在留カード交付通知": 1}, "results": {"未取込": 1}, "total": number}
-        nothing_said = {"said": {"results": {}, "unanswered": {}}}
-        assert json.loads(said.stdout) == counts | nothing_said
+        account = {"imported": {"011011": number}, "answered": {}, "unanswered": {}}
+        counts = {"notices": {"特定在留カード交付通知": 1}, "results": {"未取込": 1}}
+        assert json.loads(said.stdout) == {**counts, "account": account}
 
 
 def test_the_commands_make_each_partys_own_part(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from renkei.cli.ministry import app
 from renkei.domain.layouts import Layout, read, write
 from renkei.domain.notices import TYPES, ImportResult, Notice, StatusNotice
 from renkei.ministry import registers
-from renkei.ministry.importing import said_about
+from renkei.ministry.importing import account_of
 from renkei.ministry.lives import notices_of_lives
 from renkei.ministry.registers import BrokenHandOverError, hand_over, register_all
 
@@ -153,10 +153,10 @@ def test_the_command_counts_and_the_ministry_hears_what_is_still_open(said: list
         (immigration / name).mkdir(parents=True)
     (immigration / "sent/1.csv").write_bytes(write(said, Layout()))
     (immigration / "imported/1.csv").write_bytes(write(answers(folder), Layout()))
-    heard = said_about(immigration, "-1-")
-    assert heard.unanswered == {SHINJUKU: [said[0].number]}
-    assert heard.results == {SHINJUKU: Counter(json.loads(done.stdout)["results"])}
-    assert said_about(immigration, "-2-").results == {}
+    account = account_of(immigration, "-1-")
+    assert account.unanswered == {SHINJUKU: [said[0].number]}
+    assert account.answered == {SHINJUKU: Counter(json.loads(done.stdout)["results"])}
+    assert account_of(immigration, "-2-").answered == {}
 
 
 def test_notices_of_a_register_come_with_their_markers(folder: Path) -> None:

@@ -182,31 +182,32 @@ def simulate_import(
     folder: Annotated[Path, typer.Option(metavar="DIR", help="The immigration system's.")],
     day: Day = None,
     about: Annotated[
-        str, typer.Option(metavar="TEXT", help="Tell what became of the notices sent whose numbers contain this.")
+        str, typer.Option(metavar="TEXT", help="Account for the notices, sent and come, whose numbers contain this.")
     ] = "",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
 ) -> None:
     """Import what municipalities sent as the immigration system would, and answer with results (取込結果)."""
     from renkei.domain.layouts import InvalidLayout
-    from renkei.ministry.importing import import_all, said_about
+    from renkei.ministry.importing import account_of, import_all
 
     with errors_in_words():
         try:
             outcome = import_all(folder, _day(day))
-            said = said_about(folder, about)
+            account = account_of(folder, about)
         except InvalidLayout as error:
             fail(str(error))
     if as_json:
-        told = {"results": said.results, "unanswered": said.unanswered}
-        counts_by_kind = {"notices": outcome.notices, "results": outcome.results, "total": outcome.total}
-        typer.echo(json.dumps({**counts_by_kind, "said": told}, ensure_ascii=False))
+        told = {name: getattr(account, name) for name in ("imported", "answered", "unanswered")}
+        counts = {"notices": outcome.notices, "results": outcome.results}
+        typer.echo(json.dumps({**counts, "account": told}, ensure_ascii=False))
         return
-    for counts in (outcome.notices, outcome.results):
-        typer.echo(_counted(counts))
-    for code in sorted(said.results.keys() | said.unanswered.keys()):
-        unanswered = said.unanswered.get(code, [])
-        typer.echo(f"{code} answered: {_counted(said.results.get(code, {}))}; not yet: {', '.join(unanswered) or '-'}")
+    for each in (outcome.notices, outcome.results):
+        typer.echo(_counted(each))
+    for code in sorted(account.imported.keys() | account.answered.keys() | account.unanswered.keys()):
+        typer.echo(f"{code}: {account.imported[code]} notices imported")
+        typer.echo(f"        answered {_counted(account.answered.get(code, {}))}")
+        typer.echo(f"        not answered: {', '.join(account.unanswered.get(code, [])) or 'none'}")
 
 
 @app.command("simulate-register-import")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from renkei.fleet.addresses import SiteAddresses
-from renkei.fleet.endpoints import Endpoint, Link
+from renkei.fleet.endpoints import Endpoint, Link, RegisterBridge
 from renkei.fleet.flows import Flow
 from renkei.fleet.municipalities import Municipality
 from renkei.fleet.settings import Settings
@@ -17,6 +17,8 @@ from renkei.fleet.terminals import Terminal
 MINISTRY: Final = "ministry"
 ASP: Final = "asp"
 DATABASES: Final = "databases"
+REGISTER_SHARES: Final = "register_shares"
+"""The group of registers whose terminals mount a share of theirs: those of endpoints with the bridge `folder`."""
 
 
 class Part(StrEnum):
@@ -71,8 +73,11 @@ class Host:
     @property
     def groups(self) -> tuple[str, ...]:
         """The inventory groups that it is in, but `all`. Where there are two hubs, each has the database beside it."""
+        endpoint = self.site.endpoint
         databases = "hubs" in self.part.groups and Part.SECOND_HUB in self.site.hosts
-        return self.part.groups + ((DATABASES,) if databases else ()) + self.site.groups
+        shares = self.part is Part.REGISTER and endpoint and endpoint.register_bridge is RegisterBridge.FOLDER
+        more = ((DATABASES,) if databases else ()) + ((REGISTER_SHARES,) if shares else ())
+        return self.part.groups + more + self.site.groups
 
     @property
     def management(self) -> int:
@@ -150,7 +155,7 @@ def group_names(settings: Settings) -> tuple[str, ...]:
     """Give the names of all groups that a fleet can have, but `all`."""
     return (
         *dict.fromkeys(group for part in Part for group in part.groups),
-        *(DATABASES, MINISTRY, ASP, "municipal"),
+        *(DATABASES, REGISTER_SHARES, MINISTRY, ASP, "municipal"),
         *(f"prefecture_{number:02}" for number in range(1, 48)),
         *(f"ring_{ring}" for ring in settings.rings),
         *(f"link_{link}" for link in Link),

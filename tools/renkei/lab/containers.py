@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 from renkei.lab.errors import LabError
-from renkei.lab.plan import LabHost, LabPlan, Network
+from renkei.lab.plan import FUSE, LabHost, LabPlan, Network
 from renkei.lab.podman import podman, podman_json
 
 CHECKOUT, FLEET, CONFIGURATION = "renkei.checkout", "renkei.fleet", "renkei.configuration"
@@ -172,6 +172,8 @@ def run_arguments(plan: LabPlan, host: LabHost, *, image: str, public_key: str, 
         arguments += ["--env", f"LAB_DEFAULT_ROUTE={host.default_route}"]
     else:
         arguments += ["--dns=none"]
+    if host.part == "terminal":
+        arguments += ["--device", FUSE]  # the share of the resident register is a file system of a program
     if host.part == "mirror":
         arguments += ["--volume", f"{package_cache}:/var/cache/apt-cacher-ng"]
     digest = hashlib.sha256("\0".join([*arguments, image]).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from renkei.lab.errors import LabError
+from renkei.lab.plan import FUSE
 from renkei.lab.podman import run
 
 #: Gone after a reboot of the machine, just as the settings that it remembers.
@@ -31,6 +32,8 @@ def require_ability() -> None:
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if missing:
         raise LabError(f"missing on this machine: {', '.join(missing)}. Run ./kit env")
+    if not Path(FUSE).exists():
+        raise LabError(f"{FUSE} isn't there: terminals can't mount their registers' shares. Try: modprobe fuse")
     cgroups = Path("/proc/mounts").read_text()
     if "cgroup2 " not in cgroups and "name=systemd" not in cgroups:
         raise LabError(

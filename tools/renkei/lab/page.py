@@ -38,6 +38,13 @@ RESULTS = {
     "エラー": ("エラー", "error"),
     "未取込": ("未取込", "pending"),
 }
+#: What a register says of a notice of the ministry, and how that gets to and from it.
+ANSWERS = {name: RESULTS[name] for name in ("取込済", "エラー")}
+BRIDGES = {
+    "folder": ("共有フォルダ", "share"),
+    "media": ("媒体", "medium"),
+    "none": ("なし", "none"),
+}
 PHASES = {
     "hosts": ("機器の起動", "hosts"),
     "provision": ("構築", "provision"),
@@ -108,6 +115,8 @@ def write_page(result: Result, target: Path) -> None:
         links=LINKS,
         types=TYPES,
         outcomes=RESULTS,
+        answers=ANSWERS,
+        bridges=BRIDGES,
         phases=PHASES,
         node={"width": _NODE_WIDTH, "height": _NODE_HEIGHT},
         finished=result.finished_at.astimezone(_JAPAN),

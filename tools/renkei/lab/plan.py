@@ -25,6 +25,8 @@ MAC_OF_MANAGEMENT, _MAC_OF_OTHERS = "02:6d", "02:72"
 #: IPv6 prefix (RFC 4193) of all lab networks; the IPv4 network's address follows. It is there to be dropped.
 _IPV6 = int(IPv6Address("fd72:656e::"))
 MIRROR_PORT = 3142
+FUSE = "/dev/fuse"
+"""What a terminal mounts its register's share by: no file system of the network is to be had from every kernel."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ class EndpointResult(_Record):
     `sent` and `received` are notices as the endpoint sees them, `receipts` the recipients' receipts for parcels either
     way, `line_bytes` all bytes over the endpoint's LGWAN interface (None where there is no line), `seconds` from the
     first notice laid into an outbox to the last receipt. `types` counts the notices sent by type (通知種別), `results`
-    what became of them at the ministry (取込済, エラー, 未取込).
+    what became of them at the ministry (取込済, エラー, 未取込). `answers` counts what became of the ministry's notices
+    (法務省通知) at the register beyond the `bridge` (folder, media or none), `unanswered` those of which the ministry
+    has no result, `confirmed` those about 特別永住者 that a clerk let through.
     """
 
     code: str
@@ -59,11 +61,15 @@ class EndpointResult(_Record):
     seconds: float
     types: dict[str, int] = {}
     results: dict[str, int] = {}
+    bridge: str = "none"
+    answers: dict[str, int] = {}
+    unanswered: int = 0
+    confirmed: int = 0
 
     @property
     def answered(self) -> bool:
-        """Tell whether the ministry has answered every notice."""
-        return sum(self.types.values()) == sum(self.results.values())
+        """Tell whether every notice has its result, those of the endpoint and those of the ministry."""
+        return sum(self.types.values()) == sum(self.results.values()) and self.unanswered == 0
 
 
 class Result(_Record):

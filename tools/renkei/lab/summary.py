@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from renkei.lab.page import RESULTS, TYPES
+from renkei.lab.page import ANSWERS, RESULTS, TYPES
 from renkei.lab.result import Result
 
 
@@ -18,6 +18,7 @@ def print_summary(result: Result, page: Path, console: Console) -> None:
         )
     console.print(_exchange(result))
     console.print(_results(result))
+    console.print(_answers(result))
     console.print(_steps(result))
     unwell = [host for host in result.hosts if not host.is_well]
     for host in unwell:
@@ -62,6 +63,21 @@ def _results(result: Result) -> Table:
     for endpoint in result.endpoints:
         counts = [endpoint.types.get(name, 0) for name in TYPES] + [endpoint.results.get(name, 0) for name in RESULTS]
         table.add_row(endpoint.code, *(str(count) for count in counts))
+    return table
+
+
+def _answers(result: Result) -> Table:
+    title = "\nNotices of the ministry, and what became of them in the registers"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("endpoint")
+    table.add_column("bridge")
+    for heading in ("notices", "confirmed", "imported", "error", "open"):
+        table.add_column(heading, justify="right")
+    for endpoint in result.endpoints:
+        answers = [endpoint.answers.get(name, 0) for name in ANSWERS]
+        notices = sum(answers) + endpoint.unanswered
+        counts = (notices, endpoint.confirmed, *answers, endpoint.unanswered)
+        table.add_row(endpoint.code, endpoint.bridge, *(str(count) for count in counts))
     return table
 
 

@@ -29,11 +29,10 @@ _MODE = 0o640
 
 @dataclass(slots=True)
 class Imported:
-    """What an import came to: notices by type, and results by outcome; `total` is of all imports, without results."""
+    """What an import came to: notices by type, and results by outcome."""
 
     notices: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
-    total: int = 0
 
 
 def import_all(folder: Path, today: date) -> Imported:
@@ -61,37 +60,44 @@ def import_all(folder: Path, today: date) -> Imported:
             replace(folder / "to-municipalities" / name, write(part, Layout()), _MODE)
         outcome.results.update(each.result for each in answers if isinstance(each, ImportResult))
         path.rename(folder / "imported" / path.name)
-    outcome.total = sum(notice.STREAM == "notices" for notice in _all(folder / "imported"))
     return outcome
 
 
 @dataclass(slots=True)
-class Said:
-    """What became of notices to municipalities: by municipality the results by outcome, and who gave none so far."""
+class Account:
+    """What became of some notices, of all imports so far, by municipality.
 
-    results: dict[str, Counter[str]] = field(default_factory=dict)
+    Attributes:
+        imported: how many of its notices were imported.
+        answered: how many notices to it have which result.
+        unanswered: the numbers of those that have none.
+    """
+
+    imported: Counter[str] = field(default_factory=Counter)
+    answered: dict[str, Counter[str]] = field(default_factory=dict)
     unanswered: dict[str, list[str]] = field(default_factory=dict)
 
 
-def said_about(folder: Path, part: str) -> Said:
-    """Tell what municipalities answered to the notices in `folder/sent` whose numbers contain `part`.
+def account_of(folder: Path, part: str) -> Account:
+    """Tell what became of the notices, of both directions, whose numbers contain `part`.
 
     Raises:
         OSError: a folder is missing.
         InvalidLayout: a file isn't one of notices.
     """
-    said = Said()
-    results = [each for each in _all(folder / "imported") if isinstance(each, ImportResult)]
-    answered = {(each.municipality, each.target): each.result for each in results if each.result in {IMPORTED, FAILED}}
-    for notice in _all(folder / "sent"):
-        if part not in notice.number:
-            continue
-        result = answered.get((notice.municipality, notice.number))
+    account, results = Account(), {}
+    for notice in _all(folder / "imported"):
+        if isinstance(notice, ImportResult) and notice.result in {IMPORTED, FAILED}:
+            results[notice.municipality, notice.target] = notice.result
+        elif notice.STREAM == "notices" and part in notice.number:
+            account.imported[notice.municipality] += 1
+    for notice in (each for each in _all(folder / "sent") if part in each.number):
+        result = results.get((notice.municipality, notice.number))
         if result is None:
-            said.unanswered.setdefault(notice.municipality, []).append(notice.number)
+            account.unanswered.setdefault(notice.municipality, []).append(notice.number)
         else:
-            said.results.setdefault(notice.municipality, Counter())[result] += 1
-    return said
+            account.answered.setdefault(notice.municipality, Counter())[result] += 1
+    return account
 
 
 def _answer(notice: Notice, number: str, said: dict[str, Notice], cards: set[str], today: date) -> list[Notice]:
