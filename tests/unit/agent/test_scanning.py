@@ -17,7 +17,8 @@ pytestmark = pytest.mark.thorough
 
 UTASHINAI = "012271"
 needs_clamav = pytest.mark.skipif(
-    shutil.which("clamscan") is None, reason="clamscan isn't here: apt-get install --no-install-recommends clamav"
+    shutil.which("clamscan") is None,
+    reason="clamscan isn't here; the scenario `agent` of `./kit test roles` runs it for real (test_media_scan.py)",
 )
 
 
