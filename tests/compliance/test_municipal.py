@@ -1,6 +1,7 @@
 """Terminals, and the registers beside them."""
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
@@ -33,6 +34,23 @@ def test_the_terminal_is_enrolled_and_only_the_agent_reads_its_keys(host: Host) 
 def test_the_agent_cannot_gain_rights(host: Host) -> None:
     status = host.check_output("systemctl show --property NoNewPrivileges,CapabilityBoundingSet,User renkei-agent")
     assert set(status.splitlines()) == {"NoNewPrivileges=yes", "CapabilityBoundingSet=", "User=renkei-agent"}
+
+
+@pytest.mark.parts("terminal")
+def test_the_agent_reaches_the_registers_share_where_there_is_one(host: Host) -> None:
+    bridge = tomllib.loads(host.file("/etc/renkei/agent.toml").content_string).get("bridge", {"kind": "none"})
+    if bridge["kind"] == "folder":
+        sign = f"{bridge['folder']}/.renkei-register.json"
+        assert host.run("runuser --user=renkei-agent -- test -r %s", sign).rc == 0, "is the share mounted?"
+
+
+@pytest.mark.parts("register")
+def test_the_share_is_a_room_without_a_shell(host: Host, declared: dict[str, Any]) -> None:
+    if declared["renkei_register_bridge"] == "folder":
+        asked = host.check_output("sshd -T -C user=terminal,host=terminal,addr=192.0.2.1").splitlines()
+        assert {"chrootdirectory /srv/renkei-register", "forcecommand internal-sftp -u 0007", "permittty no"} <= set(
+            asked
+        )
 
 
 @pytest.mark.parts("register")

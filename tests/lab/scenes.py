@@ -14,8 +14,9 @@ import pytest
 from renkei.lab import Lab, LabError
 from renkei.lab.result import Result
 
-AGENT = "/var/lib/renkei-agent"
 IMMIGRATION = "/var/lib/renkei-immigration"
+REGISTER, SHARE = "/var/lib/renkei-register", "/srv/renkei-register/share"
+RESULT = "取込結果"
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,30 @@ def waiting(lab: Lab, host: str) -> int:
     return int(status["outbox_files"]) + sum(int(peer["waiting"]) for peer in status["peers"])
 
 
+def unfetched(lab: Lab, code: str) -> int:
+    """Files that a register has written and its terminal hasn't fetched."""
+    return len(lab.exec(f"m{code}-register", ["ls", f"{SHARE}/from-register"]).split())
+
+
 def put_notices(lab: Lab, code: str, *, seed: int, count: int = 20) -> None:
-    """Let a municipality's register put notices into its terminal's outbox."""
-    make = ["renkei", "ministry", "simulate-register", f"--out={AGENT}/outbox", f"--endpoint={code}"]
-    lab.exec(
-        f"m{code}-terminal", ["runuser", "--user=renkei-agent", "--", *make, f"--notices={count}", f"--seed={seed}"]
-    )
+    """Let a municipality's register write notices into the share that its terminal mounts."""
+    make = ["renkei", "ministry", "simulate-register", f"--out={SHARE}/from-register", f"--endpoint={code}"]
+    lab.exec(f"m{code}-register", ["runuser", "--user=register", "--", *make, f"--notices={count}", f"--seed={seed}"])
+
+
+def confirm_all(lab: Lab, code: str) -> None:
+    """Let a clerk confirm whatever waits for a person's word."""
+    host = f"m{code}-terminal"
+    told = json.loads(lab.exec(host, ["sh", "-c", "renkei-agent pending --json || [ $? = 1 ]"]))
+    for each in told["pending"]:
+        if each["standing"] == "unconfirmed":
+            lab.exec(host, ["renkei-agent", "confirm", each["number"]])
+
+
+def let_register_import(lab: Lab, code: str) -> None:
+    """Let a register import what its terminal handed over, and answer it."""
+    command = ["renkei", "ministry", "simulate-register-import", f"--folder={SHARE}", f"--state={REGISTER}"]
+    lab.exec(f"m{code}-register", ["runuser", "--user=register", "--", *command])
 
 
 def send_from_immigration(lab: Lab, codes: list[str], *, seed: int, count: int = 40) -> None:

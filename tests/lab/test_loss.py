@@ -2,9 +2,24 @@
 
 import random
 import time
+from collections import Counter
 from contextlib import suppress
 
-from lab.scenes import AGENT, IMMIGRATION, agent_status, put_notices, rows, send_from_immigration, wait_until, waiting
+from lab.scenes import (
+    IMMIGRATION,
+    REGISTER,
+    RESULT,
+    SHARE,
+    agent_status,
+    confirm_all,
+    let_register_import,
+    put_notices,
+    rows,
+    send_from_immigration,
+    unfetched,
+    wait_until,
+    waiting,
+)
 from renkei.lab import Lab, LabError
 
 ONLINE, ON_DEMAND = "131041", "011011"
@@ -18,39 +33,73 @@ _UNITS = (
 
 
 def all_delivered(lab: Lab) -> bool:
-    """Whether nothing is on its way any more, up to the immigration system."""
+    """Whether nothing is on its way any more, between the registers and the immigration system."""
     lab.exec("moj-immigration", ["systemctl", "start", "renkei-drop.service"])
     hosts = ("moj-linkage", f"m{ONLINE}-terminal", f"m{ON_DEMAND}-terminal")
-    return all(waiting(lab, host) == 0 for host in hosts)
+    left = sum(unfetched(lab, code) for code in (ONLINE, ON_DEMAND))
+    return left == 0 and all(waiting(lab, host) == 0 for host in hosts)
+
+
+def is_sealed(lab: Lab, code: str) -> bool:
+    """Whether all that a register wrote is in its terminal's spool."""
+    return unfetched(lab, code) == 0 == agent_status(lab, f"m{code}-terminal")["outbox_files"]
+
+
+def came_to_ministry(lab: Lab) -> Counter[tuple[str, ...]]:
+    return rows(lab, "moj-immigration", f"{IMMIGRATION}/from-municipalities")
 
 
 def at_ministry(lab: Lab) -> int:
-    return sum(rows(lab, "moj-immigration", f"{IMMIGRATION}/from-municipalities").values())
+    """Count the municipalities' own notices, without their results."""
+    return sum(count for row, count in came_to_ministry(lab).items() if row[0] != RESULT)
+
+
+def in_register(lab: Lab, code: str) -> Counter[tuple[str, ...]]:
+    """What a register was handed, imported or not; without the ministry's results."""
+    found = Counter[tuple[str, ...]]()
+    for folder in (f"{SHARE}/to-register", f"{REGISTER}/imported"):
+        found += rows(lab, f"m{code}-register", folder)
+    return Counter({row: count for row, count in found.items() if row[0] != RESULT})
 
 
 def test_kills_of_hub_and_agents_in_the_middle_lose_and_double_nothing(lab: Lab) -> None:
     dice = random.Random(20260614)  # noqa: S311 - repeatable, not secret
-    terminals = {code: f"m{code}-terminal" for code in (ONLINE, ON_DEMAND)}
-    before_there = at_ministry(lab)
-    before_here = {code: rows(lab, host, f"{AGENT}/inbox") for code, host in terminals.items()}
+    codes = (ONLINE, ON_DEMAND)
+    before_there, before_here = came_to_ministry(lab), {code: in_register(lab, code) for code in codes}
     for number in range(4):
-        for code in terminals:
+        for code in codes:
             put_notices(lab, code, seed=7000 + number)
-        send_from_immigration(lab, list(terminals), seed=7000 + number)
+        send_from_immigration(lab, list(codes), seed=7000 + number)
         for _ in range(3):
             host, unit = dice.choice(_UNITS)
             lab.exec(host, ["systemctl", "kill", "--signal=KILL", unit])
             time.sleep(dice.uniform(0.1, 0.9))
+
+    def received() -> list[Counter[tuple[str, ...]]]:
+        for code in codes:
+            confirm_all(lab, code)
+        return [in_register(lab, code) - before_here[code] for code in codes]
+
+    def sent() -> Counter[tuple[str, ...]]:
+        return came_to_ministry(lab) - before_there
+
     wait_until("everything is delivered after the kills", lambda: all_delivered(lab), 240)
     wait_until(
         "every notice of the endpoints has come to the immigration system",
-        lambda: all_delivered(lab) and at_ministry(lab) - before_there >= 2 * 4 * 20,
+        lambda: all_delivered(lab) and sum(sent().values()) >= 2 * 4 * 20,
     )
-    assert at_ministry(lab) - before_there == 2 * 4 * 20
-    received = {code: rows(lab, host, f"{AGENT}/inbox") - before_here[code] for code, host in terminals.items()}
-    assert sum(sum(counted.values()) for counted in received.values()) == 4 * 40
-    assert max(rows(lab, "moj-immigration", f"{IMMIGRATION}/from-municipalities").values()) == 1
-    assert all(max(counted.values()) == 1 for counted in received.values())
+    wait_until("the registers have theirs", lambda: sum(sum(each.values()) for each in received()) >= 4 * 40)
+    assert sum(sent().values()) == 2 * 4 * 20
+    assert sum(sum(each.values()) for each in received()) == 4 * 40
+    for code in codes:
+        let_register_import(lab, code)
+    wait_until(
+        "every notice of the ministry has its result",
+        lambda: all_delivered(lab) and sum(sent().values()) >= 2 * 4 * 20 + 4 * 40,
+    )
+    assert Counter(row[0] for row in sent().elements())[RESULT] == 4 * 40
+    assert max(sent().values()) == 1
+    assert all(max(each.values()) == 1 for each in received())
 
 
 def test_a_cut_line_recovers_without_a_hand(lab: Lab) -> None:
@@ -59,7 +108,7 @@ def test_a_cut_line_recovers_without_a_hand(lab: Lab) -> None:
     lab.exec(router, ["ip", "link", "set", "wan0", "down"])
     try:
         put_notices(lab, ONLINE, seed=8000)
-        wait_until("the notices are sealed and wait", lambda: agent_status(lab, terminal)["outbox_files"] == 0)
+        wait_until("the notices are sealed and wait", lambda: is_sealed(lab, ONLINE))
         time.sleep(5)
         assert waiting(lab, terminal) > 0
         assert at_ministry(lab) == before
@@ -70,8 +119,8 @@ def test_a_cut_line_recovers_without_a_hand(lab: Lab) -> None:
 
 
 def test_reboots_bring_every_service_back(lab: Lab) -> None:
-    before = at_ministry(lab)
-    for host in ("asp-router", "asp-firewall", "asp-hub", "moj-linkage", f"m{ONLINE}-firewall", f"m{ONLINE}-terminal"):
+    before, parts = at_ministry(lab), ("firewall", "register", "terminal")
+    for host in ("asp-router", "asp-firewall", "asp-hub", "moj-linkage", *(f"m{ONLINE}-{part}" for part in parts)):
         with suppress(LabError):  # the host goes while it answers
             lab.exec(host, ["systemctl", "reboot", "--force"])
     wait_until("all are up again", lambda: all(status.is_good for status in lab.status()), 180)

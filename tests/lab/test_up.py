@@ -25,6 +25,14 @@ def test_notices_went_both_ways_for_every_endpoint(up: Up) -> None:
     assert all((by_link[link].line_bytes or 0) > 0 for link in ("online", "on_demand"))
 
 
+def test_every_notice_of_the_ministry_has_its_registers_result(up: Up) -> None:
+    by_bridge = {endpoint.bridge: endpoint for endpoint in up.result.endpoints}
+    assert set(by_bridge) == {"folder", "media"}
+    for endpoint in up.result.endpoints:
+        assert sum(endpoint.answers.values()) > 0
+        assert endpoint.unanswered == 0
+
+
 def test_a_second_up_changes_nothing_and_keeps_the_result(up: Up) -> None:
     second = bring_up(ROOT, FLEET, console=Console(stderr=True))
     assert second.reused
