@@ -252,6 +252,18 @@ def test_a_file_of_the_register_counts_once_its_marker_is_there(home: Home, fold
     assert list((folder / FROM_REGISTER).iterdir()) == []
 
 
+def test_files_of_the_register_go_in_the_order_of_their_names_and_of_their_coming(
+    home: Home, register: Register
+) -> None:
+    for name in ("02.csv", "01.csv", "03.csv"):
+        register.write(name, name.encode() * 7)
+    bridge.tend(home)
+    register.write("00.csv", b"later")
+    bridge.tend(home)
+    lying = [path.read_bytes()[:6] for path in sorted(home.settings.outbox.iterdir())]
+    assert lying == [b"01.csv", b"02.csv", b"03.csv", b"later"]
+
+
 def test_what_the_register_wrote_goes_on_at_once_for_it_is_known_to_be_whole(fleet: Any, folder: Path) -> None:
     fleet.exchange(fleet.agent("ministry"))
     folder.mkdir()

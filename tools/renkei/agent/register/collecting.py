@@ -1,8 +1,9 @@
 """What the register system wrote comes into the outbox: whole, once, and then it leaves the share.
 
-A file counts once its marker (`NAME.ready`, written last) lies beside it.
+A file counts once its marker (`NAME.ready`, written last) lies beside it. Files are taken in the order of their names,
+and go in that order.
 
-1. It is copied into the outbox, durably, under a name that follows from its content.
+1. It is copied into the outbox, durably, under a name that says its place among those there, and its content.
 2. Its digest is noted beside it (`.NAME.taken`).
 3. Marker, file and note are removed.
 
@@ -12,6 +13,7 @@ finished by the note; a file that the register system has since written under th
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from renkei.agent import files
@@ -23,6 +25,7 @@ _ALARM = "register-file"
 _MARKER_LIMIT = 4096
 _TAKEN = ".taken"
 _NAMED = 8
+_FETCHED = re.compile(r"register-(\d+)-")
 
 
 class Unusable(Exception):
@@ -79,7 +82,7 @@ def _take(home: Home, share: Share, name: str) -> Path:
     sha256 = hashlib.sha256(content).hexdigest()
     if promised not in {"", sha256}:
         raise Unusable(f"{where}: isn't what its marker says; let the register system write both again")
-    path = home.settings.outbox / files.safe_name(f"register-{sha256[:_NAMED]}-{name}")
+    path = _place(home, name, sha256)
     if home.spool.outgoing.source(sha256, "") is not None:
         log.info("%s: was taken before, it is only removed from the share", name)
     elif not path.exists():
@@ -87,6 +90,15 @@ def _take(home: Home, share: Share, name: str) -> Path:
     share.write(FROM_REGISTER, f".{name}{_TAKEN}", sha256.encode())
     _remove(share, name)
     return path
+
+
+def _place(home: Home, name: str, sha256: str) -> Path:
+    """Where a file lies in the outbox, which is taken in the order of its names; after all that were fetched before."""
+    outbox, ending = home.settings.outbox, f"{sha256[:_NAMED]}-{files.safe_name(name)}"
+    there = {path.name: path for path in outbox.glob("register-*")}
+    known = [path for each, path in there.items() if (found := _FETCHED.match(each)) and each[found.end() :] == ending]
+    numbers = [int(found[1]) for each in there if (found := _FETCHED.match(each))]
+    return known[0] if known else outbox / f"register-{max(numbers, default=0) + 1:06d}-{ending}"
 
 
 def _remove(share: Share, name: str) -> None:
