@@ -84,10 +84,10 @@ def test_every_missing_notice_is_named_with_the_place_where_it_waits(tmp_path: P
     first, *missing = rendered(tmp_path, facts)
     assert first == "Every notice of a municipality is imported: not within 60 tries"
     assert [line.removeprefix(f"L20261126-{SEED}-0000").replace(" has no result", "") for line in missing] == [
-        f"1-1 (市町村通知) of 131041: not sent by {TERMINAL}",
-        f"2-1 (市町村通知) of 131041: sealed at {TERMINAL}, the hub hasn't accepted it",
-        "3-1 (市町村通知) of 131041: at the hub, moj-linkage hasn't receipted it",
         "4-1 (市町村通知) of 131041: held at moj-linkage (crossing), waits for 012271",
+        f"1-1 (市町村通知) of 131041: not sent by {TERMINAL}",
+        f"2-1 (市町村通知) of 131041: sealed at {TERMINAL}, waits for the line or the medium",
+        "3-1 (市町村通知) of 131041: at the hub, moj-linkage hasn't receipted it",
         "5-1 (市町村通知) of 131041: receipted by moj-linkage, not held there: on its way to moj-immigration or back",
         f"6-1 to 131041 of the register at moj-immigration: 取込結果待ち at {TERMINAL}",
         f"7-1 to 131041 of the register at moj-immigration: neither waiting nor failed at {TERMINAL}",
