@@ -132,8 +132,11 @@ def test_bytes_are_forgotten_only_after_acceptance_and_receipt(spool: Spool) -> 
     spool.outgoing.accept("ministry-a-2", 1, b"")
     for number in (2, 3):
         spool.outgoing.receipt(f"ministry-a-{number}", b"receipt", AT)
-    assert spool.outgoing.forget("2026-12-31T00:00:00Z") == 1
+    long_ago, after = "2020-01-01T00:00:00Z", "2026-12-31T00:00:00Z"
+    assert spool.outgoing.forget(after, long_ago) == 1
     assert [spool.outgoing.held("ministry", "notices", n) is None for n in (1, 2, 3)] == [False, True, False]
+    assert spool.outgoing.forget(after, after) == 1, "after the year also what went by medium alone"
+    assert [spool.outgoing.held("ministry", "notices", n) is None for n in (1, 2, 3)] == [False, True, True]
 
 
 def test_a_receipt_counts_once(spool: Spool) -> None:
