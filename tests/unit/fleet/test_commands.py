@@ -118,5 +118,7 @@ def test_policy_show_is_what_the_lookup_gives() -> None:
         ("output", "register-share"),
         ("input", "provisioning"),
         ("output", "provisioning-packages"),
+        ("input", "provisioning-windows"),
+        ("output", "windows-updates"),
     }
     assert "10.70.102.10 -> 10.64.0.74 8443/tcp" in run(policy, "show", "m131041-terminal", *LAB).stdout

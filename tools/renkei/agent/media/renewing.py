@@ -91,7 +91,7 @@ def hand_in(home: Home, client: HubClient) -> None:
         except (NotAllowed, HubBusy):
             raise
         except HubRefused as error:
-            home.alarm("renewal", carried.endpoint, f"the hub takes no renewal for {carried.endpoint}: {error}")
+            home.alarm("certificate", carried.endpoint, f"the hub takes no renewal for {carried.endpoint}: {error}")
         else:
             home.spool.settle("renewal", carried.endpoint)
 
