@@ -124,8 +124,10 @@ def _tools() -> list[dict[str, Any]]:
     """The two things that no module sets: their scripts, as in the role."""
     template = ROOT / "roles" / "terminal_hardening" / "templates" / "allow-list.xml.j2"
     allow = {
-        "script": (_SCRIPTS / "Set-AllowList.ps1").read_text(),
-        "parameters": {"Policy": "{{ lookup('ansible.builtin.template', '" + str(template) + "') }}"},
+        "script": (ROOT / "roles/terminal_base/files/Import-Settings.ps1").read_text(),
+        "parameters": {
+            "Files": "{{ [{'kind': 'applocker', 'content': lookup('template', '" + str(template) + "')}] | to_json }}"
+        },
     }
     drive = {"script": (_SCRIPTS / "Protect-SystemDrive.ps1").read_text()}
     module = "ansible.windows.win_powershell"

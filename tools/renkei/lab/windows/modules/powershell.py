@@ -118,7 +118,7 @@ def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
     return Said((json.dumps(state, ensure_ascii=False),), changed=False)
 
 
-@script("Import-Settings.ps1", "2a16e147de0a2232191acbfd96bfbabd03145cb6359e5e836981e4a0f3052749")
+@script("Import-Settings.ps1", "82cc0c5d5ace2458cb68d0cfe553bb5f3ff6d72e58654b55b416bc24ad9de0e6")
 def import_settings(host: Host, parameters: dict[str, Any]) -> Said:
     """Take whole files of settings."""
     for given in json.loads(parameters["Files"]):
@@ -130,6 +130,8 @@ def import_settings(host: Host, parameters: dict[str, Any]) -> Said:
                 restore_audit(host, content)
             case "registry":
                 merge(host, content.encode("utf-16"))
+            case "applocker":
+                _allow(host, content)
             case other:
                 raise Failed(f"there is no kind of file {other}")
     for name in json.loads(parameters.get("Restart") or "[]"):
@@ -149,22 +151,6 @@ def disable_parts(host: Host, parameters: dict[str, Any]) -> Said:
         if name not in host.features:
             raise Failed(f"Feature name {name} is unknown.")
         host.features[name] = False
-    return Said()
-
-
-@script("Set-AllowList.ps1", "9217c7b66f45e074fde4e6f514fae636541276e3ce9d797e5b4e5e956f968043")
-def set_allow_list(host: Host, parameters: dict[str, Any]) -> Said:
-    """Take a list of what may run; keep its digest."""
-    try:
-        policy = etree.fromstring(str(parameters["Policy"]).encode(), etree.XMLParser(resolve_entities=False))
-    except etree.XMLSyntaxError as error:
-        raise Failed(f"Set-AppLockerPolicy: the policy is no XML: {error}") from None
-    enforced = {
-        each.get("Type", "") for each in policy.iter("RuleCollection") if each.get("EnforcementMode") == "Enabled"
-    }
-    if policy.tag != "AppLockerPolicy" or not enforced.issuperset({"Exe", "Msi", "Script"}):
-        raise Failed("Set-AppLockerPolicy: the policy enforces no list of programs, installers and scripts")
-    host.facts["applocker"] = hashlib.sha256(etree.tostring(policy, method="c14n")).hexdigest()
     return Said()
 
 
@@ -245,6 +231,20 @@ def try_acceptance(host: Host, parameters: dict[str, Any]) -> Said:
     }
     rows = [{"id": name, "passed": passed, "found": found} for name, (passed, found) in items.items()]
     return Said((json.dumps(rows),), changed=False)
+
+
+def _allow(host: Host, text: str) -> None:
+    """Take a list of what may run; keep its digest."""
+    try:
+        policy = etree.fromstring(text.encode(), etree.XMLParser(resolve_entities=False))
+    except etree.XMLSyntaxError as error:
+        raise Failed(f"Set-AppLockerPolicy: the policy is no XML: {error}") from None
+    enforced = {
+        each.get("Type", "") for each in policy.iter("RuleCollection") if each.get("EnforcementMode") == "Enabled"
+    }
+    if policy.tag != "AppLockerPolicy" or not enforced.issuperset({"Exe", "Msi", "Script"}):
+        raise Failed("Set-AppLockerPolicy: the policy enforces no list of programs, installers and scripts")
+    host.facts["applocker"] = hashlib.sha256(etree.tostring(policy, method="c14n")).hexdigest()
 
 
 def _close(host: Host, account: str) -> None:
