@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from renkei.agent.exchange import alone
+from renkei.agent.exchange import alone, take_offline
 from renkei.agent.home import open_home
+from renkei.agent.intake import Watch
 from renkei.agent.register import bridge, confirmation, share
 from renkei.agent.register import pending as pending_list
 from renkei.agent.settings import SettingsError
@@ -45,7 +46,7 @@ def register_init(config: Config = DEFAULT_CONFIG) -> None:
     with reported(), settings_of(config) as settings, open_home(settings) as home, alone(home, _PATIENCE):
         before = share.is_prepared(home)
         prepared = share.prepare(home)
-        bridge.tend(home)
+        take_offline(home, Watch(settings.exchange.stable_seconds))  # a medium may be exported right after
         print(f"{prepared.root}: {'was prepared' if before else 'prepared'} for {home.party}{' before' * before}")
 
 
