@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from renkei.agent.exchange import take_offline
+from renkei.agent.intake import Watch
+from renkei.agent.receiving import read_inbox
+from renkei.agent.sending import reseal_all, send_all
 from renkei.agent.status import status_of
 from renkei.client.errors import NotAllowed
 from renkei.exchange.certificates import make_request
@@ -156,3 +160,43 @@ def test_an_acceptance_holds_by_whichever_of_the_hubs_keys_signed_it(fleet: Any,
     assert status_of(home).alarms == ()
     hour.settle()
     assert hour.delivered()[f"up {CODES[0]}"] == hour.given[f"up {CODES[0]}"]
+
+
+@pytest.mark.parametrize("came_to", ["read its inbox", "deliver it"])
+def test_what_a_restored_hub_lost_the_receipt_of_comes_again_to_the_machine_that_replaced_its_signer(
+    fleet: Any, status_csv: Any, came_to: str
+) -> None:
+    """The ministry had not read that receipt, and the new machine had begun behind it."""
+    code = CODES[0]
+    ministry, old = fleet.agent("ministry"), fleet.agent(code)
+    outbox = ministry.settings.outbox / code
+    outbox.mkdir()
+    fleet.back_up()
+    (outbox / "1.csv").write_bytes(status_csv(1, code, first=1))
+    fleet.exchange(ministry)
+    fleet.exchange(old)
+    (outbox / "2.csv").write_bytes(status_csv(1, code, first=2))
+    replaced = old.keys().entry
+    new = fleet.replace(old, revoked=replaced)
+    take_offline(ministry, Watch(0))
+    contact = fleet.contact(ministry)
+    reseal_all(ministry, contact)
+    send_all(ministry, contact)  # an exchange whose inbox was read before the receipt came
+    if came_to == "deliver it":
+        fleet.exchange(new)
+    else:
+        read_inbox(new, fleet.contact(new))
+    assert [message.sequence for message in ministry.spool.outgoing.unreceipted()] == [1, 2]
+    assert new.spool.incoming.missing("ministry", "notices", 3) == [], "the machine has begun at 2"
+
+    fleet.restore()
+    fleet.bind(new.keys().entry)
+    fleet.revoke(replaced)
+    for home in (ministry, new, ministry):
+        fleet.exchange(home)
+    assert ministry.spool.outgoing.unreceipted() == []
+    assert numbers(old.settings.inbox) == [1]
+    assert numbers(new.settings.inbox) == [1, 2]
+    for home in (ministry, new):
+        assert status_of(home).alarms == ()
+        assert home.spool.gaps() == []

@@ -25,6 +25,7 @@ from renkei.exchange.mailbox import (
     Receipting,
     Stage,
     Voiding,
+    comes_late,
     judge_arrival,
     judge_receipt,
     judge_void,
@@ -313,13 +314,14 @@ class Incoming:
 
 @dataclass
 class Recipient:
-    """A terminal of the endpoint; `handed_on` is what the register got of it, in order."""
+    """A terminal of the endpoint; `handed_on` is what the register got of it, as it came."""
 
     machine: Machine
     took_over: bool = False
     incoming: dict[int, Incoming] = field(default_factory=dict)
     voids: set[int] = field(default_factory=set)
     delivered: int | None = None
+    began_after: int = 0
     epoch: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     handed_on: list[tuple[int, str]] = field(default_factory=list)
@@ -343,7 +345,7 @@ class Recipient:
     def begin(self) -> None:
         """A machine before this one received what comes before the first message here."""
         if self.took_over and self.delivered is None and self.incoming and self.cursor.doubtful is None:
-            self.delivered = min(self.incoming) - 1
+            self.delivered = self.began_after = min(self.incoming) - 1
 
     def fetch(self, hub: Hub, number: int, *, corrupt: bool) -> None:
         each, message = self.incoming[number], hub.messages.get(number)
@@ -361,13 +363,18 @@ class Recipient:
         each.sealed = bytes(sealed)
 
     def next(self) -> Incoming | None:
-        """What is to be delivered now: what a crash interrupted first, then the stream's next number."""
+        """What is to be delivered now: what a crash interrupted, what comes late, the stream's next number."""
         stopped = next((each for each in self.incoming.values() if each.stage is Stage.DELIVERING), None)
         if stopped is not None:
             return stopped
-        each = self.incoming.get(next_number(self.delivered or 0, self.voids.__contains__))
-        ready = each is not None and each.stage is Stage.HELD and each.sealed is not None and not each.quarantined
-        return each if ready else None
+        ready = {
+            number: each
+            for number, each in self.incoming.items()
+            if each.stage is Stage.HELD and each.sealed is not None and not each.quarantined
+        }
+        if ready and comes_late(lowest := min(ready), self.began_after):
+            return ready[lowest]
+        return ready.get(next_number(self.delivered or 0, self.voids.__contains__))
 
     def deliver(self, each: Incoming, now: datetime) -> Iterator[None]:
         """Deliver step by step; a crash may come after each."""

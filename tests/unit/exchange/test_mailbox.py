@@ -11,6 +11,7 @@ from renkei.exchange.mailbox import (
     Receipting,
     Stage,
     Voiding,
+    comes_late,
     judge_arrival,
     judge_receipt,
     judge_void,
@@ -99,6 +100,11 @@ def test_a_void_of_what_never_came_passes_over_its_number() -> None:
     assert next_number(0, {1, 2, 5}.__contains__) == 3
     assert next_number(3, {1, 2, 5}.__contains__) == 4
     assert next_number(4, {1, 2, 5}.__contains__) == 6
+
+
+def test_only_what_is_from_before_a_machines_beginning_comes_late() -> None:
+    assert [number for number in range(1, 6) if comes_late(number, 3)] == [1, 2, 3]
+    assert not comes_late(1, 0)
 
 
 def test_what_is_doubtful_is_passed_but_looked_at_again() -> None:

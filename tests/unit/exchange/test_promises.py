@@ -39,7 +39,8 @@ class Stream(RuleBasedStateMachine):
         self.clocks = {"sender": timedelta(), "recipient": timedelta()}
         self.earlier: list[tuple[bytes, bytes | None]] = []
         self.acknowledged: set[int] = set()
-        self.handed_on_before: list[list[tuple[int, str]]] = []
+        self.replaced: list[Recipient] = []
+        self.restored = False
         self.safe_from_repetition: list[set[int]] = []
         self.voided: set[int] = set()
 
@@ -183,43 +184,47 @@ class Stream(RuleBasedStateMachine):
         epoch = self.hub.epoch + 1
         self.hub = backup(self.saved)
         self.hub.epoch = epoch
+        self.restored = True
         self.safe_from_repetition = [set() for _ in self.safe_from_repetition]
 
-    @precondition(lambda self: len(self.handed_on_before) < len(TERMINALS) - 1)
+    @precondition(lambda self: len(self.replaced) < len(TERMINALS) - 1)
     @rule()
     def the_terminal_is_replaced(self) -> None:
         """A new machine with new keys and nothing of the old one; what the hub has receipts for won't come again."""
         receipted = {number for number, message in self.hub.messages.items() if message.receipt is not None}
-        self.handed_on_before.append(self.recipient.handed_on)
+        self.replaced.append(self.recipient)
         self.safe_from_repetition.append(receipted)
-        self.recipient = Recipient(TERMINALS[len(self.handed_on_before)], took_over=True)
+        self.recipient = Recipient(TERMINALS[len(self.replaced)], took_over=True)
 
     # -- what always holds
 
     @invariant()
     def each_terminal_hands_on_each_number_once_in_order_and_as_it_was_sent(self) -> None:
-        for handed_on in (*self.handed_on_before, self.recipient.handed_on):
-            numbers = [number for number, _ in handed_on]
-            assert numbers == sorted(set(numbers))
-            for number, content in handed_on:
+        """What comes from before a terminal's beginning is out of order, and comes only once a hub was restored."""
+        for terminal in (*self.replaced, self.recipient):
+            numbers = [number for number, _ in terminal.handed_on]
+            in_order = [number for number in numbers if number > terminal.began_after]
+            assert in_order == sorted(in_order)
+            assert len(numbers) == len(set(numbers))
+            assert self.restored or in_order == numbers
+            for number, content in terminal.handed_on:
                 assert self.sender.outgoing[number].entry.content_sha256 == content
 
     @invariant()
     def what_an_earlier_terminal_receipted_does_not_come_again(self) -> None:
         for position, safe in enumerate(self.safe_from_repetition):
-            later = [*self.handed_on_before[position + 1 :], self.recipient.handed_on]
-            assert not safe & {number for handed_on in later for number, _ in handed_on}
+            later = [*self.replaced[position + 1 :], self.recipient]
+            assert not safe & {number for terminal in later for number, _ in terminal.handed_on}
 
     @invariant()
     def only_a_void_is_passed_over(self) -> None:
         numbers = {number for number, _ in self.recipient.handed_on}
-        begin = min(numbers, default=1) if self.recipient.took_over else 1
-        missing = set(range(begin, max(numbers, default=0))) - numbers
+        missing = set(range(self.recipient.began_after + 1, max(numbers, default=0))) - numbers
         assert missing <= self.recipient.voids <= self.voided
 
     @invariant()
     def the_sender_lets_go_only_of_what_was_handed_on(self) -> None:
-        handed_on = {each for terminal in (*self.handed_on_before, self.recipient.handed_on) for each in terminal}
+        handed_on = {each for terminal in (*self.replaced, self.recipient) for each in terminal.handed_on}
         for number, each in self.sender.outgoing.items():
             if each.receipted:
                 assert (number, each.entry.content_sha256) in handed_on
@@ -240,7 +245,7 @@ class Stream(RuleBasedStateMachine):
         for _ in range(4):
             self.everybody_gets_on(5)
         assert self.sender.to_offer() is None
-        handed_on = {number for each in (*self.handed_on_before, self.recipient.handed_on) for number, _ in each}
+        handed_on = {number for each in (*self.replaced, self.recipient) for number, _ in each.handed_on}
         for number, each in self.sender.outgoing.items():
             if each.receipted:
                 receipt = Receipt.read(payload_of(each.receipt))
@@ -282,3 +287,21 @@ TestStream = Stream.TestCase
 TestStream.settings = settings(
     max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.parametrize("stages", [2, 3, 4])
+def test_what_a_restored_hub_lost_the_receipt_of_comes_again_to_the_machine_that_replaced_its_signer(
+    stages: int,
+) -> None:
+    """The machine began at 2; then 1 comes: before it has delivered 2, or after, or after it sent 2's receipt."""
+    story = Stream()
+    story.a_notice_is_queued()
+    story.everybody_gets_on(4)  # the hub has the receipt, the sender hasn't
+    story.a_notice_is_queued()
+    story.the_terminal_is_replaced()
+    story.everybody_gets_on(stages)
+    assert story.recipient.began_after == 1
+    story.the_hub_is_restored()
+    story.teardown()
+    came = [number for number, _ in story.recipient.handed_on]
+    assert came == ([1, 2] if stages == 2 else [2, 1])

@@ -167,6 +167,33 @@ def test_a_gap_is_held_until_it_is_filled_or_voided(spool: Spool) -> None:
     assert deliver_what_is_next(spool) == [4, 5]
 
 
+def test_what_comes_from_before_a_machines_beginning_is_delivered_and_holds_up_nothing(spool: Spool) -> None:
+    spool.incoming.announce(incoming(4))
+    spool.incoming.begin()
+    fetch(spool, incoming(3))
+    spool.incoming.mark(incoming(3), State.QUARANTINED)
+    fetch(spool, incoming(2))
+    fetch(spool, incoming(4))
+    assert deliver_what_is_next(spool) == [2, 4]
+    fetch(spool, incoming(1))
+    fetch(spool, incoming(6))
+    assert deliver_what_is_next(spool) == [1]
+    assert [(gap.first, gap.last) for gap in spool.gaps()] == [(5, 5)]
+    fetch(spool, incoming(3, manifest=b"sealed anew"))
+    fetch(spool, incoming(5))
+    assert deliver_what_is_next(spool) == [3, 5, 6]
+
+
+def test_what_comes_again_without_a_machine_before_is_never_delivered_again(spool: Spool) -> None:
+    for sequence in (1, 2):
+        fetch(spool, incoming(sequence))
+    deliver_what_is_next(spool)
+    spool.incoming.begin()
+    spool.incoming.remove_settled("2099-01-01T00:00:00Z", unsent=True)
+    fetch(spool, incoming(1))
+    assert deliver_what_is_next(spool) == []
+
+
 def test_a_void_ends_a_message_that_was_not_delivered(spool: Spool) -> None:
     fetch(spool, incoming(1))
     spool.incoming.mark(incoming(1), State.QUARANTINED)

@@ -2,14 +2,15 @@
 
 A stream goes from one sender to one recipient and numbers its parcels from 1 without a gap. Whatever is lost, repeated,
 reordered or delayed between the two, every parcel is delivered once and in order; a gap is held and asked for; only the
-sender's signed void passes over a number.
+sender's signed void passes over a number. A machine that takes another's place begins where the hub has no receipt of
+that one; what comes from before its beginning all the same (`comes_late`) is delivered, out of its order.
 
 A stream can't be held in memory, so no rule wants one: each is asked with what is known at one place, and answers what
 is to be done. Whoever keeps the stream (the spool in SQL, a test in dictionaries) looks that up, does it, and makes it
 durable before anything leaves the machine. There is no second place where this is decided.
 
     at the sender       must_offer · judge_receipt
-    at the recipient    judge_arrival · judge_void · next_number
+    at the recipient    judge_arrival · judge_void · next_number · comes_late
     at both             Cursor
 """
 
@@ -191,3 +192,18 @@ def next_number(delivered: int, is_void: Callable[[int], bool]) -> int:
     while is_void(number):
         number += 1
     return number
+
+
+def comes_late(number: int, began_after: int) -> bool:
+    """Whether a parcel that is held, not delivered, is one from before this machine's beginning: deliver it at once.
+
+    The machine that was here before gave a receipt for it, so the hub didn't offer it at the beginning. Then a hub that
+    was restored lost that receipt, and the sender, which had not read it yet, offers the parcel again. Nobody can tell
+    here whether it was delivered, so no receipt may say so before it is: it comes again rather than never. The stream
+    doesn't wait for it.
+
+    Args:
+        number: the parcel's.
+        began_after: the last number before this machine's beginning, 0 where it received the stream from the first.
+    """
+    return number <= began_after

@@ -37,6 +37,7 @@ def gaps(database: Database) -> list[Gap]:
             connection,
             "SELECT sender, stream, coalesce(delivered_up_to, 0), min(sequence), count(*), min(announced_at)"
             " FROM incoming LEFT JOIN received USING (sender, stream) WHERE state NOT IN ('delivered', 'voided')"
+            " AND sequence > coalesce(delivered_up_to, 0)"  # what comes late waits for nothing
             " GROUP BY sender, stream ORDER BY sender, stream",
         ):
             first = next_in_stream(connection, sender, stream, done)

@@ -25,6 +25,7 @@ from renkei.exchange.mailbox import (
     Known,
     Stage,
     Voiding,
+    comes_late,
     judge_arrival,
     judge_void,
     next_number,
@@ -78,6 +79,9 @@ CREATE TABLE received (
     PRIMARY KEY (sender, stream)
 ) STRICT, WITHOUT ROWID;
 """
+
+BEGINNINGS_SCHEMA = "ALTER TABLE received ADD COLUMN began_after INTEGER NOT NULL DEFAULT 0;"
+"""The last number before this machine's beginning, where another was here before it."""
 
 _COLUMNS = (
     *("sender", "id", "stream", "sequence", "count", "manifest", "entry", "content_sha256", "size", "announced_at"),
@@ -238,15 +242,16 @@ class IncomingMessages:
     def begin(self) -> None:
         """Begin streams without a history at their first message: a machine before this one received the rest."""
         sql = (
-            "INSERT OR IGNORE INTO received SELECT sender, stream, min(sequence) - 1 FROM incoming"
-            " GROUP BY sender, stream"
+            "INSERT OR IGNORE INTO received (sender, stream, delivered_up_to, began_after)"
+            " SELECT sender, stream, min(sequence) - 1, min(sequence) - 1 FROM incoming GROUP BY sender, stream"
         )
         self._database.write(lambda c: c.execute(sql))
 
     def begin_at(self, sender: str, stream: str, sequence: int) -> None:
         """Begin a stream of which nothing is here at a number: a machine before this one received the rest."""
         sql = (
-            "INSERT OR IGNORE INTO received SELECT ?1, ?2, ?3 - 1"
+            "INSERT OR IGNORE INTO received (sender, stream, delivered_up_to, began_after)"
+            " SELECT ?1, ?2, ?3 - 1, ?3 - 1"
             " WHERE NOT EXISTS (SELECT 1 FROM incoming WHERE sender = ?1 AND stream = ?2)"
         )
         self._database.write(lambda c: c.execute(sql, (sender, stream, sequence)))
@@ -279,16 +284,22 @@ class IncomingMessages:
         return self._database.read(work)
 
     def deliverable(self) -> list[IncomingMessage]:
-        """For each stream its next message, where it is fetched; signed voids are passed over."""
+        """For each stream what comes late, else its next message, where it is fetched; voids are passed over."""
 
         def work(connection: apsw.Connection) -> list[tuple[str, str, int]]:
             streams = fetch(
                 connection,
-                "SELECT DISTINCT sender, stream, coalesce(delivered_up_to, 0) FROM incoming"
-                " LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'",
+                "SELECT sender, stream, min(sequence), coalesce(delivered_up_to, 0), coalesce(began_after, 0)"
+                " FROM incoming LEFT JOIN received USING (sender, stream) WHERE state = 'fetched'"
+                " GROUP BY sender, stream ORDER BY sender, stream",
             )
             return [
-                (sender, stream, next_in_stream(connection, sender, stream, done)) for sender, stream, done in streams
+                (
+                    sender,
+                    stream,
+                    lowest if comes_late(lowest, began) else next_in_stream(connection, sender, stream, done),
+                )
+                for sender, stream, lowest, done, began in streams
             ]
 
         return [
@@ -310,7 +321,7 @@ class IncomingMessages:
             )
             connection.execute("DELETE FROM pieces WHERE sender = ? AND id = ?", key)
             connection.execute(
-                "INSERT INTO received VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+                "INSERT INTO received (sender, stream, delivered_up_to) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
                 " SET delivered_up_to = max(delivered_up_to, ?3)",
                 (message.sender, message.stream, message.sequence),
             )

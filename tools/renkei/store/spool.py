@@ -25,7 +25,7 @@ from renkei.store.errors import StoreError
 from renkei.store.gaps import Gap, gaps, received_voids
 from renkei.store.heads import SEEN_HEADS_SCHEMA, SeenHeads
 from renkei.store.imports import IMPORTS_SCHEMA, Imports
-from renkei.store.incoming import INCOMING_SCHEMA, IncomingMessages
+from renkei.store.incoming import BEGINNINGS_SCHEMA, INCOMING_SCHEMA, IncomingMessages
 from renkei.store.media import MEDIA_SCHEMA, Media
 from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.profiles import PROFILES_SCHEMA, Profiles
@@ -71,6 +71,7 @@ MIGRATIONS = (
     SEEN_HEADS_SCHEMA,
     MEDIA_SCHEMA,
     RENEWALS_SCHEMA,
+    BEGINNINGS_SCHEMA,
 )
 """A released one never changes; what is new is appended."""
 
