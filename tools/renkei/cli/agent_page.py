@@ -21,7 +21,11 @@ def page() -> None:
 
 @app.command(name="open")
 def open_page(
-    folder: Annotated[Path, typer.Option(help="The page's folder, as agent.toml names it.")] = platform.DEFAULT_PAGE,
+    folder: Annotated[
+        Path,
+        # whoever may not read it is told below what to do
+        typer.Option(help="The page's folder, as agent.toml names it.", readable=False),
+    ] = platform.DEFAULT_PAGE,
 ) -> None:
     """Open the status page in this user's browser.
 
