@@ -38,6 +38,9 @@ LINTERS = {
     "ansible-lint": ["ansible-lint", "--offline", "--strict", "--profile", "production"],
 }
 
+#: Left out of a whole run, part of `./kit test windows`.
+UNDER_WINE = ("tests/windows/test_agent.py", "tests/windows/test_first_boot.py")
+
 #: What `./kit test` runs without a selection, the quickest first.
 SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "windows", "roles", "lab")}
 
@@ -101,6 +104,10 @@ def run_tests(
     if words == ["unit"]:
         # on every core, which others can't use since they share hosts, and without what takes its time
         arguments += ["--numprocesses=auto", "-m", "not thorough"]
+    if selection is None:
+        # minutes under Wine on top of the budget of a whole run
+        console.print("not run: the agent as a Windows service under Wine; it is part of ./kit test windows")
+        arguments += [f"--ignore={path}" for path in UNDER_WINE]
     if {"roles", "lab"}.intersection(words):
         from renkei.lab import Lab, fleets_of, take_down
 
