@@ -16,7 +16,8 @@ from faults.killing import SUBJECTS, Scene, kill_at
 from faults.kills import every_point
 from faults.place import fleet_behind, lines_to_hub
 from faults.promises import differences
-from unit.agent.conftest import Pki, write_residence_csv
+from unit.agent.conftest import Pki
+from unit.agent.rows import write_residence_csv
 
 SEED = 1
 

@@ -24,7 +24,7 @@ from renkei.exchange.parties import Party
 from renkei.hub.identity import verified_binding
 from renkei.store.hub.contract import Bounds
 from renkei.store.hub.sqlite import SqliteHubStore
-from unit.agent.conftest import length
+from unit.agent.front import length
 
 ROOT = Path(__file__).parents[2]
 SHINJUKU, TROUBLED = "131041", "011011"

@@ -40,7 +40,7 @@ from renkei.ministry.office import Office, open_office
 from renkei.ministry.root import OfflineRoot
 from renkei.ministry.settings import load_settings
 from renkei.store.spool import Spool
-from unit.agent.conftest import write_residence_csv
+from unit.agent.rows import write_residence_csv
 
 SHINJUKU, MINISTRY = "131041", "ministry"
 BOTH_ROOTS = 365

@@ -15,7 +15,8 @@ from faults.proxy import Course, Cut, Proxy
 from renkei.agent.exchange import take_offline
 from renkei.agent.intake import Watch
 from renkei.client.errors import HubError
-from unit.agent.conftest import Fleet, Pki, write_residence_csv
+from unit.agent.conftest import Fleet, Pki
+from unit.agent.rows import write_residence_csv
 
 ENDPOINT = "131041"
 NEEDED = 20_000_000

@@ -4,17 +4,12 @@ import asyncio
 import datetime as dt
 import hashlib
 import multiprocessing
-import random
-import re
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -32,7 +27,7 @@ from renkei.cli.hub import app as hub_program
 from renkei.client.connection import Connection, Credentials
 from renkei.client.hub import HubClient
 from renkei.domain.layouts import Layout, write
-from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
+from renkei.domain.notices import Notice
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty, bind
 from renkei.exchange.certificates import (
     Authority,
@@ -57,6 +52,8 @@ from renkei.hub.settings import Settings as HubSettings
 from renkei.store.hub.contract import Bounds
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.spool import Spool
+from unit.agent.front import Front
+from unit.agent.rows import residence_notices, status_notices, write_residence_csv
 
 DAYS = 398
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -98,90 +95,6 @@ class Pki:
         chain.write_text(certificate_to_pem(certificate) + certificate_to_pem(self.issuing.certificate))
         (folder / f"{name}.key").write_text(key_to_pem(key))
         return Credentials(chain, folder / f"{name}.key")
-
-
-class Front:
-    """What nginx is in production: ends TLS 1.3, asks for a client certificate and hands it on.
-
-    `cut_after` cuts the line after so many bytes in the direction that is named ("up" or "down"), once.
-    """
-
-    def __init__(self, socket: Path, server: Credentials, anchor: Path | None) -> None:
-        self._socket = socket
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.context.load_cert_chain(server.chain, server.key)
-        if anchor is not None:
-            self.context.verify_mode = ssl.CERT_REQUIRED
-            self.context.load_verify_locations(anchor)
-        self.cut_after: dict[str, int] = {}
-        self.requests: list[str] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _start(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context, limit=128 * 1024)
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _stop(self) -> None:
-        self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0.01)  # aborted connections are closed on the loop's next turns
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        added = b"X-Client-Certificate: " + quote(ssl.DER_cert_to_PEM_cert(der)).encode() + b"\r\n" if der else b""
-        upstream = None
-        try:
-            back, upstream = await asyncio.open_unix_connection(str(self._socket))
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                line, _, fields = head.partition(b"\r\n")
-                self.requests.append(line.decode())
-                upstream.write(line + b"\r\n" + added + fields)
-                await self._pass_on("up", reader, upstream, length(fields))
-                head = await back.readuntil(b"\r\n\r\n")
-                writer.write(head)
-                await self._pass_on("down", back, writer, length(head))
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            for end in (upstream, writer):
-                if end is not None:
-                    end.transport.abort()
-
-    async def _pass_on(
-        self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, remaining: int
-    ) -> None:
-        while remaining:
-            chunk = await source.read(min(remaining, 16 * 1024))
-            if not chunk:
-                raise ConnectionResetError
-            if way in self.cut_after:
-                self.cut_after[way] -= len(chunk)
-                if self.cut_after[way] < 0:
-                    del self.cut_after[way]
-                    raise ConnectionResetError
-            remaining -= len(chunk)
-            sink.write(chunk)
-            await sink.drain()
-
-
-def length(fields: bytes) -> int:
-    """The length of a body; every body here has one."""
-    found = re.search(rb"(?im)^content-length: *(\d+)", fields)
-    return int(found[1]) if found else 0
 
 
 @dataclass
@@ -484,54 +397,6 @@ def offline(tmp_path: Path, pki: Pki) -> Iterator[Offline]:
     yield made
     for home in made.homes:
         home.spool.close()
-
-
-def residence_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:
-    """Notices that don't compress well, so that a few thousand fill several parts."""
-    letters = random.Random(first)  # noqa: S311  (test data)
-    return [
-        ResidenceNotice(
-            number=f"N-{municipality}-{number:06d}",
-            municipality=municipality,
-            basis="入管法19条の7",
-            filed_on=dt.date(2026, 11, 20),
-            name=f"TEST PERSON {'ABCDEFGHIJ'[number % 10]}",
-            kanji_name=None,
-            birth_date="1990-01-31",
-            sex="女",
-            nationality="ベトナム",
-            card_number=f"AB{number:08d}CD",
-            settled_on=dt.date(2026, 11, 19),
-            moved_on=None,
-            address="".join(chr(0x4E00 + letters.getrandbits(13)) for _ in range(190)),
-            previous_address=None,
-        )
-        for number in range(first, first + count)
-    ]
-
-
-def status_notices(count: int, municipality: str = "131041", first: int = 1) -> list[Notice]:
-    return [
-        StatusNotice(
-            number=f"S-{municipality}-{number:06d}",
-            municipality=municipality,
-            notified_on=dt.date(2026, 11, 22),
-            cause="変更",
-            changed_items="氏名",
-            changed_on=dt.date(2026, 11, 20),
-            category="特別永住者",
-            name="TEST PERSON",
-            birth_date="1985-05-05",
-            sex="男",
-            nationality="韓国",
-            certificate_number=f"CD{number:08d}EF",
-        )
-        for number in range(first, first + count)
-    ]
-
-
-def write_residence_csv(count: int, municipality: str = "131041", first: int = 1) -> bytes:
-    return write(residence_notices(count, municipality, first), Layout())
 
 
 @pytest.fixture(scope="session")
