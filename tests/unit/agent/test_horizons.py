@@ -14,7 +14,7 @@ from renkei.agent.home import Home
 from renkei.agent.intake import Watch
 from renkei.agent.publishing import MARK
 from renkei.agent.status import status_of
-from renkei.client.answers import SignedHorizon
+from renkei.client.answers import SignedWord
 from renkei.exchange.clock import format_time
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Horizon
@@ -135,7 +135,7 @@ def test_a_horizon_that_cannot_be_is_not_believed(fleet: Any, sides: Any, lie: s
     answer = {"envelope": made.decode(), "entry": signer.keys().entry.model_dump()}
     contact = fleet.contact(shinjuku)
     with contact.client:
-        contact.client.horizon = lambda *_: SignedHorizon.model_validate(answer)  # type: ignore[method-assign]
+        contact.client.horizon = lambda *_: SignedWord.model_validate(answer)  # type: ignore[method-assign]
         assert horizons.fetch(shinjuku, contact) is None
     assert ("horizon", "document") in alarms(shinjuku)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from renkei.domain.notices import StatusNotice
 from renkei.exchange.bindings import BindingError, VerifiedParty
-from renkei.exchange.documents import DocumentError, payload_sha256
+from renkei.exchange.documents import DocumentError, payload_sha256, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.journal import MerkleTree
 from renkei.exchange.mailbox import (
@@ -26,15 +26,18 @@ from renkei.exchange.mailbox import (
     Stage,
     Voiding,
     comes_late,
+    first_unsettled,
     judge_arrival,
     judge_receipt,
     judge_void,
     must_offer,
     next_number,
+    ranges_between,
+    received_before,
 )
 from renkei.exchange.parcels import Dispatch, Parcel, build_parcel, check_sealed, open_parcel, reseal, verify_manifest
 from renkei.exchange.parties import MINISTRY
-from renkei.exchange.payloads import Acceptance, Manifest, Receipt, Void
+from renkei.exchange.payloads import Acceptance, Manifest, Receipt, Settlement, Void
 from renkei.exchange.sealing import SealingError
 from unit.exchange.conftest import Machine, World
 
@@ -81,6 +84,7 @@ class Hub:
     next_sequence: int = 1
     messages: dict[int, Message] = field(default_factory=dict)
     voids: dict[int, bytes] = field(default_factory=dict)
+    settlement: bytes | None = None
     inboxes: dict[str, list[tuple[int, Item]]] = field(default_factory=lambda: {"recipient": [], "sender": []})
     ends: dict[str, int] = field(default_factory=lambda: {"recipient": 0, "sender": 0})
     journal: list[tuple[str, str]] = field(default_factory=list)
@@ -145,6 +149,26 @@ class Hub:
         self._note("void", envelope)
         self._deliver("recipient", Item("void", envelope, self.sender, void.sequence))
 
+    def return_receipt(self, envelope: bytes, recipients: list[Machine]) -> None:
+        """Take a receipt from the sender, who has it by a machine that the recipient has or had."""
+        signer = next(each for each in recipients if each.signer.key_id == peek(envelope).key_id)
+        receipt = Receipt.open(envelope, signer.verified.signing_public_key)
+        message = self.messages[receipt.sequence]
+        if message.receipt is None:
+            assert (message.manifest.id, message.manifest.content_sha256) == (receipt.id, receipt.content_sha256)
+            message.receipt = envelope
+            self._drop("recipient", receipt.sequence)
+            self._note("receipt", envelope)
+
+    def put_settlement(self, envelope: bytes, now: datetime) -> int:
+        settlement = Settlement.open(envelope, verified(self.sender, now).signing_public_key)
+        number = first_unsettled(self.next_sequence, settlement.ranges)
+        if number > self.next_sequence:
+            self.next_sequence = number
+            self._note("settlement", envelope)
+        self.settlement = envelope
+        return number
+
     def put_receipt(self, envelope: bytes, recipient: Machine, now: datetime) -> None:
         receipt = Receipt.open(envelope, verified(recipient, now).signing_public_key)
         message = self.messages.get(receipt.sequence)
@@ -185,7 +209,7 @@ class Hub:
 
 @dataclass
 class Outgoing:
-    """A number at the sender; `accepted_in` is of its void once there is one."""
+    """A number at the sender; `accepted_in` is of its void once there is one, `forgotten` when its bytes have gone."""
 
     entry: Entry
     parcel: Parcel
@@ -194,6 +218,7 @@ class Outgoing:
     acceptance: bytes | None = None
     void: bytes | None = None
     receipt: bytes | None = None
+    forgotten: bool = False
 
 
 @dataclass
@@ -203,6 +228,7 @@ class Sender:
     machine: Machine
     outgoing: dict[int, Outgoing] = field(default_factory=dict)
     epoch: int = 0
+    returned_in: int = 0
     cursor: Cursor = field(default_factory=Cursor)
 
     def queue(self, notice: StatusNotice, recipient: VerifiedParty, now: datetime) -> None:
@@ -235,13 +261,47 @@ class Sender:
                 each.parcel = reseal(each.parcel.manifest, each.parcel.content, self.machine.signer, live)
                 each.accepted_in = None
 
+    def return_receipts(self, hub: Hub, terminals: list[Machine], live: Machine, now: datetime) -> None:
+        """Give a hub that was restored the receipts that it has lost, and its recipient the word on them."""
+        if self.returned_in == self.epoch:
+            return
+        lost = [number for number, each in hub.messages.items() if each.receipt is None and not each.voided]
+        for number in lost:
+            if (receipt := self.outgoing[number].receipt) is not None:
+                hub.return_receipt(receipt, terminals)
+                self.settle(hub, live, 0, now)
+        self.returned_in = self.epoch
+
+    def settle(self, hub: Hub, live: Machine, asked: int, now: datetime) -> bool:
+        """Say what has a receipt and can't be offered, or to nobody; whether the hub goes on behind `asked`."""
+        others = [number for number, each in sorted(self.outgoing.items()) if not self._is_settled(each, live)]
+        ranges = ranges_between(1, len(self.outgoing) + 1, others)
+        if not ranges or (asked and first_unsettled(asked, ranges) == asked):
+            return False
+        recipient = live.verified.party
+        envelope = Settlement(
+            sender=MINISTRY, recipient=recipient, stream="notices", settled=[list(r) for r in ranges], signed_at=now
+        ).sign(self.machine.signer)
+        goes_on = hub.put_settlement(envelope, now)
+        for number, each in self.outgoing.items():
+            if number < goes_on and each.receipted and each.void is None and each.accepted_in in {None, ASKED_AGAIN}:
+                each.accepted_in = self.epoch
+        return goes_on > asked
+
     def to_offer(self) -> Outgoing | None:
         found = (
             each
             for _, each in sorted(self.outgoing.items())
-            if must_offer(each.accepted_in, self.epoch, receipted=each.receipted)
+            if must_offer(each.accepted_in, self.epoch, receipted=each.receipted) and self._is_here(each)
         )
         return next(found, None)
+
+    def _is_settled(self, each: Outgoing, live: Machine) -> bool:
+        stale = each.parcel.manifest.recipient_certificate_sha256 != live.verified.fingerprint
+        return each.receipted and each.void is None and (each.forgotten or stale)
+
+    def _is_here(self, each: Outgoing) -> bool:
+        return not each.forgotten or each.void is not None
 
     def enter(self, epoch: int) -> None:
         if epoch != self.epoch:
@@ -260,14 +320,23 @@ class Sender:
         except Refused as refused:
             if refused.kind == "receipted":
                 return number, None
-            if refused.kind == "recipient":
-                newest = verified(live[0], now)
-                each.parcel = reseal(each.parcel.manifest, each.parcel.content, self.machine.signer, newest)
-                return None
-            if refused.kind != "sequence" or refused.expected >= number:
-                raise  # the hub never asks for what was never sent
-            self._ask_back(refused.expected)
+            self._answer(refused, each, hub, live[0], now)
             return None
+
+    def _answer(self, refused: Refused, each: Outgoing, hub: Hub, live: Machine, now: datetime) -> None:
+        """Do what the hub's refusal asks for, so that the next offer goes further."""
+        number = each.entry.sequence
+        if refused.kind == "recipient":
+            if not (each.receipted and self.settle(hub, live, number, now)):
+                each.parcel = reseal(
+                    each.parcel.manifest, each.parcel.content, self.machine.signer, verified(live, now)
+                )
+        elif refused.kind != "sequence" or refused.expected >= number:
+            raise refused  # the hub never asks for what was never sent
+        elif self._is_here(self.outgoing[refused.expected]):
+            self._ask_back(refused.expected)
+        elif not self.settle(hub, live, refused.expected, now):
+            raise refused
 
     def accepted(self, number: int, acceptance: bytes | None, epoch: int) -> None:
         each = self.outgoing[number]
@@ -322,6 +391,8 @@ class Recipient:
     voids: set[int] = field(default_factory=set)
     delivered: int | None = None
     began_after: int = 0
+    began_first: int = 0
+    passed: set[int] = field(default_factory=set)
     epoch: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     handed_on: list[tuple[int, str]] = field(default_factory=list)
@@ -345,7 +416,7 @@ class Recipient:
     def begin(self) -> None:
         """A machine before this one received what comes before the first message here."""
         if self.took_over and self.delivered is None and self.incoming and self.cursor.doubtful is None:
-            self.delivered = self.began_after = min(self.incoming) - 1
+            self.delivered = self.began_after = self.began_first = min(self.incoming) - 1
 
     def fetch(self, hub: Hub, number: int, *, corrupt: bool) -> None:
         each, message = self.incoming[number], hub.messages.get(number)
@@ -404,6 +475,23 @@ class Recipient:
         ).sign(self.machine.signer)
         each.stage, self.delivered = Stage.DELIVERED, max(self.delivered or 0, number)
         yield
+
+    def begin_behind(self, hub: Hub, now: datetime) -> None:
+        """Pass over what the machine before this one received, as the sender says who has its receipts."""
+        waiting = [number for number, each in self.incoming.items() if each.stage is Stage.HELD]
+        if not (self.took_over and waiting and hub.settlement) or self.delivered is None:
+            return
+        try:
+            ranges = Settlement.open(hub.settlement, verified(hub.sender, now).signing_public_key).ranges
+        except BindingError:
+            return
+        behind = received_before(self.delivered, ranges, self.voids.__contains__)
+        self.passed |= set(range(self.delivered + 1, behind + 1)) - self.voids
+        if behind > self.delivered:
+            self.delivered = self.began_after = behind
+        for number in waiting:
+            if number <= behind and first_unsettled(number, ranges) > number:
+                del self.incoming[number]
 
     def receipts_to_send(self) -> list[Incoming]:
         return [each for each in self.incoming.values() if each.receipt is not None and not each.receipt_sent]

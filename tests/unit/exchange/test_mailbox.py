@@ -1,6 +1,10 @@
 """The rules of a stream, one by one; `test_promises` has them together."""
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from renkei.exchange.mailbox import (
     ASKED_AGAIN,
@@ -12,11 +16,14 @@ from renkei.exchange.mailbox import (
     Stage,
     Voiding,
     comes_late,
+    first_unsettled,
     judge_arrival,
     judge_receipt,
     judge_void,
     must_offer,
     next_number,
+    ranges_between,
+    received_before,
 )
 
 ENTRY = Entry("notices", 3, "id-3", "content")
@@ -105,6 +112,27 @@ def test_a_void_of_what_never_came_passes_over_its_number() -> None:
 def test_only_what_is_from_before_a_machines_beginning_comes_late() -> None:
     assert [number for number in range(1, 6) if comes_late(number, 3)] == [1, 2, 3]
     assert not comes_late(1, 0)
+
+
+@given(st.sets(st.integers(1, 30)), st.integers(1, 30), st.integers(1, 32))
+def test_ranges_are_all_numbers_but_some(but: set[int], first: int, end: int) -> None:
+    ranges = ranges_between(first, end, sorted(but))
+    held = [number for low, high in ranges for number in range(low, high + 1)]
+    assert held == [number for number in range(first, end) if number not in but]
+    assert all(before + 1 < after for (_, before), (after, _) in itertools.pairwise(ranges)), "they touch"
+    for number in range(1, 35):
+        assert first_unsettled(number, ranges) == next(n for n in range(number, 40) if n not in held)
+
+
+@given(st.integers(0, 10), st.sets(st.integers(1, 30)), st.sets(st.integers(1, 30)))
+def test_a_machine_in_anothers_place_passes_over_what_is_settled_or_void_and_stops_at_the_rest(
+    delivered: int, settled: set[int], voids: set[int]
+) -> None:
+    ranges = ranges_between(1, 31, [number for number in range(1, 31) if number not in settled])
+    behind = received_before(delivered, ranges, voids.__contains__)
+    assert behind == delivered or behind in settled
+    assert all(number in settled | voids for number in range(delivered + 1, behind + 1))
+    assert next_number(behind, voids.__contains__) not in settled
 
 
 def test_what_is_doubtful_is_passed_but_looked_at_again() -> None:

@@ -18,6 +18,7 @@ from renkei.exchange.payloads import (
     Payload,
     Receipt,
     Revocation,
+    Settlement,
     TreeHead,
     Void,
 )
@@ -55,6 +56,7 @@ DOCUMENTS: list[Payload] = [
     Acceptance(id=ID, sender=MINISTRY, manifest_sha256=DIGEST, accepted_at=AT, journal_index=0, epoch=1),
     Receipt(**WAY, id=ID, content_sha256=DIGEST, received_at=AT),
     Void(**WAY, reason="poison", voided_at=AT),
+    Settlement(sender=MINISTRY, recipient=Party("131041"), stream="notices", settled=[[1, 4], [6, 6]], signed_at=AT),
     TreeHead(epoch=1, size=0, root=DIGEST, signed_at=AT),
 ]
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from renkei.exchange.journal import verify_consistency, verify_inclusion
 from renkei.store.errors import StoreError
-from renkei.store.hub.contract import Content, Enrolment, Horizon, Message
+from renkei.store.hub.contract import Content, Enrolment, Horizon, Message, Settlement
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     MissingPartsRefusal,
@@ -298,6 +298,37 @@ def test_the_newest_horizon_of_a_stream_is_kept_and_never_one_that_runs_ahead(st
     kept = run(store.horizon(SENDER, RECIPIENT, "notices"))
     assert (kept.envelope, kept.entry) == (b'{"horizon":[2,50]}', b"{}")
     assert run(store.horizon(RECIPIENT, SENDER, "notices")) is None
+
+
+def test_a_stream_goes_on_behind_what_is_settled_and_stays_without_a_gap(store: SqlHubStore) -> None:
+    def settlement(moment: int, *settled: tuple[int, int]) -> Settlement:
+        envelope = b'{"settlement":%d}' % moment
+        return Settlement(SENDER, RECIPIENT, "notices", settled, moment, envelope, SIGNERS[SENDER])
+
+    size = run(store.tree()).size
+    assert run(store.settle(settlement(1, (2, 4)), 9)) == 1
+    assert run(store.tree()).size == size, "it changed nothing"
+    assert run(store.settle(settlement(3, (1, 4), (6, 8)), 9)) == 5
+    assert run(store.settle(settlement(2, (1, 4)), 9)) == 5
+    assert run(store.tree()).size == size + 1
+    kept = run(store.settlement(SENDER, RECIPIENT, "notices"))
+    assert (kept.envelope, kept.entry) == (b'{"settlement":3}', b"{}")
+    assert run(store.settlement(RECIPIENT, SENDER, "notices")) is None
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+    run(store.accept(message(1, 5, [b"part"]), sign, PLENTY, 1))
+    assert run(store.settle(settlement(4, (1, 4), (6, 8)), 9)) == 9
+    assert run(store.check()) == []
+
+
+def test_a_returned_receipt_settles_a_message_and_goes_into_no_inbox(store: SqlHubStore) -> None:
+    run(store.put_part(SENDER, digest(b"part"), b"part", PLENTY, 1))
+    run(store.accept(message(1, 1, [b"part"]), sign, PLENTY, 1))
+    returned = replace(receipt(1), returned=True)
+    assert [run(store.receipt(returned, 9)), run(store.receipt(returned, 9))] == [True, False]
+    assert run(store.inbox(SENDER, 0, 9, PLENTY)).items == () == run(store.inbox(RECIPIENT, 0, 9, PLENTY)).items
+    assert run(store.stream(SENDER, RECIPIENT, "notices")).unreceipted == ()
+    assert {each.party: each.receipts for each in run(store.counts())}[SENDER] == 1
+    assert run(store.check()) == []
 
 
 def test_a_quota_is_a_senders_own(store: SqlHubStore) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from renkei.agent import crl, directory, gaps, horizons, platform, profiles, publishing, renewal, room, roots
+from renkei.agent import crl, directory, gaps, horizons, platform, profiles, publishing, renewal, room, roots, settling
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
@@ -156,6 +156,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     _intake(home, watch, outcome, contact, space, gathered=gathered)
+    settling.return_receipts(home, contact)
     reseal_all(home, contact)
     sent = send_all(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
@@ -164,6 +165,9 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     if space.to_deliver:
         outcome.bytes_received = fetch_all(home, contact)
     _deliver(home, outcome, space)
+    if passed := settling.begin_behind(home, contact):
+        outcome.quarantined = max(0, outcome.quarantined - passed)
+        _deliver(home, outcome, space)
     outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
     remove_old(home, now())

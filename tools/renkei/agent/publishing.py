@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from renkei.agent import settling
 from renkei.agent.contact import Contact
 from renkei.agent.files import read_bounded
 from renkei.agent.home import Home, log, now, stamp
@@ -81,9 +82,16 @@ def publish(home: Home, contact: Contact, found: Handed) -> int:
         batch = ready[start : start + HORIZONS_AT_ONCE]
         envelopes = [_sign(home, signer, party, number, found.up_to) for party, number in batch]
         ahead = contact.client.put_horizons(envelopes)
+        again = []
         for each in ahead:
-            log.warning("the hub has less of the stream to %s than it accepted", batch[each.index][0])
+            recipient = batch[each.index][0]
+            if settling.settle(home, contact, recipient, STREAM, each.expected):
+                again.append(envelopes[each.index])
+            else:
+                log.warning("the hub has less of the stream to %s than it accepted", recipient)
         kept += len(batch) - len(ahead)
+        if again:
+            kept += len(again) - len(contact.client.put_horizons(again))
     return kept
 
 

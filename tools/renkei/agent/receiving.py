@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from renkei.agent import settling
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now, stamp
 from renkei.client.answers import InboxItem, InboxPage
@@ -94,6 +95,8 @@ def take(
             _take_manifest(home, manifest, envelope, entry, received)
         elif kind == "receipt":
             _take_receipt(home, Receipt.open(envelope, signer.signing_public_key), envelope, signer, received)
+            if not witnessed:
+                settling.expect_to_return(home, signer.party)
         else:
             _take_void(home, Void.open(envelope, signer.signing_public_key), envelope, signer)
     except ExchangeError as error:

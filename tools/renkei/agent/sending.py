@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from renkei.agent import directory
+from renkei.agent import directory, settling
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, now
 from renkei.agent.signing import is_signed_now, signed_now
@@ -92,22 +92,28 @@ def _reseal(home: Home, message: OutgoingMessage, recipient: VerifiedParty) -> b
 
 
 def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent: Sent) -> None:
-    asked_back = False
+    asked_back = 0
     while (next_ := _next(home, contact, recipient, stream)) is not None:
         try:
             if isinstance(next_, SentVoid):
                 _offer_void(home, contact, next_)
             else:
                 if not is_signed_now(home, next_.manifest):
+                    if next_.receipted_at and settling.settle(home, contact, recipient, stream, next_.sequence):
+                        continue  # sealed anew it would come to another machine than the one that had it
                     next_ = sign_anew(home, next_, directory.current(home, contact.client, Party(recipient)))
                 _send(home, contact, next_, sent)
         except WrongSequence as error:
-            # The hub forgot some (restored), or they went by medium only: it gets them while they are still held.
+            # The hub forgot some (restored), or they went by medium only: it gets them while they are still held, and
+            # the word that they have their receipts once their bytes have gone.
             missing = error.expected
-            if asked_back or not (0 < missing < next_.sequence and _is_here(home, recipient, stream, missing)):
+            if not asked_back < missing < next_.sequence:
                 raise
-            asked_back = True
-            home.spool.outgoing.offer_from(recipient, stream, missing)
+            asked_back = missing
+            if _is_here(home, recipient, stream, missing):
+                home.spool.outgoing.offer_from(recipient, stream, missing)
+            elif not settling.settle(home, contact, recipient, stream, missing):
+                raise
 
 
 def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) -> None:
@@ -118,7 +124,8 @@ def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) ->
         # The recipient has it. Its receipt, which alone counts, comes by the inbox with its signer's entry.
         acceptance = None
     except RecipientReplaced:
-        # Receipted by medium and never seen by the hub, which has to see it: its stream has no gaps.
+        if message.receipted_at and settling.settle(home, contact, message.recipient, message.stream, message.sequence):
+            return  # the machine that is gone had it: the one in its place must not get it again
         newest = directory.refresh(home, contact.client, Party(message.recipient))
         stale = newest is not None and newest.fingerprint != message.recipient_certificate_sha256
         if newest is None or not stale or not _reseal(home, message, newest):

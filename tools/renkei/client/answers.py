@@ -96,8 +96,8 @@ class StreamState(_Answer):
     unreceipted: Annotated[tuple[Unreceipted, ...], Field(max_length=100_000)]
 
 
-class SignedHorizon(_Answer):
-    """`GET /v1/horizons/{sender}/{stream}`: the sender's signed word and its directory entry."""
+class SignedWord(_Answer):
+    """`GET /v1/horizons/…`, `GET /v1/settlements/…`: the sender's signed word on a stream and its directory entry."""
 
     envelope: Envelope
     entry: Entry
@@ -114,6 +114,12 @@ class HorizonsKept(_Answer):
     """`PUT /v1/horizons`: the ones that weren't kept."""
 
     ahead: Annotated[tuple[HorizonAhead, ...], Field(max_length=1000)]
+
+
+class Settled(_Answer):
+    """`PUT /v1/settlements/{recipient}/{stream}`: the number with which the stream goes on."""
+
+    next_sequence: Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Proof(_Answer):

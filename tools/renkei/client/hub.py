@@ -31,7 +31,8 @@ from renkei.client.answers import (
     Missing,
     Proof,
     QueuedEnrolment,
-    SignedHorizon,
+    Settled,
+    SignedWord,
     StreamState,
     Submitted,
     read,
@@ -42,7 +43,7 @@ from renkei.client.errors import BadAnswer
 from renkei.exchange import compact, pages, whole
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.crl import MAX_CRL
-from renkei.exchange.documents import DocumentError
+from renkei.exchange.documents import DocumentError, Kind
 from renkei.exchange.enrolment import EnrolmentRequest
 
 HORIZONS_AT_ONCE = 128
@@ -153,7 +154,7 @@ class HubClient:
             raise BadAnswer(f"the answer to PUT {path} breaks the protocol: {error}") from error
 
     def put_receipt(self, sender: str, message_id: str, receipt: bytes) -> None:
-        """Hand in the receipt of a message from `sender`."""
+        """Hand in the receipt of a message from `sender`; a sender returns one to a hub that `takes_settlements`."""
         self._put(f"/v1/receipts/{_part(sender)}/{_part(message_id)}", receipt)
 
     def put_void(self, recipient: str, stream: str, sequence: int, void: bytes) -> None:
@@ -172,16 +173,35 @@ class HubClient:
             HorizonsKept, self._line.request("PUT", "/v1/horizons", content=_json(document)), "PUT /v1/horizons"
         ).ahead
 
+    @property
+    def takes_settlements(self) -> bool:
+        """Whether the hub, as its state said, knows settlements and receipts that their senders return."""
+        return Kind.SETTLEMENT.payload_type in self._reads
+
+    def put_settlement(self, recipient: str, stream: str, settlement: bytes) -> int:
+        """Say for what of a stream of ours we hold receipts; answers the number with which the hub goes on."""
+        path = f"/v1/settlements/{_part(recipient)}/{_part(stream)}"
+        return read(Settled, self._put(path, settlement), f"PUT {path}").next_sequence
+
     # -- receiving
 
-    def horizon(self, sender: str, stream: str) -> SignedHorizon:
+    def settlement(self, sender: str, stream: str) -> SignedWord:
+        """The newest settlement of a stream to us; verify it before use.
+
+        Raises:
+            NotFound: there is none.
+        """
+        path = f"/v1/settlements/{_part(sender)}/{_part(stream)}"
+        return read(SignedWord, self._line.request("GET", path), f"GET {path}")
+
+    def horizon(self, sender: str, stream: str) -> SignedWord:
         """The newest horizon of a stream to us; verify it before use.
 
         Raises:
             NotFound: none was published yet.
         """
         path = f"/v1/horizons/{_part(sender)}/{_part(stream)}"
-        return read(SignedHorizon, self._line.request("GET", path), f"GET {path}")
+        return read(SignedWord, self._line.request("GET", path), f"GET {path}")
 
     def inbox(self, after: int, limit: int = 100, wait: int = 0) -> InboxPage:
         """What came after a cursor; the hub holds the request up to `wait` seconds until something does."""

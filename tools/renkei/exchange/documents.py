@@ -48,6 +48,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     VOID = "void"
     HORIZON = "horizon"
+    SETTLEMENT = "settlement"
     PROFILE = "profile"
     MEDIUM = "medium"
     COVER = "cover"

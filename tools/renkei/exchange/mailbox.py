@@ -9,17 +9,22 @@ A stream can't be held in memory, so no rule wants one: each is asked with what 
 is to be done. Whoever keeps the stream (the spool in SQL, a test in dictionaries) looks that up, does it, and makes it
 durable before anything leaves the machine. There is no second place where this is decided.
 
-    at the sender       must_offer · judge_receipt
-    at the recipient    judge_arrival · judge_void · next_number · comes_late
-    at both             Cursor
+    at the sender       must_offer · judge_receipt · ranges_between
+    at the recipient    judge_arrival · judge_void · next_number · comes_late · received_before
+    at the hub, too     first_unsettled
+    at all who read     Cursor
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 ASKED_AGAIN = -1
 """Stands as the epoch of acceptance of what the hub has forgotten and asks for: no hub has this epoch."""
+
+
+Ranges = Sequence[tuple[int, int]]
+"""Numbers of a stream: first and last of each range, rising and apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,27 @@ def judge_receipt(sent: Entry | None, receipt: Entry, *, receipted: bool) -> Rec
     if sent != receipt:
         return Receipting.OTHER_CONTENT
     return Receipting.REPEATED if receipted else Receipting.SETTLE
+
+
+def ranges_between(first: int, end: int, but: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the ranges (first and last number) that are left of `first` to `end` - 1 without some, which rise."""
+    found = []
+    for number in (*but, end):
+        if first < min(number, end):
+            found.append((first, min(number, end) - 1))
+        first = max(first, number + 1)
+    return found
+
+
+# At whoever was told by a sender what is settled
+
+
+def first_unsettled(number: int, settled: Ranges) -> int:
+    """Return the first number from `number` on that no range holds: what a stream goes on with."""
+    for first, last in settled:
+        if first <= number <= last:
+            number = last + 1
+    return number
 
 
 # At whoever reads an inbox
@@ -207,3 +233,20 @@ def comes_late(number: int, began_after: int) -> bool:
         began_after: the last number before this machine's beginning, 0 where it received the stream from the first.
     """
     return number <= began_after
+
+
+def received_before(delivered: int, settled: Ranges, is_void: Callable[[int], bool]) -> int:
+    """Return the last number that a machine which took another's place needn't wait for.
+
+    Its sender holds receipts of this endpoint that aren't this machine's: the one before gave them, so it had
+    delivered these. This machine's beginning moves behind them. Only that of the one who waits does: whoever received
+    the stream from the first has given each receipt itself.
+
+    Args:
+        delivered: the last number that this machine has done with.
+        settled: what the sender has receipts for.
+        is_void: whether the sender voided a number.
+    """
+    while (behind := first_unsettled(number := next_number(delivered, is_void), settled)) > number:
+        delivered = behind - 1
+    return delivered

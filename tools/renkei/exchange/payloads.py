@@ -24,6 +24,7 @@ PART_SIZE = 64 * 1024
 MAX_PARTS = 256
 MAX_SEALED = MAX_PARTS * PART_SIZE
 MAX_NOTICES = 10_000
+MAX_RANGES = 512
 SEALING_LABEL = b"renkei parcel v1\n"
 _POINT = 65  # 0x04, x, y
 
@@ -228,6 +229,35 @@ class Horizon(_Way):
     KIND = Kind.HORIZON
     next_sequence: Sequence
     published_up_to: Time
+
+
+class Settlement(_Way):
+    """The sender's word on a stream: it holds the recipient's receipts for these numbers, and won't offer them again.
+
+    `settled` are ranges, first and last number, rising and apart. What it says stays true for ever, so an old one does
+    no harm. A hub that never had these numbers, or has forgotten them, goes on behind them; a machine that took
+    another's place doesn't wait for them.
+    """
+
+    KIND = Kind.SETTLEMENT
+    settled: Annotated[
+        list[Annotated[list[Sequence], Field(min_length=2, max_length=2)]], Field(min_length=1, max_length=MAX_RANGES)
+    ]
+    signed_at: Time
+
+    @model_validator(mode="after")
+    def _rising_and_apart(self) -> Self:
+        behind = 0
+        for first, last in self.settled:
+            if not behind < first <= last:
+                raise ValueError("the ranges don't rise, or touch")
+            behind = last + 1
+        return self
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """First and last number of each range."""
+        return tuple((first, last) for first, last in self.settled)
 
 
 class Profile(Payload):

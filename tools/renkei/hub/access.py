@@ -6,6 +6,7 @@ decided here, by the allow-list, at each request: a revocation acts on the next 
 
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -76,14 +77,29 @@ async def open_signed(hub: Hub, model: type[Document], claimed: Outline, caller:
     Raises:
         Problem: 400, malformed or not signed so.
     """
+    return _opened(model, claimed, await _signers(hub, caller, claimed), f"a live key of {caller.party}")
+
+
+async def open_once_signed(hub: Hub, model: type[Document], claimed: Outline, party: Party) -> tuple[Document, str]:
+    """Return a document once a certificate that a party has or ever had signed it, and that certificate's fingerprint.
+
+    For who hands in another's document from before and answers for the time of its signature.
+
+    Raises:
+        Problem: 400, malformed or not signed so.
+    """
+    return _opened(model, claimed, await hub.store.bindings(party, None), f"a key that {party} has or had")
+
+
+def _opened(model: type[Document], claimed: Outline, signers: Sequence[Binding], whose: str) -> tuple[Document, str]:
     try:
-        for binding in await _signers(hub, caller, claimed):
+        for binding in signers:
             key, name = _signing_key(binding.entry)
             if name == claimed.key_id:
                 return model.open(claimed, key), binding.fingerprint
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
-    raise Problem(400, "document", f"the {model.KIND} is not signed by a live key of {caller.party}")
+    raise Problem(400, "document", f"the {model.KIND} is not signed by {whose}")
 
 
 async def _signers(hub: Hub, caller: Caller, claimed: Outline) -> list[Binding]:

@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY, Party
-from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending
+from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending, settlements
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
@@ -60,6 +60,8 @@ def exchange(hub: Hub) -> ASGIApp:
         route("PUT", "/v1/horizons", horizons.put_horizons, _exchanges),
         route("PUT", "/v1/horizons/{recipient}/{stream}", horizons.put_horizon, _exchanges),
         route("GET", "/v1/horizons/{sender}/{stream}", horizons.horizon_of, _exchanges),
+        route("PUT", "/v1/settlements/{recipient}/{stream}", settlements.put_settlement, _exchanges),
+        route("GET", "/v1/settlements/{sender}/{stream}", settlements.settlement_of, _exchanges),
         route("PUT", "/v1/profiles/{party}", profiles.put_profile, _exchanges),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),

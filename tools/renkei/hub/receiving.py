@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from renkei.exchange import pages
+from renkei.exchange.parties import Party
 from renkei.exchange.payloads import PART_SIZE, Receipt
-from renkei.hub.access import Caller, identify, open_signed
+from renkei.hub.access import Caller, identify, open_once_signed, open_signed
 from renkei.hub.bodies import accepts, path_party, path_uuid, query_number, quoted, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
@@ -83,29 +84,46 @@ async def content(hub: Hub, caller: Caller, request: Request) -> Response:
 
 
 async def put_receipt(hub: Hub, caller: Caller, request: Request) -> Response:
-    """`PUT /v1/receipts/{sender}/{id}`."""
+    """`PUT /v1/receipts/{sender}/{id}`: by the recipient, or returned by the sender to a hub that has lost it."""
     sender, message_id = path_party(request, "sender"), path_uuid(request)
-    message = _for_caller(await hub.store.message(sender, message_id), caller)
+    returned = caller.party == sender
+    found = await hub.store.message(sender, message_id)
+    message = _existing(found) if returned else _for_caller(found, caller)
     envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
-    receipt, signer = await open_signed(hub, Receipt, claimed, caller)
+    if returned:
+        receipt, signer = await open_once_signed(hub, Receipt, claimed, Party(message.recipient))
+    else:
+        receipt, signer = await open_signed(hub, Receipt, claimed, caller)
     said = (str(receipt.id), receipt.sender, receipt.recipient, receipt.stream, receipt.sequence)
     if said != (message.id, message.sender, message.recipient, message.stream, message.sequence):
         raise Problem(400, "mismatch", "the receipt is for another message than the path names")
     if receipt.content_sha256 != message.content_sha256:
         raise Problem(409, "conflict", "the receipt is for other content than the sender's manifest says")
     kept = contract.Receipt(
-        id=message.id, sender=message.sender, recipient=message.recipient, envelope=envelope, signer=signer
+        id=message.id,
+        sender=message.sender,
+        recipient=message.recipient,
+        envelope=envelope,
+        signer=signer,
+        returned=returned,
     )
     new = await hub.store.receipt(kept, hub.now())
-    log.info("receipted sender=%s recipient=%s sequence=%d id=%s", sender, caller.party, message.sequence, message.id)
-    hub.waiters.wake(message.sender)
+    what = (sender, message.recipient, message.sequence, message.id)
+    log.info("receipted sender=%s recipient=%s sequence=%d id=%s", *what)
+    if not returned:
+        hub.waiters.wake(message.sender)
     return JSONResponse({}, 201 if new else 200)
+
+
+def _existing(found: Found | None) -> Found:
+    if found is None:
+        raise Problem(404, "not-found", "there is no such message")
+    return found
 
 
 def _for_caller(found: Found | None, caller: Caller) -> Found:
     """Return what the store has of a message, for its recipient alone."""
-    if found is None:
-        raise Problem(404, "not-found", "there is no such message")
+    found = _existing(found)
     if found.recipient != caller.party:
         raise Problem(403, "not-yours", f"the message is not for {caller.party}")
     return found

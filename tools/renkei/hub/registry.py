@@ -16,7 +16,7 @@ from renkei.exchange import compact, whole
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
 from renkei.exchange.clock import format_time
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, key_id, peek
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, key_id, peek
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentError, EnrolmentRequest
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import MINISTRY
@@ -33,7 +33,7 @@ log = logging.getLogger("renkei.hub")
 _ANSWER_LIMIT = 2 * MAX_ENVELOPE
 _ID_LENGTH = 32
 _QUEUE_PAGE = 500
-_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE)
+_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE, Kind.SETTLEMENT.payload_type)
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 
 

@@ -155,7 +155,7 @@ class IncomingMessages:
                 (message.sender, message.id, message.stream, message.sequence),
             )
             entry = Entry(message.stream, message.sequence, message.id, message.content_sha256)
-            voided = _is_void(connection, message.sender, message.stream, message.sequence)
+            voided = is_void(connection, message.sender, message.stream, message.sequence)
             arrival = judge_arrival(entry, message.manifest, [_known(each) for each in known], voided=voided)
             if arrival is Arrival.REPEAT_RECEIPT:
                 _repeat_receipt(connection, message.sender, message.id)
@@ -402,7 +402,7 @@ def _insert(connection: apsw.Connection, message: IncomingMessage) -> None:
 
 def next_in_stream(connection: apsw.Connection, sender: str, stream: str, delivered_up_to: int) -> int:
     """The number that a stream waits for: `mailbox.next_number` with the voids that came."""
-    return next_number(delivered_up_to, partial(_is_void, connection, sender, stream))
+    return next_number(delivered_up_to, partial(is_void, connection, sender, stream))
 
 
 _KNOWN = "SELECT stream, sequence, id, content_sha256, state, manifest FROM incoming"
@@ -418,6 +418,7 @@ def _repeat_receipt(connection: apsw.Connection, sender: str, message_id: str) -
     connection.execute(sql, (sender, message_id))
 
 
-def _is_void(connection: apsw.Connection, sender: str, stream: str, sequence: int) -> bool:
+def is_void(connection: apsw.Connection, sender: str, stream: str, sequence: int) -> bool:
+    """Whether a sender's void for a number came."""
     sql = "SELECT 1 FROM voids WHERE sender = ? AND stream = ? AND sequence = ?"
     return bool(fetch(connection, sql, (sender, stream, sequence)))

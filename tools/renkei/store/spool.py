@@ -8,6 +8,7 @@
     spool.media      removable media: written, taken, lost (`store.media`)
     spool.renewals   at the ministry: renewals that came by medium (`store.renewals`)
     spool.voids      numbers of own streams under which nothing comes (`store.voids`)
+    spool.settlements numbers with a receipt of which the hub or a new machine doesn't know (`store.settlements`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
 the last tree head, alarms, and the last contact with each party. Times are RFC 3339 text, given by the caller.
@@ -31,6 +32,7 @@ from renkei.store.outgoing import OUTGOING_SCHEMA, OutgoingMessages
 from renkei.store.profiles import PROFILES_SCHEMA, Profiles
 from renkei.store.queries import row, rows
 from renkei.store.renewals import RENEWALS_SCHEMA, CarriedRenewals
+from renkei.store.settlements import Settlements
 from renkei.store.sqlite import Database
 from renkei.store.voids import VOIDS_SCHEMA, SentVoids
 
@@ -129,6 +131,7 @@ class Spool:
         self.batches = Batches(self._database)
         self.dispatches = Dispatches(self._database)
         self.voids = SentVoids(self._database)
+        self.settlements = Settlements(self._database)
         self.profiles = Profiles(self._database)
         self.heads = SeenHeads(self._database)
         self.media = Media(self._database)

@@ -66,13 +66,14 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A verified receipt for the message `id` of `sender`."""
+    """A verified receipt for the message `id` of `sender`; `returned` when it is the sender who hands it in again."""
 
     id: str
     sender: str
     recipient: str
     envelope: bytes
     signer: str
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,21 @@ class Horizon:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedHorizon:
-    """The newest horizon of a stream, and its signer's directory entry (JSON)."""
+class Settlement:
+    """A verified settlement; `settled` are first and last number of each range, `signed_at` in seconds since 1970."""
+
+    sender: str
+    recipient: str
+    stream: str
+    settled: tuple[tuple[int, int], ...]
+    signed_at: int
+    envelope: bytes
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedWord:
+    """The newest horizon or settlement of a stream, and its signer's directory entry (JSON)."""
 
     envelope: bytes
     entry: bytes
@@ -279,7 +293,9 @@ class HubStore(Protocol):
         """
 
     async def receipt(self, receipt: Receipt, at: int) -> bool:
-        """Take a receipt, put it into the sender's inbox, drop the content; false when there was one already.
+        """Take a receipt, drop the content; false when there was one already.
+
+        It goes into the sender's inbox, unless the sender returned it to a store that had lost it.
 
         Raises:
             UnknownRefusal: no such message.
@@ -303,8 +319,17 @@ class HubStore(Protocol):
             (index, expected number) of those that promise more of their stream than the store has; these aren't kept.
         """
 
-    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedWord | None:
         """Return the newest horizon of a stream."""
+
+    async def settle(self, settlement: Settlement, at: int) -> int:
+        """Let a stream go on behind what its sender has receipts for; return its next number.
+
+        The newest settlement is kept; one that lets the stream go on is an act of the journal.
+        """
+
+    async def settlement(self, sender: str, recipient: str, stream: str) -> SignedWord | None:
+        """Return the newest settlement of a stream."""
 
     async def put_profile(self, profile: Profile, at: int) -> bool:
         """Keep a party's profile; false when one that was declared at the same time or later is there."""
@@ -327,8 +352,8 @@ class HubStore(Protocol):
     async def binding(self, fingerprint: str) -> Binding | None:
         """Return a binding, live or not."""
 
-    async def bindings(self, party: str, at: int) -> list[Binding]:
-        """Return the party's live bindings, newest generation first."""
+    async def bindings(self, party: str, at: int | None) -> list[Binding]:
+        """Return the party's bindings that are live at a time, or all that it ever had; newest generation first."""
 
     async def add_binding(self, binding: Binding, by: str, at: int) -> bool:
         """Add a binding; false when it was there.

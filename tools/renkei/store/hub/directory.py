@@ -18,10 +18,10 @@ def binding(transaction: Transaction, fingerprint: str) -> Binding | None:
     return None if row is None else _binding(row)
 
 
-def bindings(transaction: Transaction, party: str, at: int) -> list[Binding]:
-    """Return a party's live bindings, newest generation first."""
+def bindings(transaction: Transaction, party: str, at: int | None) -> list[Binding]:
+    """Return a party's bindings that are live at a time, or all that it ever had; newest generation first."""
     rows = transaction.some(f"{_BINDING} WHERE party = ? ORDER BY generation DESC, not_before DESC", (party,))
-    return [found for row in rows if (found := _binding(row)).live(at)]
+    return [found for found in map(_binding, rows) if at is None or found.live(at)]
 
 
 def add_binding(transaction: Transaction, new: Binding, by: str, at: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from renkei.store.hub.contract import Horizon, SignedHorizon
+from renkei.store.hub.contract import Horizon, SignedWord
 from renkei.store.hub.messages import stream_number
 from renkei.store.hub.transaction import Transaction
 
@@ -27,11 +27,11 @@ def put_all(transaction: Transaction, horizons: Sequence[Horizon]) -> list[tuple
     return ahead
 
 
-def newest(transaction: Transaction, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+def newest(transaction: Transaction, sender: str, recipient: str, stream: str) -> SignedWord | None:
     """Return the newest horizon of a stream with its signer's entry."""
     row = transaction.one(
         "SELECT envelope, entry FROM horizons JOIN streams USING (stream) JOIN bindings ON fingerprint = signer"
         " WHERE sender = ? AND recipient = ? AND name = ?",
         (sender, recipient, stream),
     )
-    return None if row is None else SignedHorizon(*row)
+    return None if row is None else SignedWord(*row)

@@ -104,7 +104,7 @@ def accept(
 
 
 def take_receipt(transaction: Transaction, receipt: Receipt, at: int) -> bool:
-    """Take the recipient's word that it has the message: the content goes, the sender finds the receipt."""
+    """Take the recipient's word that it has the message: the content goes, the sender finds the receipt or has it."""
     row = transaction.one(
         "SELECT message, receipt IS NOT NULL, size, voided FROM messages JOIN streams USING (stream)"
         " WHERE messages.sender = ? AND id = ? AND recipient = ?",
@@ -121,7 +121,10 @@ def take_receipt(transaction: Transaction, receipt: Receipt, at: int) -> bool:
     _count(transaction, receipt.recipient, received=1, received_bytes=size)
     Journal(transaction).append("receipt", receipt.recipient, receipt.envelope, at)
     counts = {"receipts": 1, "held_bytes": -freed}
-    _deliver(transaction, receipt.sender, "receipt", number, receipt.envelope, receipt.signer, **counts)
+    if receipt.returned:
+        _count(transaction, receipt.sender, **counts)
+    else:
+        _deliver(transaction, receipt.sender, "receipt", number, receipt.envelope, receipt.signer, **counts)
     return True
 
 

@@ -179,6 +179,14 @@ MIGRATIONS = (
         document BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE settlements (
+        stream INTEGER PRIMARY KEY REFERENCES streams,
+        signed_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings
+    ) STRICT;
+    """,
 )
 
 ONLY_ADDED_TO = frozenset({"journal", "tree_nodes", "kept_heads", "revocations"})

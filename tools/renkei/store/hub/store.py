@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from renkei.store.copies import Progress
-from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports
+from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports, settlements
 from renkei.store.hub.contract import (
     Binding,
     Bounds,
@@ -31,8 +31,9 @@ from renkei.store.hub.contract import (
     PartyCounts,
     Profile,
     Receipt,
+    Settlement,
     SignAcceptance,
-    SignedHorizon,
+    SignedWord,
     StoredMessage,
     StreamState,
     TreeState,
@@ -135,9 +136,17 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._write(lambda t: horizons.put_all(t, horizons_))
 
-    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedHorizon | None:
+    async def horizon(self, sender: str, recipient: str, stream: str) -> SignedWord | None:
         """See `HubStore`."""
         return await self._look(lambda t: horizons.newest(t, sender, recipient, stream))
+
+    async def settle(self, settlement: Settlement, at: int) -> int:
+        """See `HubStore`."""
+        return await self._write(lambda t: settlements.put(t, settlement, at))
+
+    async def settlement(self, sender: str, recipient: str, stream: str) -> SignedWord | None:
+        """See `HubStore`."""
+        return await self._look(lambda t: settlements.newest(t, sender, recipient, stream))
 
     async def put_profile(self, profile: Profile, at: int) -> bool:
         """See `HubStore`."""
@@ -167,7 +176,7 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._look(lambda t: directory.binding(t, fingerprint))
 
-    async def bindings(self, party: str, at: int) -> list[Binding]:
+    async def bindings(self, party: str, at: int | None) -> list[Binding]:
         """See `HubStore`."""
         return await self._look(lambda t: directory.bindings(t, party, at))
 
