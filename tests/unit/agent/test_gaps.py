@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from renkei.agent import gaps, media
 from renkei.agent.home import Home
-from renkei.agent.intake import Watch, take_all
+from renkei.agent.intake import Recipients, Watch, take_all
 from renkei.agent.receiving import Received, finish, take
 from renkei.agent.status import status_of
 from renkei.cli.agent import app
@@ -101,7 +101,7 @@ def send_offline(fleet: Any, home: Home, recipient: Home, name: str, content: by
     """Take a file into the spool without a line, sealed to its recipient."""
     put(home, name, content)
     to = fleet.pki.anchor.verify_entry(recipient.keys().entry, dt.datetime.now(dt.UTC))
-    take_all(home, Watch(0), lambda _party: to)
+    take_all(home, Watch(0), Recipients(lambda _party: to))
 
 
 def void(fleet: Any, home: Home, sequence: int, reason: str = "媒体の紛失") -> tuple[int, Any]:

@@ -32,7 +32,7 @@ def ministry(offline: Any) -> tuple[VerifiedParty, Any]:
 
 
 def take(home: Home, recipient: VerifiedParty | None, watch: Watch | None = None) -> Intake:
-    return intake.take_all(home, watch or Watch(0), lambda _party: recipient)
+    return intake.take_all(home, watch or Watch(0), intake.Recipients(lambda _party: recipient))
 
 
 def names(folder: Path) -> list[str]:
@@ -170,7 +170,7 @@ def test_the_ministry_has_a_folder_for_each_recipient_and_names_what_is_elsewher
         (home.settings.outbox / code).mkdir()
         (home.settings.outbox / code / "change.csv").write_bytes(status_csv(2, code))
     (home.settings.outbox / "999999").mkdir()
-    assert intake.take_all(home, Watch(0), parties.get).notices == 4
+    assert intake.take_all(home, Watch(0), intake.Recipients(parties.get)).notices == 4
     assert [(m.recipient, m.sequence) for m in home.spool.outgoing.unreceipted()] == [("011011", 1), ("131041", 1)]
     assert [alarm.subject for alarm in home.spool.alarms()] == ["999999"]
     assert names(home.settings.done) == ["011011", "131041"]

@@ -96,6 +96,19 @@ def test_a_type_that_the_first_version_lacks_waits_with_an_alarm_until_its_recip
     assert fleet.exchange(ministry).notices_delivered == 1
 
 
+def test_what_needs_more_than_its_recipient_was_known_to_read_asks_what_it_reads_now(fleet: Any) -> None:
+    patient = {"directory_seconds": 900, "stable_seconds": 0}
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU, exchange=patient)
+    fleet.exchange(shinjuku)
+    fleet.exchange(ministry)
+    assert shinjuku.spool.profiles.newest(MINISTRY) is None
+    notice, _ = CardIssueNotice.parse(ROWS[CardIssueNotice])
+    cards: list[Notice] = [] if notice is None else [notice]
+    (shinjuku.settings.outbox / "cards.csv").write_bytes(write(cards, Layout()))
+    assert fleet.exchange(shinjuku).parcels_sent == 1
+    assert versions(fleet, shinjuku, "ministry") == [2]
+
+
 def test_a_profile_is_declared_once_and_again_when_the_hub_or_the_software_is_another(
     fleet: Any, pair: tuple[Home, Home], monkeypatch: pytest.MonkeyPatch
 ) -> None:

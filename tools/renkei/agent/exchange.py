@@ -14,7 +14,7 @@ from renkei.agent import crl, directory, gaps, horizons, platform, profiles, pub
 from renkei.agent.contact import Contact, establish
 from renkei.agent.delivery import deliver_all
 from renkei.agent.home import Home, log, now, stamp
-from renkei.agent.intake import STREAMS, Watch, take_all
+from renkei.agent.intake import STREAMS, Recipients, Watch, take_all
 from renkei.agent.media import renewing
 from renkei.agent.receiving import fetch_all, read_inbox
 from renkei.agent.register import bridge
@@ -190,8 +190,11 @@ def _intake(
             return directory.recall(home, party)
         return directory.current(home, contact.client, party)
 
+    def newest(party: Party) -> VerifiedParty | None:
+        return None if contact is None else directory.refresh(home, contact.client, party)
+
     watch.vouch(bridge.tend(home).fetched)
-    taken = take_all(home, watch, recipient_of)
+    taken = take_all(home, watch, Recipients(recipient_of, newest))
     release_due(home, recipient_of, gathered=gathered)
     outcome.notices_taken, outcome.rows_rejected = taken.notices, taken.rejected
     outcome.files_waiting = taken.waiting

@@ -91,6 +91,35 @@ class Watch:
         self._whole &= present
 
 
+@dataclass(slots=True)
+class Recipients:
+    """The verified terminals to seal to, looked up once in a look at the outbox.
+
+    Attributes:
+        current: gives a party's, None when there is none yet: then what is for it waits.
+        anew: asks the directory, when a file needs more than the party was known to read; None without a line.
+    """
+
+    current: Callable[[Party], VerifiedParty | None]
+    anew: Callable[[Party], VerifiedParty | None] = lambda _party: None
+    _found: dict[Party, VerifiedParty | None] = field(default_factory=dict)
+    _asked: set[Party] = field(default_factory=set)
+
+    def of(self, party: Party) -> VerifiedParty | None:
+        """The party's terminal, as far as it is known."""
+        if party not in self._found:
+            self._found[party] = self.current(party)
+        return self._found[party]
+
+    def ask_anew(self, party: Party) -> VerifiedParty | None:
+        """The party's terminal as the directory has it now; None when there is nothing new to learn."""
+        if party in self._asked:
+            return None
+        self._asked.add(party)
+        self._found[party] = self.anew(party) or self._found[party]
+        return self._found[party]
+
+
 def candidates(home: Home) -> Iterator[Candidate]:
     """The files of the outbox in the order of their names, those that can't be for anybody rejected on the way."""
     outbox = home.settings.outbox
@@ -110,26 +139,23 @@ def candidates(home: Home) -> Iterator[Candidate]:
             )
 
 
-def take_all(home: Home, watch: Watch, recipient_of: Callable[[Party], VerifiedParty | None]) -> Intake:
+def take_all(home: Home, watch: Watch, recipients: Recipients) -> Intake:
     """Take every file that is still.
 
     Args:
         home: of the agent.
         watch: what was seen of the outbox before.
-        recipient_of: gives the verified terminal to seal to, None when there is none yet: then its files wait.
+        recipients: whom to seal to.
     """
     outcome, present = Intake(), set()
     settle_moved(home)
-    recipients: dict[Party, VerifiedParty | None] = {}
     for candidate in candidates(home):
         present.add(candidate.path)
         try:
             if not watch.is_still(candidate.path):
                 outcome.waiting += 1
                 continue
-            if candidate.recipient not in recipients:
-                recipients[candidate.recipient] = recipient_of(candidate.recipient)
-            _take(home, candidate, recipients[candidate.recipient], outcome)
+            _take(home, candidate, recipients, outcome)
         except FileNotFoundError:
             continue  # whoever put it there took it away again
         except PermissionError as error:
@@ -148,7 +174,7 @@ def settle_moved(home: Home) -> None:
             home.spool.outgoing.mark_moved(source)
 
 
-def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, outcome: Intake) -> None:
+def _take(home: Home, candidate: Candidate, recipients: Recipients, outcome: Intake) -> None:
     if candidate.path.suffix.lower() not in _SUFFIXES:
         _refuse(home, candidate, Refused("CSVでもXMLでもありません。名前を.csv又は.xmlで終わらせてください。"))
         outcome.rejected += 1
@@ -174,12 +200,12 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
         return
     notices, rejections = contents.notices, contents.rejections
     if known is None:
-        if recipient is None and notices:
+        if notices and recipients.of(candidate.recipient) is None:
             outcome.waiting += 1
             return
         source = Source(sha256, candidate.folder, candidate.path.name, stamp(), len(notices), len(rejections))
         try:
-            _send(home, source, candidate.recipient, contents, recipient)
+            _send(home, source, candidate.recipient, contents, recipients)
         except EncodingError as error:  # what its recipient can read comes with its software: the file waits for that
             outcome.waiting += 1
             home.alarm("outbox", candidate.path.name, f"{candidate.path.name} waits: {error}")
@@ -194,11 +220,26 @@ def _take(home: Home, candidate: Candidate, recipient: VerifiedParty | None, out
     _move(home, candidate, source, content, contents)
 
 
-def _send(home: Home, source: Source, party: Party, contents: Contents, recipient: VerifiedParty | None) -> None:
-    """Number and build the parcels of a file, together with its record and with what doesn't go now.
+def _send(home: Home, source: Source, party: Party, contents: Contents, recipients: Recipients) -> None:
+    """Number and build the parcels of a file for what its recipient reads, which it may have declared only just now.
 
     Raises:
         EncodingError: the recipient can't read this type or item yet.
+    """
+    try:
+        _build(home, source, party, contents, recipients.of(party))
+    except EncodingError:
+        newest = recipients.ask_anew(party)
+        if newest is None:
+            raise
+        _build(home, source, party, contents, newest)
+
+
+def _build(home: Home, source: Source, party: Party, contents: Contents, recipient: VerifiedParty | None) -> None:
+    """Number and build the parcels of a file, together with its record and with what doesn't go now.
+
+    Raises:
+        EncodingError: the recipient isn't known to read this type or item.
     """
     mode = mode_of(home, source.name)
     plan = Sorted(at_once=contents.notices) if home.settings.is_ministry else sort(home, contents.notices, mode)
