@@ -168,7 +168,7 @@ def test_a_file_that_waits_holds_back_its_recipients_horizon_alone(
 
 
 def test_with_a_connector_its_mark_is_the_moment_and_names_endpoints_that_never_got_anything(fleet: Any) -> None:
-    ministry = fleet.agent("ministry", publish={"seconds": 1, "connector": True})
+    ministry = fleet.agent("ministry", publish={"seconds": 600, "connector": True})
     sapporo = fleet.agent("011011")
     fleet.exchange(ministry)
     fleet.exchange(sapporo)
