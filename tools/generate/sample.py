@@ -1,7 +1,7 @@
 """Make `inventory/sample/endpoints.csv` and `terminals.csv`: a plausible production fleet of all 1,892 endpoints.
 
 Every choice is drawn from a digest of the endpoint's code, so the same country gives the same fleet, and a new endpoint
-changes no other. All of it is invented: lines, machines, places.
+changes no other. All of it is invented: lines, machines, places, windows. `weekend-opening.ics` is kept by hand.
 
     .venv/bin/python tools/generate/sample.py
 """
@@ -35,6 +35,11 @@ MEDIA_PER_MILLE = 12
 CANARIES = ("014001", "131041", "141038", "232238", "271276", "401323", "473821")
 #: Prefectures of the eastern ring.
 EAST = range(1, 24)
+#: Of endpoints in a hundred: whose terminals run day and night, and whose are switched off with the lights.
+ALWAYS_ON = {Kind.WARD: 70, Kind.SPECIAL_WARD: 70, Kind.CITY: 35, Kind.TOWN: 10, Kind.VILLAGE: 5}
+SWITCHED_OFF = {Kind.WARD: 2, Kind.SPECIAL_WARD: 0, Kind.CITY: 15, Kind.TOWN: 35, Kind.VILLAGE: 50}
+#: Milliseconds to the ASP (in Tokyo) and back, by prefecture: the farther, the longer.
+FAR = {**dict.fromkeys(range(1, 8), 25), **dict.fromkeys(range(31, 40), 25), **dict.fromkeys(range(40, 48), 35)}
 MODELS = (("RK-T100", date(2019, 10, 1)), ("RK-T200", date(2023, 4, 1)), ("RK-T300", date(2026, 2, 1)))
 DIVISIONS = {
     Kind.WARD: "区役所 戸籍住民課 住民記録係",
@@ -73,7 +78,14 @@ def endpoint(place: Municipality) -> list[str]:
         bridge = "none"
     note = "回線工事中" if link == "media" else ""
     line = pick(code, "line", LINES[kind])
-    return [code, link, ring, bridge, str(line), "", "", pick(code, "place", PLACES), DIVISIONS[kind], note]
+    chance = draw(code, "maintenance", 100)
+    profile = "always_on" if chance < ALWAYS_ON[kind] else ""
+    if chance >= 100 - SWITCHED_OFF[kind]:
+        profile = "switched_off"
+    calendar = "weekend-opening.ics" if kind is Kind.WARD else ""
+    trip = FAR.get(int(place.code.prefecture), 12) + draw(code, "round trip", 10)
+    windows = [profile, calendar, str(trip)]
+    return [code, link, ring, bridge, str(line), "", "", *windows, pick(code, "place", PLACES), DIVISIONS[kind], note]
 
 
 def machines(place: Municipality) -> Iterable[list[str]]:
@@ -130,7 +142,7 @@ def main() -> None:
     sample = INVENTORY / "sample"
     endpoints = write(
         sample / "endpoints.csv",
-        "code,link,ring,register_bridge,line_kbps,wan_address,site_block,place,contact,note",
+        "code,link,ring,register_bridge,line_kbps,wan_address,site_block,maintenance,calendar,round_trip_ms,place,contact,note",
         map(endpoint, country),
     )
     terminals = write(

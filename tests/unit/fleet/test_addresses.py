@@ -19,7 +19,9 @@ CODES = st.integers(1000, 47999).map(lambda number: MunicipalityCode.from_body(f
 
 def endpoint(code: MunicipalityCode, wan: int | None = None, block: Network | None = None) -> Endpoint:
     place = Municipality(code, "県", "市", "し", Kind.CITY, None)
-    return Endpoint(place, Link.ONLINE, "main", RegisterBridge.FOLDER, 10_000, wan, block, None, "", "", "", 2)
+    return Endpoint(
+        place, Link.ONLINE, "main", RegisterBridge.FOLDER, 10_000, wan, block, None, None, None, None, "", "", "", 2
+    )
 
 
 def test_the_plan_is_that_of_the_topology(lab: Fleet) -> None:

@@ -122,3 +122,27 @@ def test_policy_show_is_what_the_lookup_gives() -> None:
         ("output", "windows-updates"),
     }
     assert "10.70.102.10 -> 10.64.0.74 8443/tcp" in run(policy, "show", "m131041-terminal", *LAB).stdout
+
+
+def test_windows_of_a_terminal_are_shown_from_a_moment_on() -> None:
+    words = ["windows", "m131041-terminal", *LAB, "--at", "2026-12-28T18:00+09:00", "--days", "8"]
+    lines = run(inventory, *words).stdout.splitlines()
+    assert lines == [
+        "131041 新宿区, profile evening: open, 240 minutes left",
+        "  2026-12-28 Mon 18:00 to 2026-12-28 Mon 22:00",
+        "  2027-01-04 Mon 17:30 to 2027-01-04 Mon 22:00",
+        "  2027-01-05 Tue 17:30 to 2027-01-05 Tue 22:00",
+    ]
+    found = data(inventory, *words)
+    assert (found["open"], found["minutes_left"], len(found["windows"])) == (True, 240, 3)
+    assert found["windows"][1]["start"] == "2027-01-04T17:30:00+09:00"
+
+
+def test_windows_are_of_terminals_and_of_moments_with_a_zone() -> None:
+    assert "is no endpoint's host" in run(inventory, "windows", "moj-router", *LAB, code=2).stderr
+    for at, what in (
+        ("2026-12-28T18:00", "has no time zone"),
+        ("soon", "is no moment"),
+        ("0001-01-01T00:00Z", "is no"),
+    ):
+        assert what in run(inventory, "windows", "m131041-terminal", *LAB, "--at", at, code=2).stderr

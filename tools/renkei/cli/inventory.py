@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -99,6 +100,55 @@ def show(
         print_json(document)
     else:
         typer.echo("\n".join(_outline(document)))
+
+
+@app.command()
+def windows(
+    host: Annotated[str, typer.Argument(help="Name of an endpoint's host, such as m131041-terminal.")],
+    *,
+    at: Annotated[str, typer.Option(help="From this moment, such as 2026-12-28T17:00+09:00; without it, now.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=60, help="For how many days.")] = 14,
+    fleet: FleetOption = DEFAULT_FLEET,
+    as_json: JsonOption = False,
+) -> None:
+    """Show when an endpoint's terminal may be maintained. Exit codes: 0, 1 the fleet has problems, 2 usage."""
+    from renkei.domain.windows import JST
+
+    loaded = load_or_exit(fleet, as_json=as_json)
+    endpoint = find_host(loaded, host).site.endpoint
+    if endpoint is None:
+        fail(f"{host} is no endpoint's host; only terminals have windows")
+    try:
+        given = datetime.fromisoformat(at) if at else datetime.now(JST)
+        moment = given.astimezone(JST)
+        first, last = moment.date() - timedelta(days=31), moment.date() + timedelta(days=days + 31)
+    except (ValueError, OverflowError):
+        fail(f"--at {at!r} is no moment; write it as 2026-12-28T17:00+09:00")
+    if given.tzinfo is None:
+        fail(f"--at {at!r} has no time zone; write it as {at}+09:00")
+    try:
+        found = loaded.windows(endpoint, first, last)
+    except FleetError as error:
+        report_and_exit(error, as_json=as_json)
+    until = moment + timedelta(days=days)  # what begins before is shown to its end
+    spans = [each for each in found.spans(moment, until + timedelta(days=30)) if each.start < until]
+    profile = loaded.profile(endpoint)
+    if as_json:
+        document = {
+            "endpoint": endpoint.code.value,
+            "profile": profile.name,
+            "at": moment.isoformat(),
+            "open": found.is_open(moment),
+            "minutes_left": found.minutes_left(moment),
+            "windows": [{"start": each.start.isoformat(), "end": each.end.isoformat()} for each in spans],
+        }
+        print_json(document)
+        return
+    left = found.minutes_left(moment)
+    state = f"open, {left} minutes left" if found.is_open(moment) else "closed"
+    typer.echo(f"{endpoint.code} {endpoint.municipality.name}, profile {profile.name}: {state}")
+    for each in spans:
+        typer.echo(f"  {each.start:%Y-%m-%d %a %H:%M} to {each.end:%Y-%m-%d %a %H:%M}")
 
 
 def load_or_exit(path: Path, *, as_json: bool) -> Fleet:

@@ -1,5 +1,6 @@
 """The endpoints of a fleet, from `endpoints.csv`: a row a municipality or ward that is linked."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,8 +14,11 @@ from renkei.fleet.problems import Problem
 from renkei.fleet.tables import Row, read_table
 
 REQUIRED = ("code", "link", "ring", "register_bridge", "line_kbps")
-OPTIONAL = ("wan_address", "site_block", "layout", "place", "contact", "note")
+WINDOWS = ("maintenance", "calendar", "round_trip_ms")
+OPTIONAL = ("wan_address", "site_block", "layout", *WINDOWS, "place", "contact", "note")
 SLOWEST_KBPS, FASTEST_KBPS = 64, 100_000_000
+LONGEST_ROUND_TRIP_MS = 2_000
+_CALENDAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}\.ics")
 
 
 class Link(StrEnum):
@@ -38,7 +42,9 @@ class Endpoint:
     """A linked municipality or ward.
 
     `line_kbps` is its LGWAN line in kbit/s; `wan_address` and `site_block` are set where LGWAN gave them. `line` is the
-    row's line in the file. `layout` is that of what it gets, where it isn't the fleet's.
+    row's line in the file. `layout` is that of what it gets, `maintenance` the profile of its windows and `calendar`
+    the file of its calendar, where they aren't the fleet's; `round_trip_ms` is the line's to the ASP and back, where it
+    was measured.
     """
 
     municipality: Municipality
@@ -49,6 +55,9 @@ class Endpoint:
     wan_address: int | None
     site_block: Network | None
     layout: Layout | None
+    maintenance: str | None
+    calendar: str | None
+    round_trip_ms: int | None
     place: str
     contact: str
     note: str
@@ -61,9 +70,15 @@ class Endpoint:
 
 
 def read_endpoints(
-    file: Path, country: Mapping[str, Municipality], rings: Collection[str] | None, problems: list[Problem]
+    file: Path, country: Mapping[str, Municipality], known: Mapping[str, Collection[str]], problems: list[Problem]
 ) -> tuple[list[Endpoint], Collection[str]]:
-    """Read the endpoints, adding to `problems` what is wrong with them; any ring will do when `rings` is None.
+    """Read the endpoints, adding to `problems` what is wrong with them.
+
+    Args:
+        file: the table.
+        country: by code.
+        known: the names that `fleet.yml` gives for `ring` and `maintenance`; any will do of a column that isn't there.
+        problems: is added to.
 
     Returns:
         The endpoints whose rows are right, and the codes of all rows.
@@ -82,26 +97,33 @@ def read_endpoints(
             problems.append(Problem(file, row.line, what, remedy))
         if code:
             seen.setdefault(code.value, row.line)
-        endpoint = _endpoint(file, row, municipality, rings, problems)
+        endpoint = _endpoint(file, row, municipality, known, problems)
         if endpoint:
             endpoints.append(endpoint)
     return endpoints, seen
 
 
 def _endpoint(
-    file: Path, row: Row, municipality: Municipality | None, rings: Collection[str] | None, problems: list[Problem]
+    file: Path,
+    row: Row,
+    municipality: Municipality | None,
+    known: Mapping[str, Collection[str]],
+    problems: list[Problem],
 ) -> Endpoint | None:
     before = len(problems)
-    for column, known in (
+    for column, choices in (
         ("link", tuple(Link)),
-        ("ring", rings),
+        ("ring", known.get("ring")),
         ("register_bridge", tuple(RegisterBridge)),
         ("layout", [str(layout) for layout in Layout.every()] if row["layout"] else None),
+        ("maintenance", known.get("maintenance") if row["maintenance"] else None),
     ):
-        if known is not None and row[column] not in known:
-            where = " or add the ring to fleet.yml" if column == "ring" else ""
+        if choices is not None and row[column] not in choices:
+            named = {"ring": "ring", "maintenance": "profile"}.get(column)
+            where = f" or add the {named} to fleet.yml" if named else ""
             what = f"{column} {row[column]!r} is unknown"
-            problems.append(Problem(file, row.line, what, f"write one of {', '.join(known)}{where}"))
+            problems.append(Problem(file, row.line, what, f"write one of {', '.join(choices)}{where}"))
+    round_trip_ms = _windows(file, row, problems)
     kbps = row["line_kbps"]
     if not (kbps.isascii() and kbps.isdigit() and SLOWEST_KBPS <= int(kbps[:12]) <= FASTEST_KBPS):
         what = f"line_kbps {kbps!r} is no line speed"
@@ -130,8 +152,26 @@ def _endpoint(
         wan_address=wan_address,
         site_block=site_block,
         layout=Layout.parse(row["layout"]) if row["layout"] else None,
+        maintenance=row["maintenance"] or None,
+        calendar=row["calendar"] or None,
+        round_trip_ms=round_trip_ms,
         place=row["place"],
         contact=row["contact"],
         note=row["note"],
         line=row.line,
     )
+
+
+def _windows(file: Path, row: Row, problems: list[Problem]) -> int | None:
+    """Check what a row says of calendar and round trip; give the latter."""
+    if row["calendar"] and not _CALENDAR.fullmatch(row["calendar"]):
+        what = f"calendar {row['calendar']!r} is no name of an iCalendar file"
+        problems.append(Problem(file, row.line, what, "write the name of an .ics file beside this one"))
+    trip = row["round_trip_ms"]
+    if not trip:
+        return None
+    if trip.isascii() and trip.isdigit() and 1 <= int(trip[:12]) <= LONGEST_ROUND_TRIP_MS:
+        return int(trip)
+    what = f"round_trip_ms {trip!r} is no time"
+    problems.append(Problem(file, row.line, what, f"write milliseconds, 1 to {LONGEST_ROUND_TRIP_MS}, or nothing"))
+    return None

@@ -1,6 +1,7 @@
 """Load a fleet from its folder, or say everything that is wrong with it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renkei.fleet.endpoints import Endpoint, read_endpoints
 from renkei.fleet.flows import Flow, read_flows
@@ -10,6 +11,9 @@ from renkei.fleet.plan import plan_addresses
 from renkei.fleet.problems import FleetError, Problem
 from renkei.fleet.settings import Settings, read_settings
 from renkei.fleet.terminals import Terminal, read_terminals, serving
+
+if TYPE_CHECKING:
+    from renkei.fleet.calendars import MunicipalCalendar
 
 #: Without a gateway on LGWAN every router has a route to every other site: fine in a lab, absurd in a country.
 MOST_SITES_WITHOUT_GATEWAY = 64
@@ -32,6 +36,7 @@ def load_fleet(path: Path) -> Fleet:
     if settings is None:
         raise FleetError(problems)
     flows = _flows(settings, problems)
+    calendars = _calendars(file, settings, endpoints, problems)
     plan = plan_addresses(settings, file.with_name("endpoints.csv"), endpoints, problems)
     if settings.lgwan_gateway is None and len(endpoints) > MOST_SITES_WITHOUT_GATEWAY:
         what = f"the routers of {len(endpoints)} endpoints have no common gateway"
@@ -48,7 +53,7 @@ def load_fleet(path: Path) -> Fleet:
         sites[code] = Site(code, name, endpoint.line_kbps, plan[code], endpoint, terminal)
     for site in sites.values():
         make_site(site, settings)
-    return Fleet(settings, country, sites, tuple(terminals), flows)
+    return Fleet(settings, country, sites, tuple(terminals), flows, calendars)
 
 
 def _tables(
@@ -60,7 +65,8 @@ def _tables(
         return {}, [], [], {}
     country = read_municipalities(country_file, problems)
     endpoints_file, terminals_file = folder / "endpoints.csv", folder / "terminals.csv"
-    endpoints, linked = read_endpoints(endpoints_file, country, settings.rings if settings else None, problems)
+    known = {"ring": settings.rings, "maintenance": tuple(settings.maintenance.profiles)} if settings else {}
+    endpoints, linked = read_endpoints(endpoints_file, country, known, problems)
     before = len(problems)
     terminals = read_terminals(terminals_file, linked, problems)
     chosen = serving(terminals)
@@ -76,6 +82,19 @@ def _tables(
             if endpoint.code.value not in chosen
         ]
     return country, endpoints, terminals, chosen
+
+
+def _calendars(
+    file: Path, settings: Settings, endpoints: list[Endpoint], problems: list[Problem]
+) -> "dict[str, MunicipalCalendar]":
+    """Read every calendar that is named, by its file's name."""
+    named = {settings.maintenance.calendar, *(endpoint.calendar or "" for endpoint in endpoints)} - {""}
+    if not named:
+        return {}
+    from renkei.fleet.calendars import read_calendar  # noqa: PLC0415 - a fifth of a second that few fleets need
+
+    read = {name: read_calendar(file.with_name(name), problems) for name in sorted(named)}
+    return {name: calendar for name, calendar in read.items() if calendar is not None}
 
 
 def _flows(settings: Settings, problems: list[Problem]) -> tuple[Flow, ...]:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from renkei.domain.windows import Windows
 from renkei.fleet.addresses import SiteAddresses
 from renkei.fleet.endpoints import Endpoint, Link, RegisterBridge
 from renkei.fleet.flows import Flow
+from renkei.fleet.maintenance import Profile
 from renkei.fleet.municipalities import Municipality
 from renkei.fleet.settings import Settings
 from renkei.fleet.terminals import Terminal
+
+if TYPE_CHECKING:  # its libraries take a fifth of a second, which few fleets need
+    from renkei.fleet.calendars import MunicipalCalendar
 
 MINISTRY: Final = "ministry"
 ASP: Final = "asp"
@@ -120,6 +126,7 @@ class Fleet:
     sites: Mapping[str, Site] = field(repr=False)
     terminals: tuple[Terminal, ...] = field(repr=False)
     flows: tuple[Flow, ...] = field(repr=False)
+    calendars: "Mapping[str, MunicipalCalendar]" = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -139,6 +146,20 @@ class Fleet:
             for name in host.groups:
                 groups[name].append(host)
         return groups
+
+    def profile(self, endpoint: Endpoint) -> Profile:
+        """The profile of an endpoint's windows."""
+        maintenance = self.settings.maintenance
+        return maintenance.profiles[endpoint.maintenance or maintenance.default]
+
+    def windows(self, endpoint: Endpoint, first: date, last: date) -> Windows:
+        """Give the maintenance windows of an endpoint, with its calendar for the days from `first` to `last`.
+
+        Raises:
+            FleetError: the calendar's events recur too often.
+        """
+        calendar = self.calendars.get(endpoint.calendar or self.settings.maintenance.calendar)
+        return Windows(self.profile(endpoint).rule, calendar.changes(first, last) if calendar else None)
 
     @property
     def hub(self) -> Host:

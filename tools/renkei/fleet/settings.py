@@ -19,6 +19,7 @@ from renkei.fleet.addresses import (
     parse_address,
 )
 from renkei.fleet.documents import Document, read_document
+from renkei.fleet.maintenance import Maintenance, read_maintenance
 from renkei.fleet.problems import FleetError, Problem
 
 #: Prefixes that hold what is computed from the highest code that can be, 47999x.
@@ -71,6 +72,7 @@ class Settings:
     databases: Databases | None
     registers: bool
     rings: tuple[str, ...]
+    maintenance: Maintenance
     exchange_times: tuple[str, ...]
     exchange_jitter_seconds: int
     exchange_layout: Layout
@@ -130,6 +132,7 @@ def read_settings(file: Path) -> Settings:
         databases=_databases(document, problems),
         registers=bool(data.get("registers", False)),
         rings=tuple(map(str, data["rings"])),
+        maintenance=read_maintenance(document, problems),
         exchange_times=tuple(map(str, data["exchange"]["times"])),
         exchange_jitter_seconds=int(data["exchange"]["jitter_seconds"]),
         exchange_layout=Layout.parse(str(data["exchange"].get("layout", Layout()))),
