@@ -23,3 +23,8 @@ def up() -> Iterator[Up]:
 @pytest.fixture(scope="session")
 def lab(up: Up) -> Lab:
     return up.lab
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the life of a terminal last: it makes a host anew, and others ask whether the lab is the one of before."""
+    items.sort(key=lambda item: item.path.name == "test_life.py")

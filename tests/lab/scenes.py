@@ -99,3 +99,20 @@ def rows(lab: Lab, host: str, folder: str) -> Counter[tuple[str, ...]]:
         if row and row[0] != "通知種別":
             found[tuple(row)] += 1
     return found
+
+
+def came_to_ministry(lab: Lab) -> Counter[tuple[str, ...]]:
+    return rows(lab, "moj-immigration", f"{IMMIGRATION}/from-municipalities")
+
+
+def at_ministry(lab: Lab) -> int:
+    """Count the municipalities' own notices, without their results."""
+    return sum(count for row, count in came_to_ministry(lab).items() if row[0] != RESULT)
+
+
+def in_register(lab: Lab, code: str) -> Counter[tuple[str, ...]]:
+    """What a register was handed, imported or not; without the ministry's results."""
+    found = Counter[tuple[str, ...]]()
+    for folder in (f"{SHARE}/to-register", f"{REGISTER}/imported"):
+        found += rows(lab, f"m{code}-register", folder)
+    return Counter({row: count for row, count in found.items() if row[0] != RESULT})

@@ -6,15 +6,14 @@ from collections import Counter
 from contextlib import suppress
 
 from lab.scenes import (
-    IMMIGRATION,
-    REGISTER,
     RESULT,
-    SHARE,
     agent_status,
+    at_ministry,
+    came_to_ministry,
     confirm_all,
+    in_register,
     let_register_import,
     put_notices,
-    rows,
     send_from_immigration,
     unfetched,
     wait_until,
@@ -43,23 +42,6 @@ def all_delivered(lab: Lab) -> bool:
 def is_sealed(lab: Lab, code: str) -> bool:
     """Whether all that a register wrote is in its terminal's spool."""
     return unfetched(lab, code) == 0 == agent_status(lab, f"m{code}-terminal")["outbox_files"]
-
-
-def came_to_ministry(lab: Lab) -> Counter[tuple[str, ...]]:
-    return rows(lab, "moj-immigration", f"{IMMIGRATION}/from-municipalities")
-
-
-def at_ministry(lab: Lab) -> int:
-    """Count the municipalities' own notices, without their results."""
-    return sum(count for row, count in came_to_ministry(lab).items() if row[0] != RESULT)
-
-
-def in_register(lab: Lab, code: str) -> Counter[tuple[str, ...]]:
-    """What a register was handed, imported or not; without the ministry's results."""
-    found = Counter[tuple[str, ...]]()
-    for folder in (f"{SHARE}/to-register", f"{REGISTER}/imported"):
-        found += rows(lab, f"m{code}-register", folder)
-    return Counter({row: count for row, count in found.items() if row[0] != RESULT})
 
 
 def test_kills_of_hub_and_agents_in_the_middle_lose_and_double_nothing(lab: Lab) -> None:

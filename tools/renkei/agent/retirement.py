@@ -1,7 +1,7 @@
 """The end of a machine's life: what it still owed is named, then its keys and all that it kept are destroyed.
 
 Every file is overwritten, flushed and removed, keys first. On flash, and where a file system copies on write, old bytes
-may outlive that: erasing the disk is a step of its own.
+may outlive that: erasing the disk is a step of its own, with a record of its own (docs/runbooks/retire.md).
 
 A kill on the way leaves a machine that is retired and not yet empty: nothing but `destroy` works on it any more, and
 that goes on where it stopped.

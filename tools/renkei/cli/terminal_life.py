@@ -38,9 +38,9 @@ def replace(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Note in terminals.csv that a new machine takes a machine's place, which is retired by that.
 
-    The new machine serves from that day on: converge the ministry's linkage host, set the machine up and enrol it
-    (docs/runbooks/enrol.md); its certificate ends the old one's. Exit codes: 0 it stands there now, 1 the fleet
-    wouldn't be right with it.
+    The new machine serves from that day on; converge the ministry's linkage host, set the machine up, and run
+    ansible/playbooks/replace.yml (docs/runbooks/replace.md). Exit codes: 0 it stands there now, 1 the fleet wouldn't
+    be right with it.
     """
     day = _day(on)
     new = lives.Successor(successor, serial, model, delivered.date() if delivered else day)
