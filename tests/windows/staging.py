@@ -117,7 +117,9 @@ def make_staging(folder: Path, count: int, profiles: Mapping[int, str] | None = 
     shutil.copy(ROOT / "inventory" / "municipalities.csv", inventory)
     fleet_folder = inventory / "bench"
     fleet_folder.mkdir()
-    shutil.copy(ROOT / "inventory" / "sample" / "fleet.yml", fleet_folder)
+    for path in (ROOT / "inventory" / "sample").iterdir():
+        if path.suffix in {".yml", ".ics"}:
+            shutil.copy(path, fleet_folder)
     for name, text in files.items():
         (fleet_folder / f"{name}.yml").write_text(text, encoding="utf-8")
     _cut(count, fleet_folder, profiles or {})
