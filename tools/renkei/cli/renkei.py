@@ -21,6 +21,7 @@ COMMANDS = {
     "terminal": ("renkei.cli.terminal", "What a linkage terminal must be, and what has to be bought."),
     "controls": ("renkei.cli.controls", "What a Windows terminal must hold, and the exceptions from it."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
+    "capacity": ("renkei.cli.capacity", "How long updates and notices take to every endpoint; what to change."),
     "notice": ("renkei.cli.notice", "Check and convert files of notices, and print what the layouts are."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
