@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from renkei.exchange.journal import verify_consistency, verify_inclusion
 from renkei.store.errors import StoreError
-from renkei.store.hub.contract import Content, Enrolment, Horizon, Message, Settlement
+from renkei.store.hub.contract import Content, Enrolment, Message
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     MissingPartsRefusal,
@@ -24,6 +24,7 @@ from renkei.store.hub.refusals import (
 )
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
+from renkei.store.hub.words import Horizon, Settlement
 from unit.store.conftest import (
     PLENTY,
     RECIPIENT,

@@ -13,7 +13,7 @@ from renkei.hub.access import SKEW, Caller, open_signed
 from renkei.hub.bodies import claim, parse, path_party, path_stream, quoted, read_body, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
-from renkei.store.hub import contract
+from renkei.store.hub import words
 from renkei.store.hub.refusals import SequenceRefusal
 
 MAX_BATCH = 128
@@ -60,14 +60,14 @@ async def horizon_of(hub: Hub, caller: Caller, request: Request) -> Response:
     )
 
 
-async def _verified(hub: Hub, caller: Caller, envelope: bytes, claimed: Outline) -> contract.Horizon:
+async def _verified(hub: Hub, caller: Caller, envelope: bytes, claimed: Outline) -> words.Horizon:
     horizon, signer = await open_signed(hub, Horizon, claimed, caller)
     if horizon.sender != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't publish a horizon in another's name")
     moment = int(horizon.published_up_to.timestamp())
     if moment > hub.now() + SKEW:
         raise Problem(400, "clock", "the horizon is of a moment that hasn't come yet: set the sender's clock")
-    return contract.Horizon(
+    return words.Horizon(
         sender=horizon.sender,
         recipient=horizon.recipient,
         stream=horizon.stream,

@@ -10,7 +10,7 @@ from renkei.hub.access import SKEW, Caller, open_signed
 from renkei.hub.bodies import path_party, path_stream, quoted, read_document
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
-from renkei.store.hub import contract
+from renkei.store.hub import words
 
 log = logging.getLogger("renkei.hub")
 
@@ -25,7 +25,7 @@ async def put_settlement(hub: Hub, caller: Caller, request: Request) -> Response
     signed_at = int(settlement.signed_at.timestamp())
     if signed_at > hub.now() + SKEW:
         raise Problem(400, "clock", "the settlement is of a moment that hasn't come yet: set the sender's clock")
-    kept = contract.Settlement(
+    kept = words.Settlement(
         sender=settlement.sender,
         recipient=settlement.recipient,
         stream=settlement.stream,

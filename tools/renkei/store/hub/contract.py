@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from renkei.store.hub.words import Horizon, Settlement, SignedWord
+
 ItemKind = Literal["manifest", "receipt", "void"]
 EnrolmentState = Literal["pending", "approved", "refused"]
 EnrolmentKind = Literal["enrolment", "renewal"]
@@ -86,40 +88,6 @@ class Void:
     sequence: int
     envelope: bytes
     signer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """A verified horizon; `published_up_to` in seconds since 1970."""
-
-    sender: str
-    recipient: str
-    stream: str
-    next_sequence: int
-    published_up_to: int
-    envelope: bytes
-    signer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """A verified settlement; `settled` are first and last number of each range, `signed_at` in seconds since 1970."""
-
-    sender: str
-    recipient: str
-    stream: str
-    settled: tuple[tuple[int, int], ...]
-    signed_at: int
-    envelope: bytes
-    signer: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignedWord:
-    """The newest horizon or settlement of a stream, and its signer's directory entry (JSON)."""
-
-    envelope: bytes
-    entry: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from renkei.store.hub.contract import Horizon, SignedWord
 from renkei.store.hub.messages import stream_number
 from renkei.store.hub.transaction import Transaction
+from renkei.store.hub.words import Horizon, SignedWord
 
 
 def put_all(transaction: Transaction, horizons: Sequence[Horizon]) -> list[tuple[int, int]]:

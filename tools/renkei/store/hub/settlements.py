@@ -1,10 +1,10 @@
 """Settlements: for which numbers of its streams a sender holds receipts, so that nobody waits for these."""
 
 from renkei.exchange.mailbox import first_unsettled
-from renkei.store.hub.contract import Settlement, SignedWord
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.messages import stream_number
 from renkei.store.hub.transaction import Transaction
+from renkei.store.hub.words import Settlement, SignedWord
 
 
 def put(transaction: Transaction, new: Settlement, at: int) -> int:

@@ -23,7 +23,6 @@ from renkei.store.hub.contract import (
     Enrolment,
     EnrolmentKind,
     EnrolmentState,
-    Horizon,
     InboxPage,
     JournalPage,
     KeptHead,
@@ -31,9 +30,7 @@ from renkei.store.hub.contract import (
     PartyCounts,
     Profile,
     Receipt,
-    Settlement,
     SignAcceptance,
-    SignedWord,
     StoredMessage,
     StreamState,
     TreeState,
@@ -41,6 +38,7 @@ from renkei.store.hub.contract import (
 )
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.transaction import Transaction
+from renkei.store.hub.words import Horizon, Settlement, SignedWord
 from renkei.store.writer import Statistics
 
 T = TypeVar("T")
