@@ -1,5 +1,6 @@
 """The service as it runs: `renkei-agent serve` in a process of its own."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from renkei.agent.home import Home
 from renkei.agent.register.share import prepare
 from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
+from renkei.domain.notices import ImportResult
 from unit.agent.register_scenes import Register, numbers, status
+from unit.domain.rows import ROWS
 
 PROGRAM = (
     "import sys; sys.argv = ['renkei-agent', 'serve', '--config', config]; from renkei.cli.agent import main; main()"
@@ -29,10 +32,12 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 @contextmanager
-def serving(fleet: Any, home: Home) -> Iterator[BaseProcess]:
-    process = fleet.processes.Process(
-        target=exec, args=(PROGRAM, {"config": str(fleet.write_config(home))}), daemon=True
-    )
+def serving(fleet: Any, home: Home, **exchange: int) -> Iterator[BaseProcess]:
+    """The service; `exchange` are settings of it that take the place of the tests' usual ones."""
+    config = fleet.write_config(home)
+    for name, value in exchange.items():
+        config.write_text(re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", config.read_text()))
+    process = fleet.processes.Process(target=exec, args=(PROGRAM, {"config": str(config)}), daemon=True)
     process.start()
     try:
         yield process
@@ -57,6 +62,30 @@ def test_online_agents_exchange_within_moments_of_a_file_appearing(
         (ministry.settings.outbox / "131041" / "change.csv").write_bytes(status_csv(1))
         until(lambda: list(shinjuku.settings.inbox.iterdir()))
         until(lambda: waiting(ministry) == 0)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("missing", ["its terminal", "what its terminal reads"])
+def test_what_waits_for_a_recipient_goes_as_soon_as_the_directory_knows_it(fleet: Any, missing: str) -> None:
+    """It doesn't wait for the next look, which here is an hour away."""
+    ministry, shinjuku = fleet.agent("ministry"), fleet.home("131041")
+    if missing != "its terminal":
+        fleet.enrol(shinjuku)
+    result, _ = ImportResult.parse(ROWS[ImportResult])
+    assert result is not None
+    folder = ministry.settings.outbox / "131041"
+    folder.mkdir()
+    with serving(fleet, ministry, retry_seconds=3600):
+        (folder / "results.csv").write_bytes(write([result], Layout()))
+        kind = "no-binding" if missing == "its terminal" else "outbox"
+        until(lambda: [alarm for alarm in status_of(ministry).alarms if alarm.kind == kind])
+        time.sleep(1)  # it waits at the hub again
+        if missing == "its terminal":
+            fleet.enrol(shinjuku)
+        fleet.exchange(shinjuku)
+        until(lambda: not list(folder.iterdir()))
+        until(lambda: fleet.exchange(shinjuku).parcels_delivered or list(shinjuku.settings.inbox.iterdir()))
+        assert [alarm for alarm in status_of(ministry).alarms if alarm.kind == kind] == []
 
 
 @pytest.mark.thorough

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 from renkei.exchange.documents import payload_sha256
-from renkei.exchange.payloads import PART_SIZE, Manifest, Receipt
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import PART_SIZE, Manifest, Profile, Receipt
 
 
 def test_a_parcel_goes_its_way_and_the_receipt_comes_back(bench: Any, shinjuku: Any, ministry: Any) -> None:
@@ -296,6 +297,23 @@ def test_a_long_poll_is_woken_by_what_comes(shinjuku: Any, ministry: Any) -> Non
             pass
         shinjuku.send(ministry.machine)
         assert [item["kind"] for item in waiting.result(5)["items"]] == ["manifest"]
+
+
+def test_the_ministrys_long_poll_ends_when_the_directory_changes(bench: Any, shinjuku: Any, ministry: Any) -> None:
+    """Nothing came for it; but what it holds back for want of a terminal, or of what that reads, may go now."""
+    profile = Profile(party=Party("131041"), encodings=[1, 2], software="1.0", declared_at=bench.time)
+    authority = bench.enrol("authority", "moj-linkage-2")
+    changes = (
+        lambda: shinjuku.put("/v1/profiles/131041", profile.sign(shinjuku.machine.signer)),
+        lambda: authority.put("/v1/bindings", bench.pki.enrol("011011").entry.to_json()),
+    )
+    for change in changes:
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(ministry.inbox, wait=20)
+            while not len(shinjuku.hub.waiters):
+                pass
+            assert change().status_code == 201
+            assert waiting.result(5) == {"items": [], "next": 0}
 
 
 def test_a_long_poll_ends_with_its_time(ministry: Any) -> None:

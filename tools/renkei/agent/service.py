@@ -56,6 +56,7 @@ class Service:
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._news = threading.Event()
+        self._directory = threading.Event()
         self._backoff = Backoff(_FIRST_RETRY, home.settings.exchange.retry_seconds)
         self._not_before = 0.0
         self._follow_ups: list[float] = []
@@ -117,6 +118,7 @@ class Service:
             (self._asked, "somebody asked"),
             (lambda: self._backoff.failures > 0, "the last one failed"),
             (self._outbox_calls, "the outbox has something"),
+            (self._directory_has_news, "what waits for a terminal, or for what it reads, may go"),
             (self._news.is_set, "the hub has something"),
             (self._spool_calls, "the spool has something"),
             (self._receipts_may_have_come, "receipts may have come"),
@@ -165,6 +167,13 @@ class Service:
         if calls:
             self._outbox_again = time.monotonic() + self._home.settings.exchange.retry_seconds
         return calls
+
+    def _directory_has_news(self) -> bool:
+        """Whether files lie in the outbox that had to wait, and the hub's directory has changed since."""
+        if not self._directory.is_set():
+            return False
+        self._directory.clear()
+        return bool(self._outbox)
 
     def _bridge_calls(self) -> bool:
         return time.monotonic() >= self._bridge_again and bridge.calls(self._home)
@@ -232,10 +241,15 @@ class Service:
             try:
                 with self._home.connect() as client:
                     while not self._stopping.is_set() and not self._news.is_set():
+                        begin = time.monotonic()
                         page = client.inbox(self._home.spool.cursor.read, limit=1, wait=_HOLD)
                         backoff.reset()
+                        early = time.monotonic() - begin < _HOLD - 1
                         if page.items:
                             self._news.set()
+                        elif early:
+                            self._directory.set()
+                        if page.items or early:
                             self._woken.set()
             except (HubError, NotEnrolled, StoreError, OSError):
                 self._stopping.wait(backoff.pause())

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from renkei.exchange.clock import format_time
+from renkei.exchange.parties import MINISTRY
 from renkei.exchange.payloads import Profile
 from renkei.hub.access import SKEW, Caller, open_signed
 from renkei.hub.bodies import path_party, read_document
@@ -32,5 +33,6 @@ async def put_profile(hub: Hub, caller: Caller, request: Request) -> Response:
         )
     new = await hub.store.put_profile(contract.Profile(party, declared_at, envelope), hub.now())
     if new:
+        hub.waiters.wake(MINISTRY)  # it may hold notices back until it knows what their recipient reads
         log.info("profile party=%s encodings=%s software=%s", party, profile.encodings, profile.software)
     return JSONResponse({}, 201 if new else 200)

@@ -153,6 +153,7 @@ async def answer(hub: Hub, caller: Caller, request: Request) -> Response:
     if (binding.party, binding.terminal) != (asked.endpoint, asked.terminal):
         raise Problem(400, "mismatch", f"the entry is for {binding.party}/{binding.terminal}, not for who asked")
     new = await hub.store.approve(asked.id, binding, caller.party, hub.now())
+    hub.waiters.wake(MINISTRY)
     log.info("approved enrolment=%s endpoint=%s terminal=%s", asked.id, binding.party, binding.terminal)
     return JSONResponse({}, 201 if new else 200)
 
@@ -162,6 +163,7 @@ async def put_binding(hub: Hub, caller: Caller, request: Request) -> Response:
     body = await read_body(request, MAX_ENVELOPE, hub.settings.limits.body_seconds)
     binding = _verified(hub, parse(DirectoryEntry, body))
     new = await hub.store.add_binding(binding, caller.party, hub.now())
+    hub.waiters.wake(MINISTRY)  # it may hold notices back for want of a terminal
     log.info("bound endpoint=%s terminal=%s generation=%d", binding.party, binding.terminal, binding.generation)
     return JSONResponse({}, 201 if new else 200)
 

@@ -1,5 +1,6 @@
 """Bindings, revocations and the enrolment queue: each function is the body of one transaction."""
 
+from renkei.exchange.parties import MINISTRY
 from renkei.store.hub.contract import Binding, Bounds, Enrolment, EnrolmentKind, EnrolmentState
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.refusals import ConflictRefusal, QuotaRefusal, UnknownRefusal
@@ -36,6 +37,7 @@ def add_binding(transaction: Transaction, new: Binding, by: str, at: int) -> boo
         (new.fingerprint, new.party, new.terminal, new.generation, new.not_before, new.not_after, new.entry),
     )
     Journal(transaction).append("binding", by, new.entry, at)
+    transaction.tell(MINISTRY)
     return True
 
 

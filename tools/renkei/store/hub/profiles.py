@@ -1,5 +1,6 @@
 """Profiles: what each party says it reads; the newest word of each."""
 
+from renkei.exchange.parties import MINISTRY
 from renkei.store.hub.contract import Profile
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.transaction import Transaction
@@ -16,6 +17,7 @@ def put(transaction: Transaction, profile: Profile, at: int) -> bool:
     if not changed:
         return False
     Journal(transaction).append("profile", profile.party, profile.envelope, at)
+    transaction.tell(MINISTRY)
     return True
 
 

@@ -32,7 +32,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def tell(self, party: str) -> None:
-        """Have every hub on this database told, once this is committed, that something came for a party."""
+        """Have every hub on this database told, once this is committed, that a party that waits should look again."""
 
     def one(self, sql: str, values: Row = ()) -> Row | None:
         """Return the first row, if any."""
