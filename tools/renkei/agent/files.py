@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from renkei.agent import platform
+from renkei.domain import file_names
+
+_RISKY = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_LONGEST, _ENDING = 60, 11
+"""Characters of a name that comes from outside, and of its ending with the dot."""
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -67,12 +72,10 @@ def read_bounded(path: Path, limit: int) -> bytes | None:
 
 
 def safe_name(name: str) -> str:
-    """A name from outside, fit for any file system: what is risky becomes `_`, overlong ones are cut."""
-    cleaned = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", name).strip(". ") or "file"
-    stem, dot, suffix = cleaned.rpartition(".")
-    if not dot:
-        return cleaned[:60]
-    return f"{stem[:60]}.{suffix[:10]}"
+    """A name from outside, fit for any file system: what is risky becomes `_`, overlong ones are cut, marks stay."""
+    base, mark, ending = (_RISKY.sub("_", part) for part in file_names.split(name))
+    base, ending = base.lstrip(". ") or "file", ending[:_ENDING].rstrip(". ")
+    return f"{file_names.shortened(base, mark, _LONGEST)}{ending}".rstrip(". ")
 
 
 def _write(path: Path, content: bytes, way: Literal["xb", "wb"], mode: int) -> None:

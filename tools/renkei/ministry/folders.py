@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from renkei.domain import file_names
 from renkei.domain.layouts import Contents, Format, Record, Rejection, rejected_part
 from renkei.domain.notices_items import Finding
 from renkei.ministry.files import sync_directories
@@ -17,6 +18,8 @@ FILE_LIMIT = 64 * 1024 * 1024
 SHOWN = 0o644  # the folder says who may look into it
 _SUFFIXES = frozenset(f".{each.value}" for each in Format)
 _PRIVATE_FOLDER, _SHOWN_FOLDER = 0o700, 0o755
+_LONGEST = 60
+"""Characters of a name before its ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,9 @@ def is_notices(path: Path) -> bool:
 
 
 def safe_name(name: str, suffix: str = "") -> str:
-    """Return a name that no shell and no file system stumbles over, by default with the suffix that it has."""
-    path = Path(name)
-    stem = re.sub(r"[^0-9A-Za-z._-]", "_", path.stem)[:60]
-    return f"{stem or 'file'}{suffix or path.suffix.lower()}"
+    """Return a name that no shell and no file system stumbles over, with its mark, by default with its own ending."""
+    base, mark, ending = (re.sub(r"[^0-9A-Za-z._-]", "_", part) for part in file_names.split(name))
+    return f"{file_names.shortened(base or 'file', mark, _LONGEST)}{suffix or ending.lower()}"
 
 
 def foreign(record: Record, message: str) -> Rejection:

@@ -14,7 +14,6 @@ The mode is that of the settings, or of the file: `NAME.daily.csv`, `NAME.immedi
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 import apsw
 
@@ -23,6 +22,7 @@ from renkei.agent.home import Home, now, stamp
 from renkei.agent.register.arriving import effects
 from renkei.agent.register.rows import notice_of, row_of
 from renkei.agent.settings import JST
+from renkei.domain import file_names
 from renkei.domain.identity import identify, same_person
 from renkei.domain.notices import ImportResult, Notice, RegisterNotice
 from renkei.domain.notices.register import AMENDMENT
@@ -35,7 +35,6 @@ from renkei.store.imports import Imports
 from renkei.store.marks import Marks
 
 _OWN_AMENDMENT = "職権修正"
-_MODES: tuple[Mode, ...] = ("daily", "immediate")
 
 
 @dataclass(slots=True)
@@ -66,8 +65,7 @@ class Sorted:
 
 def mode_of(home: Home, name: str) -> Mode:
     """The mode of a file: what stands before its ending, or the settings'."""
-    chosen = PurePath(PurePath(name).stem).suffix.removeprefix(".").lower()
-    return next((mode for mode in _MODES if mode == chosen), home.settings.exchange.mode)
+    return file_names.mode_of(name) or home.settings.exchange.mode
 
 
 def sort(home: Home, notices: Sequence[Notice], mode: Mode) -> Sorted:
