@@ -22,12 +22,13 @@ from renkei.exchange.payloads import MAX_RANGES, Settlement
 _EPOCH = "receipts_epoch"
 """The epoch of the hub whose receipts were held against ours."""
 
-_DUE = "receipts_due"
+_DUE = "receipts_due/"
+"""Before the names of recipients whose receipts are still to be held against what the hub has."""
 
 
 def expect_to_return(home: Home, recipient: str) -> None:
     """Note that receipts of a recipient came by medium: the hub may never get them."""
-    home.spool.note(**{f"{_DUE}/{recipient}": "1"})
+    home.spool.note(**{f"{_DUE}{recipient}": ""})
 
 
 def return_receipts(home: Home, contact: Contact) -> int:
@@ -35,12 +36,10 @@ def return_receipts(home: Home, contact: Contact) -> int:
     if not contact.client.takes_settlements:
         return 0
     streams, returned = home.spool.outgoing.streams(), 0
-    anew = home.spool.fact(_EPOCH) != str(contact.epoch)
-    for recipient in sorted({recipient for recipient, _ in streams}):
-        due = f"{_DUE}/{recipient}"
-        if not anew and home.spool.fact(due) != "1":
-            continue
-        home.spool.note(**{due: "1"})
+    if home.spool.fact(_EPOCH) != str(contact.epoch):
+        due = {f"{_DUE}{recipient}": "" for recipient, _ in streams}
+        home.spool.note(**{_EPOCH: str(contact.epoch)}, **due)
+    for recipient in home.spool.noted(_DUE):
         try:
             returned += sum(_return(home, contact, recipient, stream) for to, stream in streams if to == recipient)
         except (NotAllowed, HubBusy):
@@ -48,8 +47,7 @@ def return_receipts(home: Home, contact: Contact) -> int:
         except HubRefused as error:
             log.warning("a receipt of %s can't be returned to the hub yet: %s", recipient, error)
         else:
-            home.spool.note(**{due: "0"})
-    home.spool.note(**{_EPOCH: str(contact.epoch)})
+            home.spool.strike(f"{_DUE}{recipient}")
     return returned
 
 

@@ -156,6 +156,15 @@ class Spool:
 
         self._database.write(work)
 
+    def noted(self, prefix: str) -> list[str]:
+        """What follows a prefix in the names of the facts that begin with it, in order."""
+        sql = "SELECT substr(name, length(?1) + 1) FROM facts WHERE name >= ?1 AND name < ?1 || char(0x10ffff)"
+        return [str(rest) for (rest,) in rows(self._database, f"{sql} ORDER BY name", (prefix,))]
+
+    def strike(self, name: str) -> None:
+        """Forget a fact."""
+        self._database.write(lambda c: c.execute("DELETE FROM facts WHERE name = ?", (name,)))
+
     @property
     def epoch(self) -> int:
         """The hub's epoch as last seen, 0 before the first contact."""
