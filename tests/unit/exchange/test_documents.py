@@ -67,6 +67,19 @@ def test_a_signed_document_opens_with_the_signers_key_and_kind(payload: dict[str
     assert open_document(SIGNER.sign(kind, payload), kind, PUBLIC) == payload
 
 
+@given(PAYLOADS, st.sampled_from(Kind))
+def test_an_envelope_is_read_alike_however_its_json_is_written(payload: dict[str, Any], kind: Kind) -> None:
+    signed = SIGNER.sign(kind, payload)
+    spaced = json.dumps(dict(reversed(json.loads(signed).items())), indent=1).encode()
+    assert peek(spaced) == peek(signed)
+
+
+@given(st.dictionaries(st.text("ab\x7f/é", max_size=4), JSON, max_size=4))
+def test_a_payload_is_read_as_any_reader_of_json_does(value: dict[str, Any]) -> None:
+    body = rfc8785.dumps(value)
+    assert peek(sign_bytes(body)).payload == json.loads(body)
+
+
 @given(st.dictionaries(st.text("abc", max_size=4), JSON, max_size=4))
 def test_canonical_json_says_the_same_in_one_form(value: dict[str, Any]) -> None:
     once = canonical(value)

@@ -70,6 +70,28 @@ def test_each_is_answered_by_itself(database: Database) -> None:
     assert there(database) == [1, 2], "what failed was rolled back alone"
 
 
+def test_works_have_a_savepoint_each_only_when_one_of_them_fails(database: Database) -> None:
+    tries: list[int] = []
+
+    def counted(number: int) -> Any:
+        def work(connection: apsw.Connection) -> None:
+            tries.append(number)
+            put(number)(connection)
+
+        return work
+
+    async def write(*numbers: int) -> None:
+        gathering = Gathering(asyncio.get_running_loop(), database.begin_together)
+        await asyncio.gather(*(gathering.write(counted(number)) for number in numbers), return_exceptions=True)
+
+    asyncio.run(write(1, 2, 3))
+    assert tries == [1, 2, 3]
+    tries.clear()
+    asyncio.run(write(4, 3, 5))
+    assert tries == [4, 3, 4, 3, 5], "the whole batch is done again, and only the one that fails is undone"
+    assert there(database) == [1, 2, 3, 4, 5]
+
+
 def test_an_answer_comes_after_the_commit(database: Database) -> None:
     async def write() -> list[int]:
         gathering = Gathering(asyncio.get_running_loop(), database.begin_together)

@@ -8,6 +8,7 @@
 """
 
 import json
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
@@ -32,6 +33,11 @@ _MAX_DIGITS = 17
 _PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _PREFIX, _SUFFIX = "application/vnd.renkei.", "+json"
+_WRITTEN = re.compile(
+    rb'\{"payload":"([A-Za-z0-9+/=]+)","payloadType":"([a-z.+/-]+)"'
+    rb',"signatures":\[\{"keyid":"([0-9a-f]+)","sig":"([A-Za-z0-9+/=]+)"\}\]\}'
+)
+"""An envelope as `write_envelope` writes it: nearly all are, and need no reader of JSON."""
 
 
 class DocumentError(ExchangeError):
@@ -196,16 +202,11 @@ def outline(envelope: bytes) -> Outline:
     """
     if len(envelope) > MAX_ENVELOPE:
         raise DocumentError(f"an envelope is at most {MAX_ENVELOPE} bytes, this has {len(envelope)}")
-    match _read_json(envelope, "envelope"):
-        case {
-            "payload": str(payload),
-            "payloadType": str(payload_type),
-            "signatures": [{"keyid": str(keyid), "sig": str(signature), **other}],
-            **others,
-        } if not other and not others:
-            body = _from_base64(payload)
-        case _:
-            raise DocumentError("an envelope has payload, payloadType and one signature of keyid and sig, nothing else")
+    if (written := _WRITTEN.fullmatch(envelope)) is not None:
+        payload, payload_type, keyid, signature = (each.decode() for each in written.groups())
+    else:
+        payload, payload_type, keyid, signature = _members(_read_json(envelope, "envelope"))
+    body = _from_base64(payload)
     try:
         kind = Kind.of(payload_type)
     except ValueError:
@@ -278,11 +279,43 @@ def _from_base64(text: str) -> bytes:
     return decoded
 
 
+def _members(envelope: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return payload, payload type, key id and signature of an envelope that was read as JSON."""
+    match envelope:
+        case {
+            "payload": str(payload),
+            "payloadType": str(payload_type),
+            "signatures": [{"keyid": str(keyid), "sig": str(signature), **other}],
+            **others,
+        } if not other and not others:
+            return payload, payload_type, keyid, signature
+        case _:
+            raise DocumentError("an envelope has payload, payloadType and one signature of keyid and sig, nothing else")
+
+
 def _payload(body: bytes) -> dict[str, Any]:
+    if (plain := _read_plain(body)) is not None:
+        return plain
     payload = _read_json(body, "payload")
     if canonical(payload) != body:
         raise DocumentError("the payload is not in canonical form (RFC 8785)")
     return payload
+
+
+def _read_plain(body: bytes) -> dict[str, Any] | None:
+    """Read a payload as nearly all are, at a third of the time: None where one has to look closer.
+
+    What Python's encoder writes back in the same bytes has no key twice; in ASCII it is what RFC 8785 writes.
+    """
+    try:
+        value = _READ_PLAIN.decode(body.decode("ascii"))
+        written = _PLAIN.encode(value).encode("ascii")
+    except (ValueError, RecursionError):
+        return None
+    if written != body or not isinstance(value, dict):
+        return None
+    _check_depth(value, body, "payload")
+    return value
 
 
 def _read_json(text: bytes, what: str) -> dict[str, Any]:
@@ -348,3 +381,10 @@ def _integer(what: str) -> Callable[[str], int]:
         return value
 
     return read
+
+
+_READ_PLAIN = json.JSONDecoder(
+    parse_float=_refuse("payload", "a fraction"),
+    parse_constant=_refuse("payload", "NaN or infinity"),
+    parse_int=_integer("payload"),
+)

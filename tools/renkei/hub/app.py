@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
@@ -230,7 +231,7 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _check_size(scope: Scope) -> None:
-    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    headers = sum(map(len, chain.from_iterable(scope["headers"])))
     if headers > _MAX_HEADERS or len(scope["raw_path"]) + len(scope["query_string"]) > _MAX_TARGET:
         raise Problem(431, "too-large", f"headers may have {_MAX_HEADERS} bytes, path and query {_MAX_TARGET}")
 

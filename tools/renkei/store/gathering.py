@@ -1,7 +1,7 @@
 """Writes of an event loop that go with one commit: one hop to the writer's thread and one back serve all of them.
 
-What comes while a commit is under way waits here, on the loop, and goes with the next one. Each piece of work stands in
-a savepoint of its own and is answered by itself, after the commit, as if it had been submitted alone.
+What comes while a commit is under way waits here, on the loop, and goes with the next one. Each piece of work is
+answered by itself, after the commit, as if it had been submitted alone; one that fails takes none of the others along.
 """
 
 import asyncio

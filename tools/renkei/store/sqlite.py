@@ -61,6 +61,9 @@ class Database:
             connection = open_durable(path)
             try:
                 migrate(connection, migrations, path)
+                # Pages that a savepoint may have to give back would else go through a file, a write each. A migration
+                # may sort more than memory holds, so this comes after it.
+                connection.pragma("temp_store", "memory")
                 for _ in range(readers):
                     self._readers.put(_open_reader(path))
             except BaseException:

@@ -141,6 +141,8 @@ class Writer(Generic[Handle]):
     def begin_together(self, works: Sequence[Work[Handle, Any]]) -> Future[list[Outcome]]:
         """Do works at once, in the calling thread; the writer's thread commits them, and the future is done after that.
 
+        One that fails has all of them done again, so they touch nothing but the database.
+
         It spares the two threads the quarrel over the interpreter at each statement. Where the writer is at work for
         somebody else, or another process holds the database, nobody waits here: it is as `submit_together`.
 
@@ -153,7 +155,7 @@ class Writer(Generic[Handle]):
             future: Future[list[Outcome]] = Future()
             try:
                 handle = self._session.begin_now() if not self._pending else None
-                outcomes = [] if handle is None else [self._attempt(handle, work) for work in works]
+                outcomes = [] if handle is None else self._attempt_all(handle, works)
             except Exception as error:  # noqa: BLE001 (whatever it was, every caller must hear of it)
                 self._session.rollback()
                 future.set_exception(self._nothing(len(works), error))
@@ -256,6 +258,22 @@ class Writer(Generic[Handle]):
         self._note(works)
         for task, found in zip(wanted, outcomes, strict=True):
             task.answer(found)
+
+    def _attempt_all(self, handle: Handle, works: Sequence[Work[Handle, Any]]) -> list[Outcome]:
+        """Do works that may be done again: in one savepoint as long as none fails, else each in its own.
+
+        A savepoint each costs as much as two statements and a copy of every page that changes, and hardly any fails.
+        """
+        self._session.execute("SAVEPOINT works")
+        try:
+            outcomes: list[Outcome] = [(work(handle), None) for work in works]
+        except Exception:
+            if not self._session.in_transaction():
+                raise
+            self._session.execute("ROLLBACK TO works")
+            outcomes = [self._attempt(handle, work) for work in works]
+        self._session.execute("RELEASE works")
+        return outcomes
 
     def _attempt(self, handle: Handle, work: Work[Handle, Any]) -> Outcome:
         self._session.execute("SAVEPOINT work")
