@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import testinfra
@@ -74,6 +75,11 @@ class Machines:
         """Give an interface's address, without the prefix length."""
         legs = host_variables(self.fleet, self.fleet.hosts[name])["renkei_interfaces"]
         return next(str(leg["address"]).partition("/")[0] for leg in legs if leg["name"] == interface)
+
+    def put(self, name: str, source: Path, target: str) -> None:
+        """Put a file of the controller onto a host."""
+        done = self(name).backend.run_local("podman cp %s %s", str(source), f"{self._container(name)}:{target}")
+        assert done.rc == 0, done.stderr
 
     def restart(self, name: str) -> None:
         """Reboot a host and wait until it has started all that it starts."""

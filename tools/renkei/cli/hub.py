@@ -149,10 +149,15 @@ def trust(
 
 @app.command()
 def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
-    """Show what each party sent and received, and how far the journal is."""
+    """Show what each party sent and received, how far the journal is, and until when the hub's certificate is good."""
+    from renkei.exchange.bindings import DirectoryEntry
+    from renkei.exchange.certificates import certificate_from_pem, fingerprint
+    from renkei.hub.identity import IdentityError, find_identity
     from renkei.hub.server import ServeError
     from renkei.hub.setup import with_store
     from renkei.store.hub.store import SqlHubStore
+
+    settings = _settings(config)
 
     async def read(store: SqlHubStore) -> dict[str, Any]:
         tree, now = await store.tree(), int(datetime.now(UTC).timestamp())
@@ -160,7 +165,12 @@ def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
         parties = {
             each.party: {**asdict(each), "last_contact": _time(each.last_contact)} for each in await store.counts()
         }
+        own = await find_identity(store, settings.keys, now)
+        certificate = None if own is None else certificate_from_pem(DirectoryEntry.from_json(own.entry).certificate)
         return {
+            "certificate_sha256": None if certificate is None else fingerprint(certificate),
+            "certificate_not_after": None if own is None else _time(own.not_after),
+            "crl": await store.crl_number(),
             "epoch": tree.epoch,
             "journal_entries": tree.size,
             "journal_root": tree.root,
@@ -170,8 +180,8 @@ def status(config: Config = _CONFIG, *, as_json: AsJson = False) -> None:
         }
 
     try:
-        found = with_store(_settings(config), read)
-    except ServeError as error:
+        found = with_store(settings, read)
+    except (ServeError, IdentityError) as error:
         _fail(str(error))
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -345,6 +355,9 @@ def _print_status(found: dict[str, Any]) -> None:
         f"journal {found['journal_entries']} entries, epoch {found['epoch']};"
         f" {found['live_certificates']} live certificates, {found['pending_enrolments']} enrolments waiting",
         highlight=False,
+    )
+    console.print(
+        f"the hub's certificate ends {found['certificate_not_after'] or '-: it has none yet'}", highlight=False
     )
 
 

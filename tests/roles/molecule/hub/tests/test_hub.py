@@ -1,12 +1,14 @@
 """The hub serves its sockets to whom they are for, reaches nobody, writes nowhere else, and comes back."""
 
 import json
+from typing import Any
 
 import pytest
 from testinfra.host import Host
 
+from roles.environment import ROOT
 from roles.machines import Machines, wait_until
-from roles.probes import reached, writable
+from roles.probes import given, reached, writable
 
 _ASK = """
 import socket, sys
@@ -18,6 +20,10 @@ with socket.socket(socket.AF_UNIX) as line:
 """
 
 
+BACKUPS = "/var/backups/renkei-hub"
+LIBFAKETIME = ROOT / "build/cache/faketime/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
 @pytest.fixture
 def hub(machine: Machines) -> Host:
     return machine("asp-hub")
@@ -27,9 +33,14 @@ def healthy(hub: Host) -> bool:
     return bool(hub.run("python3 -c %s /run/renkei-hub/health.sock", _ASK).stdout.strip() == "200")
 
 
+def status(hub: Host) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(hub.check_output("renkei-hub status --json"))
+    return found
+
+
 def test_it_is_healthy_and_the_authority_vouches_for_it(hub: Host) -> None:
     wait_until(lambda: healthy(hub))
-    assert json.loads(hub.check_output("renkei-hub status --json"))["live_certificates"] >= 2
+    assert status(hub)["live_certificates"] >= 2
 
 
 @pytest.mark.parametrize(("user", "may"), [("www-data", True), ("nobody", False)])
@@ -57,6 +68,51 @@ def test_it_has_no_network(hub: Host, machine: Machines) -> None:
 
 def test_it_writes_nowhere_but_in_its_own_folder(hub: Host) -> None:
     assert writable(hub, "renkei-hub", "/var/lib/renkei-hub") == {"/var/lib/renkei-hub"}
+
+
+@pytest.mark.parametrize("name", ["renew", "backup"])
+def test_its_timers_wait_for_their_time_and_their_work_has_the_hubs_sandbox(
+    hub: Host, machine: Machines, name: str
+) -> None:
+    state = hub.check_output("systemctl show --property=ActiveState,UnitFileState renkei-hub-%s.timer", name)
+    assert set(state.split()) == {"ActiveState=active", "UnitFileState=enabled"}
+    own = {"/var/lib/renkei-hub"} | ({BACKUPS} if name == "backup" else set())
+    assert writable(hub, f"renkei-hub-{name}", f"/var/lib/renkei-hub {BACKUPS}") == own
+    assert reached(hub, f"renkei-hub-{name}", machine.address("asp-mirror", "lan0"), 3142) == "Network is unreachable"
+
+
+def test_a_backup_is_sound_nobody_elses_and_takes_the_place_of_the_oldest(hub: Host) -> None:
+    for second in range(10, 40):
+        hub.check_output("touch %s", f"{BACKUPS}/renkei-hub-20200101T0000{second}Z.db")
+    before = hub.check_output("ls %s", BACKUPS).split()
+    hub.check_output("systemctl start renkei-hub-backup.service")
+    said = hub.check_output("journalctl --unit=renkei-hub-backup --lines=5 --output=cat")
+    after = hub.check_output("ls %s", BACKUPS).split()
+    (new,) = set(after) - set(before)
+    assert f"{BACKUPS}/{new}: sound, " in said
+    assert after == sorted([*before, new])[-24:]
+    assert hub.file(f"{BACKUPS}/{new}").user == "renkei-hub"
+    assert "Permission denied" in hub.run("runuser -u www-data -- ls %s", BACKUPS).stderr
+    hub.check_output("find %s -name %s -delete", BACKUPS, "renkei-hub-2020*")
+
+
+def test_it_asks_for_its_next_certificate_in_time(machine: Machines, hub: Host) -> None:
+    """The timer's work, now and under a clock that is 300 days ahead; the scenario gateway has the answer."""
+    asked = "journalctl --unit=renkei-hub-renew --lines=3 --output=cat"
+    hub.check_output("systemctl start renkei-hub-renew.service")
+    assert "not due: " in hub.check_output(asked)
+    machine.put("asp-hub", LIBFAKETIME, "/usr/local/lib/libfaketime.so.1")
+    drop_in = "/run/systemd/system/renkei-hub-renew.service.d"
+    hub.check_output("mkdir -p %s", drop_in)
+    clock = "[Service]\nEnvironment=LD_PRELOAD=/usr/local/lib/libfaketime.so.1 FAKETIME=+300d\n"
+    given(hub, clock, f"tee {drop_in}/clock.conf >/dev/null")
+    try:
+        hub.check_output("systemctl daemon-reload && systemctl start renkei-hub-renew.service")
+    finally:
+        hub.check_output("rm -r %s && systemctl daemon-reload", drop_in)
+    assert "asked: " in hub.check_output(asked)
+    assert status(hub)["pending_enrolments"] == 1
+    assert healthy(hub)
 
 
 def test_it_comes_back_when_it_is_killed(hub: Host) -> None:
