@@ -1,25 +1,30 @@
 """Every molecule scenario, on the hosts of one lab: each folder in molecule/, after those that its file `needs` names.
 
 A scenario leaves its hosts to those that need it, so each runs once what it needs has passed, two at a time. Selecting
-one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it.
+one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it, until the next run of any
+checkout: a machine has one lab for scenarios, and what no run is using was left behind.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from renkei.lab import Lab, checkouts_of, take_down
 from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
 _AT_ONCE = 2
 _SECONDS = 420
+_IN_USE = Path("/run/lock/renkei-scenarios.lock")
 _SCENARIOS = sorted(path.parent for path in (ROLE_TESTS / "molecule").glob("*/molecule.yml"))
 
 
@@ -83,6 +88,22 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
     return outcomes
 
 
+@contextmanager
+def _fresh(lab: Lab) -> Iterator[Lab]:
+    """Bring the lab up in place of any that a killed run, of this checkout or another, has left."""
+    with _IN_USE.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail("another run of the scenarios is using this machine: wait until it is done")
+        for checkout in checkouts_of(lab.fleet):
+            take_down(lab.fleet, checkout if checkout.exists() else lab.root)
+        lab.up()
+        yield lab
+        if "RENKEI_KEEP_LAB" not in os.environ:
+            lab.down()
+
+
 @pytest.fixture(scope="session")
 def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
     selected = {
@@ -91,12 +112,8 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
         if isinstance(item, pytest.Function) and "scenario" in getattr(item, "fixturenames", ())
     }
     needs = {path.name: _needs(path) for path in _SCENARIOS}
-    lab = scenario_lab()
-    lab.down()
-    lab.up()
-    yield _run_all(_with_needs(selected, needs), needs, scenario_environment(lab))
-    if "RENKEI_KEEP_LAB" not in os.environ:
-        lab.down()
+    with _fresh(scenario_lab()) as lab:
+        yield _run_all(_with_needs(selected, needs), needs, scenario_environment(lab))
 
 
 @pytest.mark.parametrize("scenario", [path.name for path in _SCENARIOS])

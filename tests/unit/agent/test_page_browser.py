@@ -73,7 +73,9 @@ def opened(browser: Browser, terminal: Home) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(file_of(terminal).as_uri())
         if options.get("java_script_enabled", True) is False:
-            page.keyboard.press("Enter")  # the button has the focus
+            button = page.get_by_role("button")
+            expect(button).to_be_focused()  # it is given the focus when the page is laid out
+            button.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_contain_text("連携の状況")
         return page
 

@@ -163,6 +163,7 @@ def run_arguments(plan: LabPlan, host: LabHost, *, image: str, public_key: str, 
         *(f"--cap-add={_CAPABILITIES}", "--security-opt=unmask=ALL", "--sysctl=net.ipv4.ip_forward=0", "--no-hosts"),
         *("--label", f"{CHECKOUT}={plan.checkout}", "--label", f"{FLEET}={plan.fleet}"),
         *("--env", f"LAB_INTERFACES={interfaces}", "--env", f"LAB_PROVISIONER_KEY={public_key}"),
+        "--volume=/var/log/journal",  # without one podman puts a tmpfs there, and a reboot forgets what was logged
     ]
     for leg in host.legs:
         ipv6 = f",ip={leg.ipv6.ip}" if leg.ipv6 else ""

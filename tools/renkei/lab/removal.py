@@ -26,6 +26,16 @@ def fleets_of(root: Path) -> list[str]:
     return sorted({labels[FLEET] for labels in found if labels.get(CHECKOUT) == str(root.resolve())})
 
 
+def checkouts_of(fleet: str) -> list[Path]:
+    """Name the checkouts, there or gone, that have a lab of this fleet, or what is left of one, on this machine.
+
+    Raises:
+        LabError: podman failed.
+    """
+    found = [each.labels for each in find_containers().values()] + [each.labels for each in find_networks().values()]
+    return sorted({Path(labels[CHECKOUT]) for labels in found if labels.get(FLEET) == fleet})
+
+
 def take_down(fleet: str, root: Path, tell: Tell = lambda _what: None) -> None:
     """Remove a lab by the name of its fleet, whose files may be gone; only build/cache stays.
 

@@ -51,12 +51,7 @@ def bring_up(root: Path, fleet: Path, *, console: Console, force: bool = False) 
             with steps.step("hosts"):
                 lab.up(steps.tell)
             stamp = {"inputs": inputs_digest(root), "hosts": lab.incarnations()}
-            if (
-                not force
-                and result_file.exists()
-                and stamp_file.exists()
-                and json.loads(stamp_file.read_text()) == stamp
-            ):
+            if not force and result_file.exists() and _holds(stamp_file, stamp):
                 former = Result.model_validate_json(result_file.read_text())
                 return former.model_copy(update={"reused": True, "hosts": host_results(lab, build / "verify")})
             stamp_file.unlink(missing_ok=True)

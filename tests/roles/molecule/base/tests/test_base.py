@@ -109,6 +109,8 @@ def test_the_journal_goes_to_the_disk_and_is_bounded(host: Host) -> None:
 
 
 def test_a_restart_brings_everything_back(machine: Machines, host: Host) -> None:
+    host.check_output("logger --tag=renkei-test before-the-restart")
     machine.restart(HOST)
+    assert "before-the-restart" in host.check_output("journalctl --identifier=renkei-test --output=cat")
     assert all(host.service(name).is_running for name in ("ssh", "chrony", "apt-daily-upgrade.timer"))
     assert host.sysctl("net.ipv4.conf.lan0.rp_filter") == 1
