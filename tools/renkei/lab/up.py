@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ def bring_up(root: Path, fleet: Path, *, console: Console, force: bool = False) 
     return result
 
 
-def _holds(stamp_file: Path, stamp: dict[str, object]) -> bool:
+def _holds(stamp_file: Path, stamp: Mapping[str, object]) -> bool:
     return stamp_file.exists() and json.loads(stamp_file.read_text()) == stamp
 
 
