@@ -44,6 +44,11 @@ UNDER_WINE = ("tests/windows/test_agent.py", "tests/windows/test_first_boot.py")
 #: What `./kit test` runs without a selection, the quickest first.
 SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "windows", "roles", "lab")}
 
+#: Of these, what goes on every core: no test of it shares a host with another. It runs before those that do.
+BESIDE_EACH_OTHER = ("lint", "unit", "faults", "windows")
+
+_NO_TESTS = 5  # pytest's exit code, for instance when -k names one of another run
+
 console = Console()
 
 
@@ -95,27 +100,41 @@ def run_tests(
 ) -> None:
     """Run the tests: all of them (lint, unit, faults, windows, roles, lab), or a selection.
 
+    Those that need hosts (roles, lab) come after the others, and only when these have passed.
     `unit` alone takes under a minute: tests that are marked `thorough` run with all the others only.
     """
     words = selection or list(SELECTIONS)
     if all(word.startswith("-") for word in words):
         words = [*SELECTIONS, *words]
-    arguments = [SELECTIONS.get(word, word) for word in words]
-    if words == ["unit"]:
-        # on every core, which others can't use since they share hosts, and without what takes its time
-        arguments += ["--numprocesses=auto", "-m", "not thorough"]
+    os.chdir(ROOT)
+    names, others = [word for word in words if word in SELECTIONS], [word for word in words if word not in SELECTIONS]
     if selection is None:
         # minutes under Wine on top of the budget of a whole run
         console.print("not run: the agent as a Windows service under Wine; it is part of ./kit test windows")
-        arguments += [f"--ignore={path}" for path in UNDER_WINE]
-    if {"roles", "lab"}.intersection(words):
-        from renkei.lab import Lab, fleets_of, take_down
-
-        with _explained("test"):
-            for left in set(fleets_of(ROOT)) - {Lab(FLEET, ROOT).fleet}:  # of a run that was killed: broken, in the way
-                take_down(left, ROOT)
-    os.chdir(ROOT)
+        others = [f"--ignore={path}" for path in UNDER_WINE]
+    if words == ["unit"]:
+        others = ["-m", "not thorough"]
+    beside = [SELECTIONS[name] for name in names if name in BESIDE_EACH_OTHER]
+    on_hosts = [SELECTIONS[name] for name in names if name not in BESIDE_EACH_OTHER]
+    if on_hosts:
+        _clear_leftovers()
+    if beside:
+        beside += ["--numprocesses=auto", "--dist=loadgroup", *others]
+    if beside and on_hosts:
+        code = subprocess.run([sys.executable, "-m", "pytest", *beside], check=False).returncode  # noqa: S603 - our own
+        if code not in {0, _NO_TESTS}:
+            raise typer.Exit(code)
+    arguments = [*on_hosts, *others] if on_hosts or not beside else beside
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 - pytest has the last word
+
+
+def _clear_leftovers() -> None:
+    """Take down what a killed run of this checkout has left, other than the lab of `up`: broken, and in the way."""
+    from renkei.lab import Lab, fleets_of, take_down
+
+    with _explained("test"):
+        for left in set(fleets_of(ROOT)) - {Lab(FLEET, ROOT).fleet}:
+            take_down(left, ROOT)
 
 
 def lint() -> None:
