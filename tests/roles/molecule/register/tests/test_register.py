@@ -59,7 +59,7 @@ def test_the_key_opens_the_share_and_no_shell(terminal: Host, register: Host, ma
     keys = "/etc/renkei/register-share"
     options = f"-o BatchMode=yes -o UserKnownHostsFile={keys}/known_hosts -i {keys}/id_ed25519"
     assert terminal.file(f"{keys}/id_ed25519").mode == 0o600
-    assert terminal.run(f"ssh {options} terminal@{address} id").stdout == ""
+    assert terminal.run(f"ssh {options} terminal@{address} id").stdout == "This service allows sftp connections only.\n"
     listed = given(terminal, "ls -1 /\n", f"sftp -q {options} -b - terminal@{address}")
     assert listed.split() == ["sftp>", "ls", "-1", "/", "/share"]
     assert register.run(f"{AS_REGISTER} ls {SHARE}/to-register").rc == 0
