@@ -1,7 +1,8 @@
 """The Windows service: a small program that starts the release that is to run, and stays the same when that changes.
 
-The service manager starts `launcher/python/python.exe -m renkei.agent.windows.launcher PROGRAMS DATA`. What it starts
-dies with it (a job object), so that no second agent ever works on the same state.
+The service manager starts `launcher/python/python.exe -m renkei.agent.windows.launcher PROGRAMS DATA`. It lives in a
+job object of its own, and what it starts is born into that: all of it dies with it, so that no second agent ever works
+on the same state.
 """
 
 import sys
@@ -11,7 +12,6 @@ if sys.platform != "win32":
 
 import logging
 import os
-import subprocess
 from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pywintypes
 import servicemanager
+import win32api
 import win32job
 import win32service
 import win32serviceutil
@@ -62,15 +63,14 @@ class AgentService(win32serviceutil.ServiceFramework):
         environment = {name: os.environ[name] for name in _SYSTEM if name in os.environ}
         environment |= {UNDER_SERVICE: "1", "PATH": rf"{os.environ.get('SYSTEMROOT', '')}\System32"}
         environment |= {"RENKEI_AGENT_CONFIG": str(self.data / "agent.toml")}
-        self._job = _job()
+        _confine()
         self._supervisor = Supervisor(
             programs=Path(self.programs.root),
             notes=self.data / "state" / "launcher.json",
             command=lambda version: command(self.programs, version, "serve"),
             environment=environment,
-            on_start=self._tie,
         )
-        self._relay = Relay(lambda: command(self.programs, self._supervisor.running), environment, self._tie)
+        self._relay = Relay(lambda: command(self.programs, self._supervisor.running), environment)
 
     def SvcStop(self) -> None:  # noqa: N802 - pywin32's name
         """End what runs."""
@@ -91,10 +91,6 @@ class AgentService(win32serviceutil.ServiceFramework):
             log.exception("the launcher can't go on")
             os._exit(1)  # without a report of its end the service manager counts it as a failure, and recovers
 
-    def _tie(self, child: "subprocess.Popen[bytes]") -> None:
-        """Let a process die with this one."""
-        win32job.AssignProcessToJobObject(self._job, cast("Any", child)._handle)  # noqa: SLF001 - Popen has no other way to it
-
 
 def main(arguments: Sequence[str]) -> None:
     """Be the service; only the service manager starts this."""
@@ -105,12 +101,20 @@ def main(arguments: Sequence[str]) -> None:
     cast("Any", servicemanager).StartServiceCtrlDispatcher()
 
 
-def _job() -> Any:  # noqa: ANN401 - pywin32's handle, which its stubs say is None
+def _confine() -> None:
+    """Enter a job that kills all who are in it when its last handle closes; the only handle is this process's.
+
+    Windows closes the handles of a process when it ends, however it does, and then ends what it started: children are
+    born into the job, so none is missed, not even one that is being started at that moment. The job is nested where
+    this process is in one already (Windows 8 and later).
+    """
     job: Any = cast("Any", win32job).CreateJobObject(None, "")
     limits: Any = win32job.QueryInformationJobObject(job, win32job.JobObjectExtendedLimitInformation)
     limits["BasicLimitInformation"]["LimitFlags"] = win32job.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
     win32job.SetInformationJobObject(job, win32job.JobObjectExtendedLimitInformation, limits)
-    return job
+    win32job.AssignProcessToJobObject(job, win32api.GetCurrentProcess())
+    # Python must not close it: this process would die with the job, before the service manager is told of its end
+    job.Detach()
 
 
 if __name__ == "__main__":

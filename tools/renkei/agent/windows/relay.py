@@ -90,20 +90,13 @@ def ask(arguments: Sequence[str]) -> int:
 class Relay:
     """Takes commands as long as the launcher lives."""
 
-    def __init__(
-        self,
-        command: Callable[[], Sequence[str]],
-        environment: Mapping[str, str],
-        on_start: Callable[["subprocess.Popen[bytes]"], None],
-    ) -> None:
+    def __init__(self, command: Callable[[], Sequence[str]], environment: Mapping[str, str]) -> None:
         """Prepare to take commands.
 
         Args:
             command: gives the program that carries them out, in the version that runs now.
             environment: of that program.
-            on_start: called with each process.
         """
-        self._on_start = on_start
         self._command = command
         self._environment = dict(environment)
 
@@ -153,7 +146,6 @@ class Relay:
             stderr=subprocess.PIPE,
             creationflags=subprocess.CREATE_NO_WINDOW,
         ) as child:
-            self._on_start(child)
             if child.stdin is None or child.stdout is None or child.stderr is None:
                 raise PipeError("a child without pipes")
             errors = threading.Thread(target=_pass_on, args=("error", child.stderr, send, child), daemon=True)

@@ -48,7 +48,6 @@ class Supervisor:
         command: the command line of a release, by its name.
         environment: of what it starts.
         timing: how long things may take.
-        on_start: called with each process, before it does anything of note.
     """
 
     programs: Path
@@ -56,7 +55,6 @@ class Supervisor:
     command: Callable[[str], Sequence[str]]
     environment: Mapping[str, str]
     timing: Timing = field(default_factory=Timing)
-    on_start: Callable[["subprocess.Popen[bytes]"], None] = lambda _: None
     running: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -98,7 +96,6 @@ class Supervisor:
             stderr=subprocess.PIPE,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         ) as child:
-            self.on_start(child)
             proven = self._watch(child, on_trial=name == chosen.version and not trial.proven)
             code = self._end(child)
         if name == chosen.version:
