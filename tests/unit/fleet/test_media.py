@@ -18,6 +18,9 @@ from typing import Any
 
 import pycdlib
 import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]  # ansible-core has no types
+from ansible.template import Templar, trust_as_template  # type: ignore[import-untyped]  # the same
 from typer.testing import CliRunner, Result
 
 from images import (
@@ -47,6 +50,7 @@ from renkei.exchange.images import (
 )
 from renkei.exchange.parties import Party
 from renkei.fleet.loader import load_fleet
+from renkei.fleet.model import Part
 from renkei.fleet.problems import FleetError
 from renkei.fleet.terminal.media.batch import Outcome, build_all
 from renkei.fleet.terminal.media.building import MediaError, build, is_built, make_plan, signature_of
@@ -55,6 +59,7 @@ from renkei.fleet.terminal.media.disc import DiscError, write_disc
 from renkei.fleet.terminal.media.package import PackageError, find_package, read_package
 from renkei.fleet.terminal.media.signing import Signer
 from renkei.fleet.terminals import State
+from renkei.fleet.variables import host_variables
 from unit.agent.conftest import Pki, pki
 
 __all__ = ["pki"]
@@ -93,6 +98,29 @@ def test_the_settings_are_those_that_the_role_writes_and_the_agent_reads(kit: Ki
     assert (settings.endpoint, settings.terminal, settings.link.value) == ("012271", "R2024-0001", "media")
     assert told["home"] == r"C:\ProgramData\Renkei"
     assert settings.gateway == "https://gateway.asp.renkei.test:8443"
+
+
+@pytest.mark.parametrize(
+    ("asset_number", "name"),
+    [
+        ("R2026-0001", "R2026-0001"),
+        ("r2026-1", "R2026-1"),
+        ("1310410001", "RENKEI-131041"),
+        ("S" * 16, "RENKEI-131041"),
+    ],
+)
+def test_the_name_of_the_first_boot_is_the_one_that_the_role_sets(kit: Kit, asset_number: str, name: str) -> None:
+    """Otherwise every machine would be renamed at the bench, and start once more for that."""
+    machine = replace(machine_of(kit, "131041"), asset_number=asset_number)
+    answers = make_plan(kit, machine).files["autounattend.xml"]
+    assert isinstance(answers, bytes)
+    assert f"<ComputerName>{name}</ComputerName>".encode() in answers
+    site = kit.fleet.sites["131041"]
+    fleet = replace(kit.fleet, sites={**kit.fleet.sites, "131041": replace(site, terminal=machine)})
+    host = replace(site.hosts[Part.TERMINAL], site=fleet.sites["131041"])
+    default = yaml.safe_load((ROOT / "roles" / "terminal_base" / "defaults" / "main.yml").read_text())
+    template = trust_as_template(default["terminal_base_name"])
+    assert Templar(loader=DataLoader(), variables=host_variables(fleet, host)).template(template) == name
 
 
 def test_a_shared_machine_gets_nothing_that_would_set_it_up_anew(kit: Kit) -> None:

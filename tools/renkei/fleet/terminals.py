@@ -16,6 +16,7 @@ REQUIRED = ("asset_number", "code", "profile", "model", "machine_serial", "state
 DATES = ("delivered_on", "in_service_on", "retired_on")
 OPTIONAL = (*DATES, "replaces", "note")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+_COMPUTER_NAME = re.compile(r"(?=.*[A-Z])[A-Z0-9](?:[A-Z0-9-]{0,13}[A-Z0-9])?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -60,6 +61,15 @@ class Terminal:
     replaces: str | None
     note: str
     line: int
+
+    @property
+    def computer_name(self) -> str:
+        """What Windows calls the machine, from its first boot on: the asset number, where Windows takes it for a name.
+
+        That is 15 letters, digits and hyphens at most, and not digits alone; in any other case it is `RENKEI-CODE`.
+        """
+        name = self.asset_number.upper()
+        return name if _COMPUTER_NAME.fullmatch(name) else f"RENKEI-{self.code.value}"
 
 
 def read_terminals(file: Path, codes: Collection[str], problems: list[Problem]) -> list[Terminal]:

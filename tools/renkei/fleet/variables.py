@@ -68,6 +68,7 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
     if terminal and host.part is Part.TERMINAL:
         variables["renkei_terminal"] = {
             "asset_number": terminal.asset_number,
+            "computer_name": terminal.computer_name,
             "machine_serial": terminal.machine_serial,
             "profile": terminal.profile.value,
             "model": terminal.model,

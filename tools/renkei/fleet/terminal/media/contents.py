@@ -72,23 +72,22 @@ def contents(kit: Kit, machine: Terminal) -> dict[str, bytes | Path]:
         COLLECTOR: kit.scripts / "collect-facts.ps1",
     }
     if machine.profile is Profile.DEDICATED:
-        files[ANSWERS] = answers(kit, host)
+        files[ANSWERS] = answers(kit, host, machine)
         files |= dict(_drivers(kit, machine))
     return files
 
 
-def answers(kit: Kit, host: Host) -> bytes:
-    """Render the answer file of a host.
+def answers(kit: Kit, host: Host, machine: Terminal) -> bytes:
+    """Render the answer file of a host's machine.
 
     Raises:
         FleetError: it can't be, or something in it isn't on the list.
     """
-    code = host.site.key
     values = {
         "language": _demanded(kit, "os.language"),
         "time_zone": _demanded(kit, "os.time_zone"),
         "organization": host.site.name,
-        "computer_name": f"RENKEI-{code}",
+        "computer_name": machine.computer_name,
     }
     return render(kit.answers, values, kit.rules)
 
@@ -105,6 +104,7 @@ def settings(kit: Kit, host: Host, machine: Terminal) -> bytes:
     variables |= fleet_variables(kit.fleet) | host_variables(kit.fleet, host) | {"agent_platform": "windows"}
     variables["renkei_terminal"] |= {
         "asset_number": machine.asset_number,
+        "computer_name": machine.computer_name,
         "machine_serial": machine.machine_serial,
         "profile": machine.profile.value,
     }
