@@ -12,6 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a benchmark is loaded by its path; what tests share lies there
 
+from windows.expected import AGAIN, FIRST, unexpected
 from windows.singles import play_of, same_settings
 from windows.staging import Run, Staging, make_staging, served
 
@@ -28,7 +29,7 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="renkei-staging-") as folder:
         with served(make_staging(Path(folder) / "roles", FEW)) as staging:
             empty = staging.play(_nothing(staging.folder))
-            roles = _well(staging, staging.stage())
+            roles = _well(staging, staging.stage(), FIRST)
         with served(make_staging(Path(folder) / "singles", FEW)) as other:
             file = other.folder / "singles.yml"
             file.write_text(json.dumps(play_of(other)))
@@ -39,7 +40,7 @@ def run() -> list[dict[str, Any]]:
             _row("controller CPU a terminal, roles / one call a setting", roles, singles, empty.seconds, MOST_OF_SINGLE)
         ]
         with served(make_staging(Path(folder) / "many", MANY)) as staging:
-            first, second = _well(staging, staging.stage()), _well(staging, staging.stage())
+            first, second = _well(staging, staging.stage(), FIRST), _well(staging, staging.stage(), AGAIN)
         if second.total("changed"):
             raise RuntimeError(f"the second run changed {second.total('changed')}")
     return [
@@ -57,12 +58,14 @@ def _nothing(folder: Path) -> Path:
     return file
 
 
-def _well(staging: Staging, done: Run) -> Run:
-    """Check that every terminal did everything: none skipped, none out of reach, each asked by name."""
+def _well(staging: Staging, done: Run, expected: dict[str, tuple[str, ...]] | None = None) -> Run:
+    """Check that every terminal did everything: no task passed over or lost, none out of reach, each asked by name."""
     missing = set(staging.machines) - set(done.recap)
     silent = [name for name, machine in staging.machines.items() if not machine.counts.total()]
     if done.code or missing or silent or done.total("unreachable") or done.total("failed"):
         raise RuntimeError(f"not staged: {sorted(missing)[:5]} {silent[:5]}\n{done.output[-3000:]}")
+    if expected and (lines := unexpected(done, staging.machines, expected)):
+        raise RuntimeError(f"not as expected: {lines[:5]}")
     return done
 
 

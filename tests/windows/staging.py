@@ -33,13 +33,17 @@ PLAYBOOKS = ROOT / "ansible" / "playbooks"
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of a playbook left: recap by host, processor and wall seconds of the controller, text."""
+    """What a run of a playbook left: recap by host, processor and wall seconds of the controller, text.
+
+    `outcomes` has what became of every task on every host, as Ansible reports it: (task, done | skipped | …, why).
+    """
 
     code: int
     recap: Mapping[str, Mapping[str, int]]
     seconds: float
     wall: float
     output: str
+    outcomes: Mapping[str, list[tuple[str, str, str]]]
 
     def total(self, word: str) -> int:
         """Sum a figure of the recap: ok, changed, unreachable, failed, skipped, rescued, ignored."""
@@ -82,6 +86,9 @@ class Staging:
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_DISPLAY_OK_HOSTS": "0",
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+            "ANSIBLE_CALLBACKS_ENABLED": "outcomes",
+            "RENKEI_OUTCOMES": str(self.folder / "outcomes.jsonl"),
             "NO_PROXY": "*",
         }
         begun = time.monotonic()
@@ -89,7 +96,8 @@ class Staging:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Run(done.returncode, _recap(done.stdout), seconds, time.monotonic() - begun, done.stdout + done.stderr)
+        text, wall = done.stdout + done.stderr, time.monotonic() - begun
+        return Run(done.returncode, _recap(done.stdout), seconds, wall, text, _outcomes(self.folder / "outcomes.jsonl"))
 
     def stage(self, *arguments: str, **variables: object) -> Run:
         """Run the playbook of the staging bench."""
@@ -131,7 +139,7 @@ def make_staging(folder: Path, count: int, profiles: Mapping[int, str] | None = 
     (folder / "bench.yml").write_text(json.dumps(hosts))
     vault, key = Vault(folder / "vault"), make_key()
     vault.add_recipient(key.public_key())
-    machines = {host.name: _installed(host) for host in terminals}
+    machines = {host.name: _installed(host, addresses[host.name]) for host in terminals}
     return Staging(fleet, machines, addresses, folder, bench.listener, folder / "vault", key)
 
 
@@ -155,12 +163,17 @@ def served(staging: Staging) -> Iterator[Staging]:
         thread.join(10)
 
 
-def _installed(host: Host) -> Machine:
-    """A machine after its first boot from the kit's media: its name and region are the answer file's."""
+def _installed(host: Host, address: str) -> Machine:
+    """A machine after its first boot from the kit's media: its name and region are the answer file's.
+
+    Who set it up gave its listener a certificate, for a year (docs/runbooks/terminal-maintenance.md).
+    """
     terminal = host.site.terminal
     assert terminal is not None
-    machine = fresh(terminal.asset_number, terminal.machine_serial)
+    machine = fresh(terminal.computer_name, terminal.machine_serial)
     machine.facts |= {"time_zone": "Tokyo Standard Time", "culture": "ja-JP", "location": "122"}
+    name, now = f"renkei listener {terminal.computer_name} {address}", int(time.time())
+    machine.facts["listener"] = {"name": name, "begin": now - 86400, "end": now + 397 * 86400, "sha1": ""}
     return machine
 
 
@@ -179,6 +192,14 @@ def _cut(count: int, folder: Path, profiles: Mapping[int, str]) -> None:
 def _rows(name: str) -> list[dict[str, str]]:
     with (ROOT / "inventory" / "sample" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def _outcomes(file: Path) -> dict[str, list[tuple[str, str, str]]]:
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        each = json.loads(line)
+        found.setdefault(each["host"], []).append((each["task"], each["outcome"], each["why"]))
+    return found
 
 
 _RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)

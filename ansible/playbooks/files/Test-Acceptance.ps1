@@ -4,7 +4,9 @@ param(
     [Parameter(Mandatory)] [string] $Reached,
     [Parameter(Mandatory)] [string] $Blocked,
     # the operating system's build that is the least: 26100.1742
-    [Parameter(Mandatory)] [version] $Build
+    [Parameter(Mandatory)] [version] $Build,
+    # the group for whom the clerk's status page is
+    [Parameter(Mandatory)] [string] $Clerks
 )
 $ErrorActionPreference = 'Stop'
 $Ansible.Changed = $false
@@ -29,6 +31,14 @@ Test-Item 'system-build' {
 Test-Item 'listener-https-only' {
     $kinds = @(Get-ChildItem WSMan:\localhost\Listener | ForEach-Object { ($_.Keys -match 'Transport') -replace 'Transport=' })
     ("$kinds" -eq 'HTTPS'), "$kinds"
+}
+Test-Item 'listener-certificate' {
+    $used = (Get-ChildItem WSMan:\localhost\Listener | ForEach-Object { Get-ChildItem $_.PSPath } | Where-Object Name -EQ 'CertificateThumbprint').Value
+    $own = Get-Item "Cert:\LocalMachine\My\$used"
+    $key = [Security.Cryptography.X509Certificates.ECDsaCertificateExtensions]::GetECDsaPrivateKey($own)
+    $exportable = $key.Key.ExportPolicy -ne 'None'
+    ($own.FriendlyName -like 'renkei listener *' -and $own.Issuer -ne $own.Subject -and -not $exportable),
+    "$($own.Subject) of $($own.Issuer) until $($own.NotAfter.ToString('s')); exportable: $exportable"
 }
 Test-Item 'certificates-only' {
     $auth = 'Basic', 'Certificate' | ForEach-Object { (Get-Item "WSMan:\localhost\Service\Auth\$_").Value }
@@ -72,5 +82,23 @@ Test-Item 'drive-encrypted' {
 Test-Item 'window-has-an-end' {
     $task = Get-ScheduledTask -TaskName renkei-maintenance-end
     ("$($task.State)" -eq 'Ready'), "$($task.State), next $((Get-ScheduledTaskInfo $task).NextRunTime)"
+}
+Test-Item 'page-for-its-group' {
+    $group = (Get-LocalGroup $Clerks).SID
+    $folder = Join-Path $env:ProgramData 'Renkei\page'
+    $own = 'S-1-5-18', 'S-1-5-32-544', ([Security.Principal.NTAccount]'NT SERVICE\renkei-agent').Translate([Security.Principal.SecurityIdentifier])
+    $acl = Get-Acl $folder
+    $rules = @($acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier]))
+    $others = @($rules | Where-Object { "$($_.IdentityReference)" -notin @($own + $group | ForEach-Object { "$_" }) })
+    $clerks = @($rules | Where-Object { $_.IdentityReference -eq $group } | ForEach-Object { $_.FileSystemRights })
+    $ways = @(Get-ChildItem "$env:PUBLIC\Desktop\*.url" | Where-Object { (Get-Content -Raw $_) -match '/Renkei/page/renkei\.html' })
+    ($acl.AreAccessRulesProtected -and $others.Count -eq 0 -and "$clerks" -eq 'ReadAndExecute, Synchronize' -and $ways.Count -eq 1),
+    "the group: $clerks; others: $($others.IdentityReference); on the desktop: $($ways.Count)"
+}
+Test-Item 'page-on-loopback-only' {
+    $pages = @(Get-NetTCPConnection -State Listen | Where-Object {
+            (Get-Process -Id $_.OwningProcess).Path -like "$env:ProgramFiles\Renkei\versions\*" })
+    $addresses = @($pages | ForEach-Object { "$($_.LocalAddress):$($_.LocalPort)" })
+    ($pages.Count -eq 1 -and $pages[0].LocalAddress -eq '127.0.0.1'), "$addresses"
 }
 ConvertTo-Json @($found) -Depth 3 -Compress

@@ -51,6 +51,9 @@ $accounts = foreach ($user in Get-LocalUser) {
         created = if ($user.PasswordLastSet) { $user.PasswordLastSet.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:sszzz') }
     }
 }
+# what the next maintenance window opens with, and for how long yet (seconds since 1970)
+$listener = Get-ChildItem Cert:\LocalMachine\My | Where-Object { $_.FriendlyName -like 'renkei listener *' -and $_.HasPrivateKey } |
+    Sort-Object NotBefore | Select-Object -Last 1
 $drive = Get-BitLockerVolume -MountPoint $env:SystemDrive
 $tpm = Get-Tpm
 $defender = Get-MpComputerStatus
@@ -65,6 +68,12 @@ $adapters = Get-NetAdapter -Physical | Where-Object { $_.PhysicalMediaType -matc
         culture = (Get-Culture).Name
         location = "$((Get-WinHomeLocation).GeoId)"
         reboot_pending = Test-Path 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending'
+    }
+    listener = if ($listener) {
+        @{
+            name = $listener.FriendlyName
+            begin = ([DateTimeOffset]$listener.NotBefore).ToUnixTimeSeconds(); end = ([DateTimeOffset]$listener.NotAfter).ToUnixTimeSeconds()
+        }
     }
     security = Get-Export 'secedit.exe' '/export /cfg "{0}" /areas SECURITYPOLICY USER_RIGHTS /quiet'
     audit = Get-Export 'auditpol.exe' '/backup /file:"{0}"'

@@ -3,9 +3,6 @@
 param(
     # the controller's address; nobody else gets in
     [Parameter(Mandatory)] [ipaddress] $Controller,
-    # SHA-1 thumbprints, both in the machine's stores: the listener's certificate, and the authority of the controller's
-    [Parameter(Mandatory)] [ValidatePattern('^[0-9A-Fa-f]{40}$')] [string] $Listener,
-    [Parameter(Mandatory)] [ValidatePattern('^[0-9A-Fa-f]{40}$')] [string] $Authority,
     # the name (UPN) in the controller's certificate, and the local account that it stands for
     [Parameter(Mandatory)] [string] $Subject,
     [Parameter(Mandatory)] [string] $Account,
@@ -14,6 +11,15 @@ param(
 $ErrorActionPreference = 'Stop'
 $system = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System'
 $rules = 'HKLM:\SOFTWARE\Policies\Microsoft\WindowsFirewall\FirewallRules'
+
+# The newest certificate that the issuing CA made for this (Install-Listener.ps1). The controller's is of the same CA.
+$own = Get-ChildItem Cert:\LocalMachine\My | Sort-Object NotBefore | Where-Object {
+    $_.FriendlyName -like 'renkei listener *' -and $_.HasPrivateKey -and $_.NotBefore -le (Get-Date) -and $_.NotAfter -gt (Get-Date)
+} | Select-Object -Last 1
+if (-not $own) { throw 'this machine has no valid certificate for its listener: see the runbook terminal-maintenance' }
+$issuer = Get-ChildItem Cert:\LocalMachine\CA | Where-Object Subject -EQ $own.Issuer | Sort-Object NotBefore | Select-Object -Last 1
+if (-not $issuer) { throw "the certificate of $($own.Issuer) isn't in the machine's store: run Install-Listener.ps1 again" }
+$listener, $authority = $own.Thumbprint, $issuer.Thumbprint
 
 # How the machine was, to be put back: a shared machine may have its own use for remote management.
 $before = 'HKLM:\SOFTWARE\Renkei\Maintenance'
@@ -41,13 +47,13 @@ Start-Service WinRM
 Set-Item WSMan:\localhost\Service\Auth\Certificate $true
 Set-Item WSMan:\localhost\Service\Auth\Basic $false
 Get-ChildItem WSMan:\localhost\Listener | Remove-Item -Recurse -Force
-$null = New-Item WSMan:\localhost\Listener -Transport HTTPS -Address * -CertificateThumbPrint $Listener -Force
+$null = New-Item WSMan:\localhost\Listener -Transport HTTPS -Address * -CertificateThumbPrint $listener -Force
 # certificates of clients need TLS 1.2 here; only this port's binding is changed, not the machine
-$null = netsh.exe http update sslcert ipport=0.0.0.0:5986 certhash=$Listener 'appid={afebb9ad-9b97-4a91-9ab5-daf4d59122f6}' `
+$null = netsh.exe http update sslcert ipport=0.0.0.0:5986 certhash=$listener 'appid={afebb9ad-9b97-4a91-9ab5-daf4d59122f6}' `
     clientcertnegotiation=enable disabletls13=enable
 Get-ChildItem WSMan:\localhost\ClientCertificate | Remove-Item -Recurse -Force
 $credential = [pscredential]::new($Account, $password)
-$null = New-Item WSMan:\localhost\ClientCertificate -Subject $Subject -URI * -Issuer $Authority -Credential $credential -Force
+$null = New-Item WSMan:\localhost\ClientCertificate -Subject $Subject -URI * -Issuer $authority -Credential $credential -Force
 
 $rule = "v2.32|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5986|RA4=$Controller|Name=renkei-maintenance|EmbedCtxt=renkei|"
 if (-not (Test-Path $rules)) { $null = New-Item $rules -Force }

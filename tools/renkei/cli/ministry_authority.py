@@ -101,6 +101,30 @@ def issue_server(
         typer.echo(issue_server_locally(office, pem, dns, ip or [], datetime.now(UTC)), nl=False)
 
 
+@app.command("issue-listeners")
+def issue_listeners(
+    requests: Annotated[Path, typer.Option(metavar="FILE", help="The requests, JSON; - is stdin.")],
+    config: Config = DEFAULT_PATH,
+) -> None:
+    """Certify the listeners of terminals' maintenance windows, many at once.
+
+    A request is {"terminal": ASSET, "name": COMPUTER, "address": IP, "csr":
+    PEM}; they stand in a list. Prints {"issued": {ASSET: PEM}, "refused":
+    {ASSET: WHY}}. Only machines of the inventory that aren't retired get one.
+
+    Exit codes: 0, or 1 when a machine was refused or nothing could be done.
+    """
+    from renkei.ministry import listeners
+
+    with errors_in_words():
+        asked = listeners.read_requests(_read(requests, listeners.MAX_BYTES))
+    with authority_office(config) as office:
+        answers = listeners.issue_listeners(office, asked, datetime.now(UTC))
+    typer.echo(json.dumps({"issued": dict(answers.issued), "refused": dict(answers.refused)}, ensure_ascii=False))
+    if answers.refused:
+        raise typer.Exit(1)
+
+
 @app.command("issue-database-client")
 def issue_database_client(
     csr: Annotated[Path, typer.Option(metavar="FILE", help="The request, PEM; - is stdin.")],
@@ -291,12 +315,12 @@ def fail(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int = _INPUT_LIMIT) -> bytes:
     from renkei.ministry.files import read_bounded
 
     if path == Path("-"):
-        return sys.stdin.buffer.read(_INPUT_LIMIT)
-    return read_bounded(path, _INPUT_LIMIT)
+        return sys.stdin.buffer.read(limit)
+    return read_bounded(path, limit)
 
 
 def _answer(facts: dict[str, object], *, as_json: bool) -> None:

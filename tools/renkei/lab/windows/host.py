@@ -55,6 +55,7 @@ class Host:
         programs: path (lower case) → what stands in for the program that lies there.
         facts: what `setup` says beyond what the state tells.
         counts: how often each module ran and each thing was asked.
+        secrets: what never leaves the host, as private keys; no part of its state.
         later: what happens at a moment (of the monotonic clock), such as the end of a maintenance window.
     """
 
@@ -84,6 +85,7 @@ class Host:
     jobs: dict[str, Any] = field(default_factory=dict)
     update_events: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     later: list[tuple[float, Callable[["Host"], None]]] = field(default_factory=list)
 
     def tick(self) -> None:
@@ -176,6 +178,8 @@ def fresh(name: str, serial: str = "") -> Host:
         "real_time": True,
         "pattern_hours": 2,
         "wireless": [],
+        "listener": None,
+        "listener_bound": "",
     }
     return host
 

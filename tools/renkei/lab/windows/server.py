@@ -86,6 +86,7 @@ class Server:
         self.hosts = hosts
         self._controller = controller
         self._listening: dict[str, asyncio.Server] = {}
+        self._bound: dict[str, str] = {}
         self._listener = listener
         self._port = port
         self._behaviour = behaviour or Behaviour()
@@ -99,14 +100,8 @@ class Server:
         users.writelines(f":{name}:{password}\n" for name, password in self._listener.passwords.items())
         users.flush()
         os.environ["NTLM_USER_FILE"] = users.name  # where pyspnego's acceptor looks for accounts
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.maximum_version = ssl.TLSVersion.TLSv1_2  # certificate authentication needs it (ansible#79434)
-        context.load_cert_chain(self._listener.certificate, self._listener.key)
-        if self._listener.client_authority is not None:
-            context.verify_mode = ssl.CERT_OPTIONAL
-            context.load_verify_locations(self._listener.client_authority)
-        self._context = context
+        self._context = self._speaking_tls()
+        self._context.load_cert_chain(self._listener.certificate, self._listener.key)
         await self._follow()
         watch = asyncio.create_task(self._watch())
         self._cleanup.push_async_callback(self._close)
@@ -129,13 +124,38 @@ class Server:
         for address, host in self.hosts.items():
             host.tick()
             open_, listening = network.reachable(host, self._controller, self._port), self._listening.get(address)
+            bound = str(host.facts["listener_bound"])
+            if open_ and listening is not None and self._bound.get(address, bound) != bound:
+                listening.close()  # who is in stays in, as in Windows; others meet the new certificate
+                listening = None
             if open_ and listening is None:
+                self._bound[address] = bound
                 self._listening[address] = await asyncio.start_server(
-                    self._serve, address, self._port, ssl=self._context, limit=_MAX_HEAD, backlog=64
+                    self._serve, address, self._port, ssl=self._context_of(host), limit=_MAX_HEAD, backlog=64
                 )
             elif not open_ and listening is not None:
                 self._listening.pop(address).close()
                 self._shells[address].close()
+
+    def _speaking_tls(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # certificate authentication needs it (ansible#79434)
+        if self._listener.client_authority is not None:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(self._listener.client_authority)
+        return context
+
+    def _context_of(self, host: Host) -> ssl.SSLContext:
+        """TLS with the certificate that the host's window was opened with; the bench's own, where it has had none."""
+        if not host.facts["listener_bound"]:
+            return self._context
+        context = self._speaking_tls()
+        with tempfile.NamedTemporaryFile("w", prefix="renkei-listener-", encoding="ascii") as file:
+            file.write(host.secrets["listener.pem"])  # certificates, then the key; OpenSSL reads them from files only
+            file.flush()
+            context.load_cert_chain(file.name)
+        return context
 
     async def _close(self) -> None:
         for server in self._listening.values():

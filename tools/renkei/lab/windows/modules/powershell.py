@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from renkei.lab.windows import network
+from renkei.lab.windows import listeners, network
 from renkei.lab.windows.host import Host
 from renkei.lab.windows.modules.model import Call, Failed, Result, model
 from renkei.lab.windows.modules.policies import apply_template, audit_of, restore_audit, template_of
@@ -68,7 +68,7 @@ def win_powershell(host: Host, call: Call) -> Result:
     return {"changed": ran.changed, "output": list(ran.output), "error": empty, "warning": empty, "result": {}}
 
 
-@script("Get-TerminalState.ps1", "1122f1f6e30db6b33a69b4e1a62ca12b7599a938e12a0eeb4446034d27e139b1")
+@script("Get-TerminalState.ps1", "abcb3060ef2a5b2b1d65ef5f5cb3d90734dd771b4dda62bec2f797564dc6b2d7")
 def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
     """Say what the host is set to."""
     facts, asked = host.facts, json.loads(parameters["Questions"])
@@ -102,6 +102,7 @@ def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
             "location": facts["location"],
             "reboot_pending": host.reboot_pending,
         },
+        "listener": listeners.described(host),
         "security": template_of(host),
         "audit": audit_of(host),
         "registry": registry,
@@ -167,10 +168,11 @@ def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Said:
     return Said((str(host.facts["recovery"]),))
 
 
-@script("Open-Maintenance.ps1", "0f04de7aa8841089019e60228170ae6252b5d54792a97bf9e5401bcb7bb4c6fd")
+@script("Open-Maintenance.ps1", "e631c62c62c8ebb41fef831535ca08e09d9fced471f512fb52a66da18853f936")
 def open_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     """Open the host for the controller; its end comes by itself."""
     service = host.services["winrm"]
+    listeners.bind(host)
     if _MAINTENANCE not in host.registry:
         token = host.registry.get(_SYSTEM, {}).get("localaccounttokenfilterpolicy", ["", "dword", 0])[2]
         host.registry[_MAINTENANCE] = {
@@ -196,6 +198,21 @@ def open_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     return Said()
 
 
+@script("Request-Listener.ps1", "375afad9702eb8f3aca45a30edca4a45530668d2861afb9cfd9ff99161491155")
+def request_listener(host: Host, parameters: dict[str, Any]) -> Said:
+    """Make a key, say the request for its certificate."""
+    return Said((listeners.request(host, str(parameters["Name"]), str(parameters["Address"])),))
+
+
+@script("Install-Listener.ps1", "7a2c07b2aa5347bb775e3432ee81a74f0b117c4b3232a25ac42861272d65b517")
+def install_listener(host: Host, parameters: dict[str, Any]) -> Said:
+    """Take the certificate; the next window opens with it."""
+    try:
+        return Said((listeners.install(host, str(parameters["Chain"])),))
+    except ValueError as error:
+        raise Failed(str(error)) from error
+
+
 @script("Close-Maintenance.ps1", "50cea535aacf43eee3fe0bcb9e23a9633f69d6958d663967e87642de9daf2ae1")
 def close_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     """End the window in some seconds."""
@@ -204,7 +221,7 @@ def close_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
     return Said()
 
 
-@script("Test-Acceptance.ps1", "43d0709e0c009951bf102635a61c47b5e40af5fe4f0a0a71c600dc35737c7f0f")
+@script("Test-Acceptance.ps1", "df3ceb07f47baac8c5cba5adff8ce51fd81eeb7302994b686b10d1e01813a475")
 def try_acceptance(host: Host, parameters: dict[str, Any]) -> Said:
     """Say what the host's state says; on a simulated host that is all there is to try."""
     facts = host.facts
@@ -218,6 +235,7 @@ def try_acceptance(host: Host, parameters: dict[str, Any]) -> Said:
     stray = network.allows(host, "out", "tcp", "192.0.2.1", 1) or network.allows(host, "in", "tcp", "192.0.2.1", 1)
     items = {
         "system-build": (True, "simulated"),
+        "listener-certificate": (bool(facts["listener"]), "simulated"),
         "listener-https-only": (True, "simulated"),
         "certificates-only": (True, "simulated"),
         "firewall-policy-in-force": (not stray, "simulated"),
@@ -227,6 +245,8 @@ def try_acceptance(host: Host, parameters: dict[str, Any]) -> Said:
         "allow-list-blocks": (bool(facts["applocker"]), "simulated"),
         "malware-protection-acts": (bool(facts["real_time"]), "simulated"),
         "drive-encrypted": (facts["disk_protection"] == "on", "simulated"),
+        "page-for-its-group": (bool(parameters["Clerks"]), "simulated"),
+        "page-on-loopback-only": (True, "simulated"),
         "window-has-an-end": (True, "simulated"),
     }
     rows = [{"id": name, "passed": passed, "found": found} for name, (passed, found) in items.items()]
