@@ -1,6 +1,7 @@
 """A terminal that is a Windows under Wine, linked by a real nginx to a real hub, with the ministry behind it."""
 
 import json
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from windows.cpython import CACHE, ROOT, double
 from windows.wine import Wine, windows
 
 ENDPOINT = "131041"
+GROUP = "Power Users"
+"""Stands for the clerks' group: Wine knows Windows' own groups only."""
 PATIENCE = 120.0
 
 
@@ -36,6 +39,12 @@ class Terminal:
     fleet: Fleet
     package: WindowsPackage
     enrolment: str
+    page_port: int
+
+    @property
+    def shortcut(self) -> Path:
+        """The way to the clerk's page, on everybody's desktop."""
+        return self.wine.c / "users" / "Public" / "Desktop" / "連携端末の状況.url"
 
     @property
     def programs(self) -> Path:
@@ -71,8 +80,16 @@ class Terminal:
             "agent_exchange_stable_seconds": 0,
             "agent_bridge": "none",
             "agent_bridge_folder": "",
-            "agent_page": False,  # Wine's ACLs would let everybody in, and the page refuses to open then
+            "agent_page_group": GROUP,
+            "agent_page_port": self.page_port,
         }
+
+    def python(
+        self, program: str, *arguments: str, check: bool = True, variables: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a few lines by the package's interpreter, with its libraries."""
+        python = rf"C:\Program Files\Renkei\versions\{self.package.name}\python\python.exe"
+        return self.wine.run(python, "-c", program, *arguments, check=check, variables=variables)
 
     def agent(self, *arguments: str, given: bytes = b"", version: str = "", code: int | None = 0) -> str:
         """Run `renkei-agent`, of the package's version or another; what it prints."""
@@ -127,7 +144,7 @@ def terminal_at_hub(folder: Path, pki: Pki) -> Iterator[Terminal]:
         front: Any = SimpleNamespace(port=gateway.port)
         fleet = Fleet(folder, pki, front, front, settings, hub)
         try:
-            yield Terminal(wine, fleet, package(), f"https://localhost:{enrolment}")
+            yield Terminal(wine, fleet, package(), f"https://localhost:{enrolment}", free_port())
         finally:
             for home in fleet.homes:
                 home.spool.close()

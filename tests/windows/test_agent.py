@@ -1,4 +1,4 @@
-"""A terminal's life, its agent run by a Windows CPython under Wine: set up, exchanging, killed, fallen back, removed.
+"""A terminal's life, its agent run by a Windows CPython under Wine: set up, exchanging, killed, fallen back, retired.
 
 The tests are one story of one terminal, in this order. What Wine can't show stands in docs/windows-agent.md.
 """
@@ -6,6 +6,7 @@ The tests are one story of one terminal, in this order. What Wine can't show sta
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from typing import Any
 import pytest
 
 from renkei.agent.versions import MARK
+from renkei.agent.windows.layout import service_sid
 from renkei.exchange.codes import new_code
 from renkei.fleet.windows_package import build_windows_package
 from unit.agent.conftest import Pki, pki, residence_csv, status_csv
+from unit.agent.page_scenes import Clerk
 from unit.agent.test_enrolment import answer
 from windows.conftest import make_bench, serve
 from windows.cpython import CACHE, ROOT, double
 from windows.handed import handed
-from windows.terminal import ENDPOINT, Terminal, terminal_at_hub
+from windows.terminal import ENDPOINT, GROUP, Terminal, terminal_at_hub
 from windows.test_role import mirror, role
 
 __all__ = ["pki", "residence_csv", "status_csv"]
@@ -32,6 +35,20 @@ from pathlib import Path
 from renkei.agent.platform import key_passphrase
 print(len(key_passphrase(Path(sys.argv[1]))))
 """
+RIGHTS = r"""
+import json, sys
+from pathlib import Path
+import win32security
+from renkei.agent import platform
+from renkei.agent.windows import access
+sddl = access.page_sddl(access.sid_of(sys.argv[1]))
+acl = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(sddl, 1).GetSecurityDescriptorDacl()
+entries = [acl.GetAce(number) for number in range(acl.GetAceCount())]
+page = {win32security.ConvertSidToStringSid(sid): mask for _, mask, sid in entries}
+opened = {"page": platform.is_open_to_all(Path(r"C:\ProgramData\Renkei\page"))}
+opened["others may read"] = platform.is_open_to_all(Path(r"C:\users\Public"))
+print(json.dumps({"sddl": sddl, "page": page, "open": opened}))
+"""
 BROKEN = """
 
 def _run(self):
@@ -40,6 +57,13 @@ def _run(self):
 
 Service.run = _run
 """
+
+
+def own_address() -> str:
+    """This machine's address towards others; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +81,7 @@ def test_the_role_sets_the_terminal_up_once(terminal: Terminal, tmp_path: Path) 
             first = served.play(tasks, patience=300).assert_well()
             assert first.stats["term0000"]["changed"] > 5
             assert served.play(tasks, patience=300).assert_well().changed() == 0
-    again = json.loads(terminal.agent("service", "install", "--start", "--json"))
+    again = json.loads(terminal.agent("service", "install", "--clerks", GROUP, "--start", "--json"))
     assert again == {"release": terminal.package.name, "changed": []}
 
 
@@ -105,10 +129,13 @@ def test_notices_go_both_ways(terminal: Terminal, residence_csv: Any, status_csv
     (folder / "status.csv").write_bytes(status_csv(2, ENDPOINT))
     terminal.fleet.exchange(terminal.ministry)
     terminal.wait(lambda: list((terminal.data / "inbox").glob("*.csv")), "the terminal has the ministry's notices")
-    status = json.loads(terminal.agent("status", "--json"))
+    status = json.loads(terminal.agent("status", "--json", code=1))  # an alarm
     (peer,) = [each for each in status["peers"] if each["party"] == "ministry"]
     assert (peer["notices_sent"], peer["notices_received"]) == (3, 2)
-    assert status["alarms"] == []
+    # whatever ACL is set, Wine makes it one by which everybody may read: the page is kept shut
+    (alarm,) = status["alarms"]
+    assert (alarm["kind"], "everybody may read" in alarm["text"]) == ("page", True)
+    assert not (terminal.data / "page" / "renkei.html").exists()
 
 
 def test_no_key_lies_in_clear_and_another_account_opens_none(terminal: Terminal) -> None:
@@ -116,10 +143,9 @@ def test_no_key_lies_in_clear_and_another_account_opens_none(terminal: Terminal)
     content = b"".join(path.read_bytes() for path in keys.rglob("*") if path.is_file())
     assert content.count(b"BEGIN ENCRYPTED PRIVATE KEY") == 2
     assert b"BEGIN PRIVATE KEY" not in content
-    python = rf"C:\Program Files\Renkei\versions\{terminal.package.name}\python\python.exe"
-    arguments = (python, "-c", UNPROTECT, r"C:\ProgramData\Renkei\keys")
-    assert terminal.wine.run(*arguments).stdout.strip() == b"64"
-    other = terminal.wine.run(*arguments, check=False, variables={"USER": "clerk", "LOGNAME": "clerk"})
+    arguments = (UNPROTECT, r"C:\ProgramData\Renkei\keys")
+    assert terminal.python(*arguments).stdout.strip() == b"64"
+    other = terminal.python(*arguments, check=False, variables={"USER": "clerk", "LOGNAME": "clerk"})
     assert other.returncode != 0
     assert b"passphrase.dpapi" in other.stderr
 
@@ -127,10 +153,41 @@ def test_no_key_lies_in_clear_and_another_account_opens_none(terminal: Terminal)
 def test_a_killed_release_is_started_again_by_the_launcher(terminal: Terminal) -> None:
     terminal.wait(lambda: terminal.notes().get("proven"), "the release proves itself")
     starts = terminal.log().count("starting release")
+    (terminal.data / "page").chmod(0o700)  # what Wine reads as an ACL: now the page may be opened
     (release,) = terminal.wine.processes("renkei.cli.agent", "serve")
     os.kill(release, signal.SIGKILL)
     terminal.wait(lambda: terminal.log().count("starting release") > starts, "the release starts again")
     assert terminal.notes()["proven"] is True  # it had proven itself: nothing falls back
+
+
+def test_the_clerks_page_is_served_on_loopback_and_the_desktop_leads_to_it(terminal: Terminal) -> None:
+    content = terminal.shortcut.read_text()
+    assert content == "[InternetShortcut]\nURL=file:///C:/ProgramData/Renkei/page/renkei.html\n"
+    page = terminal.data / "page"
+    terminal.wait((page / "renkei.html").is_file, "the page is served")
+    clerk = Clerk(page)
+    assert clerk.origin == f"http://127.0.0.1:{terminal.page_port}"
+    assert clerk.enter().status_code == 200
+    assert "連携端末の状況" in clerk.get().text
+    stranger = Clerk(page)
+    stranger.ticket = clerk.ticket
+    assert stranger.enter().status_code == 403
+    with socket.socket() as probe:  # what a neighbour would try
+        assert probe.connect_ex((own_address(), terminal.page_port)) != 0
+    clerk.http.close()
+
+
+def test_the_clerks_group_alone_may_read_what_opens_the_page(terminal: Terminal) -> None:
+    """What is set; whether it keeps others out is Windows' own, and the acceptance run's."""
+    said = json.loads(terminal.python(RIGHTS, GROUP).stdout)
+    full, modify, read = 0x1F01FF, 0x1301BF, 0x1200A9
+    assert said["sddl"].startswith("D:P")  # nothing comes from above
+    assert {sid: mask for sid, mask in said["page"].items() if sid not in {"S-1-5-18", "S-1-5-32-544"}} == {
+        service_sid(): modify,
+        "S-1-5-32-547": read,
+    }
+    assert said["page"]["S-1-5-18"] == said["page"]["S-1-5-32-544"] == full
+    assert said["open"] == {"page": False, "others may read": True}
 
 
 def test_a_release_dies_with_its_launcher(terminal: Terminal) -> None:
@@ -164,23 +221,34 @@ def test_a_release_that_breaks_is_given_up_for_the_one_before(terminal: Terminal
     service = terminal.programs / "versions" / broken / "lib" / "renkei" / "agent" / "service.py"
     (service.parent / "__pycache__" / "service.cpython-311.pyc").unlink()
     service.write_text(service.read_text() + BROKEN)
-    terminal.agent("service", "install", version=broken)
+    terminal.agent("service", "install", "--clerks", GROUP, version=broken)
     terminal.wait(lambda: f"{terminal.package.name} runs in its place" in terminal.log(), "the former release runs")
     assert terminal.notes()["failures"] == 3
     assert "Fatal Python error" not in terminal.log()  # it ended in order, as a program that breaks does
     assert json.loads(terminal.agent("service", "status", "--json"))["chosen"] == broken
-    assert json.loads(terminal.agent("status", "--json"))["party"] == ENDPOINT  # the former release answers
-    terminal.agent("service", "install")
+    # the former release answers; the installation set the page's ACL anew, which is Wine's alarm again
+    assert json.loads(terminal.agent("status", "--json", code=None))["party"] == ENDPOINT
+    terminal.agent("service", "install", "--clerks", GROUP)
     assert json.loads(terminal.agent("service", "status", "--json"))["chosen"] == terminal.package.name
 
 
-def test_removing_it_leaves_nothing_secret(terminal: Terminal) -> None:
-    refused = terminal.agent("service", "remove", code=1)
-    assert "--discard" in refused
-    assert (terminal.data / "keys" / "1").is_dir()
-    removed = json.loads(terminal.agent("service", "remove", "--discard", "--json"))["removed"]
-    assert removed[0] == "service"
-    assert not terminal.data.exists()
+def test_a_machine_that_others_wait_for_is_not_retired(terminal: Terminal) -> None:
+    terminal.wait(lambda: terminal.wine.processes("renkei.cli.agent", "serve"), "the release runs")
+    refused = terminal.agent("retire", f"T-{ENDPOINT}", code=1)
+    assert "files in the inbox" in refused  # nobody imported them
+    assert "--abandon" in refused
+    assert (terminal.data / "keys" / "1" / "signing.pem").is_file()
+    assert "this machine is" in terminal.agent("retire", "T-other", code=2)
+    assert json.loads(terminal.agent("service", "status", "--json"))["state"] == "running"
+
+
+def test_a_retired_machine_has_its_record_and_neither_keys_nor_service(terminal: Terminal) -> None:
+    record = json.loads(terminal.agent("retire", f"T-{ENDPOINT}", "--abandon", "--json"))
+    assert (record["endpoint"], record["terminal"], len(record["certificates"])) == (ENDPOINT, f"T-{ENDPOINT}", 1)
+    assert record["keys"] >= 5
+    assert record["abandoned"]["files in the inbox"] >= 1
+    assert [path.name for path in terminal.data.iterdir()] == ["retired.json"]
     assert terminal.wine.run("reg.exe", "query", SERVICE, check=False).returncode != 0
+    assert not terminal.wine.processes("renkei.agent.windows.launcher")
     assert sorted(path.name for path in terminal.programs.iterdir()) == ["versions"]
-    assert json.loads(terminal.agent("service", "remove", "--json"))["removed"] == []
+    assert not terminal.shortcut.exists()

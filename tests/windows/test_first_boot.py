@@ -27,6 +27,8 @@ from windows.terminal import ENDPOINT, Terminal, terminal_at_hub
 
 __all__ = ["pki"]
 
+SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\renkei-agent"
+
 
 @dataclass
 class Scene:
@@ -101,3 +103,17 @@ def test_the_machine_becomes_the_terminal_of_its_medium(scene: Scene) -> None:
     assert (status["enrolled"], status["party"], status["terminal"]) == (True, ENDPOINT, scene.asset)
     service = json.loads(scene.terminal.agent("service", "status", "--json"))
     assert (service["state"], service["service"]["ObjectName"]) == ("running", r"NT SERVICE\renkei-agent")
+
+
+def test_removing_the_software_leaves_nothing_secret(scene: Scene) -> None:
+    terminal = scene.terminal
+    (terminal.data / "rejected" / "rows.csv").write_bytes(b"row")
+    refused = terminal.agent("service", "remove", code=1)
+    assert "--discard" in refused
+    assert (terminal.data / "keys" / "1").is_dir()
+    removed = json.loads(terminal.agent("service", "remove", "--discard", "--json"))["removed"]
+    assert removed[0] == "service"
+    assert not terminal.data.exists()
+    assert terminal.wine.run("reg.exe", "query", SERVICE, check=False).returncode != 0
+    assert sorted(path.name for path in terminal.programs.iterdir()) == ["versions"]
+    assert json.loads(terminal.agent("service", "remove", "--json"))["removed"] == []

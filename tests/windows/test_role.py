@@ -54,9 +54,8 @@ def role(record: Path, url: str, anchor: Path, **changes: object) -> list[dict[s
         "agent_package_double": True,
         **changes,
     }
-    group = {"name": "The clerks' group", "ansible.windows.win_group": {"name": "renkei-clerks"}}
     apply = {"name": str(ROOT / "roles" / "agent")}
-    return [group, {"name": "The agent", "ansible.builtin.import_role": apply, "vars": values}]
+    return [{"name": "The agent", "ansible.builtin.import_role": apply, "vars": values}]
 
 
 @pytest.fixture

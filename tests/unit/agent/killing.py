@@ -46,7 +46,7 @@ def import_from(home: Home, medium: Path) -> None:
 
 
 def retire_and_destroy(home: Home) -> None:
-    retirement.destroy(home.settings, retirement.retire(home, abandon=False))
+    retirement.destroy(home.settings, retirement.retire(home, abandon=False), home.settings.home / "agent.toml")
 
 
 def killed_at(fleet: Any, config: Path, step: int, work: Work, *given: object) -> bool:

@@ -1,5 +1,8 @@
 """The end of a machine's life: what it still owed is named, then its keys and all that it kept are destroyed.
 
+    record = retire(home, abandon=False)      # by the service's account: the record is written, the keys are gone
+    destroy(settings, record, config)         # by whoever ended the service: all the rest
+
 Every file is overwritten, flushed and removed, keys first. On flash, and where a file system copies on write, old bytes
 may outlive that: erasing the disk is a step of its own, with a record of its own (docs/runbooks/retire.md).
 
@@ -38,6 +41,7 @@ class Retirement(BaseModel):
         endpoint, terminal, machine_serial: which machine.
         retired_at: when its keys began to be destroyed, RFC 3339.
         certificates: SHA-256 of each certificate whose keys were here.
+        keys: how many files the keys were; the machine is retired once they are overwritten.
         abandoned: what was owed and given up, by name; empty after an orderly end.
     """
 
@@ -48,12 +52,13 @@ class Retirement(BaseModel):
     machine_serial: str
     retired_at: str
     certificates: tuple[str, ...]
+    keys: int = 0
     abandoned: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """The record, and how many files with how many bytes were overwritten this time."""
+    """The record, and how many files with how many bytes were overwritten this time, besides the keys."""
 
     record: Retirement
     files: int
@@ -79,10 +84,12 @@ def owed(home: Home) -> dict[str, int]:
 
 
 def retire(home: Home, *, abandon: bool) -> Retirement:
-    """Write the record that ends this machine; after it only `destroy` has something to do here.
+    """Write the record that ends this machine and destroy its keys; after it only `destroy` has something to do here.
+
+    Without keys a service that still runs can take nothing more from anybody.
 
     Args:
-        home: of the machine; call it within `alone`, the service stopped.
+        home: of the machine; call it within `alone`.
         abandon: give up what is owed: the machine is lost to its endpoint, or what it owes is known to be elsewhere.
 
     Raises:
@@ -95,7 +102,7 @@ def retire(home: Home, *, abandon: bool) -> Retirement:
             f"it still holds {listed}; let it exchange and the register import (renkei-agent status, pending), "
             "or give that up with --abandon"
         )
-    settings = home.settings
+    settings, keys = home.settings, sorted(_files(home.settings.keys))
     record = Retirement(
         endpoint=settings.endpoint,
         terminal=settings.terminal,
@@ -104,9 +111,12 @@ def retire(home: Home, *, abandon: bool) -> Retirement:
         certificates=tuple(
             fingerprint(certificate_from_pem(each.entry.certificate)) for each in home.keyring.generations()
         ),
+        keys=len(keys),
         abandoned=left,
     )
     stage(settings.home / RETIRED, record.model_dump_json().encode(), 0o640)
+    for path in keys:
+        _overwrite(path)
     log.warning("%s/%s is retired", record.endpoint, record.terminal)
     return record
 
@@ -126,8 +136,13 @@ def recorded(settings: Settings) -> Retirement | None:
         raise SettingsError(f"{path}: not the record of a retirement; look at it and remove it") from error
 
 
-def destroy(settings: Settings, record: Retirement) -> Destroyed:
+def destroy(settings: Settings, record: Retirement, config: Path) -> Destroyed:
     """Overwrite and remove all that the machine kept, but for the record; again, where that was interrupted.
+
+    Args:
+        settings: of the machine.
+        record: of its end.
+        config: the file of the settings, which goes last where it lies in the home: another call would need it.
 
     Raises:
         OSError: a file can't be overwritten; what came before it is gone.
@@ -135,11 +150,14 @@ def destroy(settings: Settings, record: Retirement) -> Destroyed:
     files = size = 0
     kept = settings.home / RETIRED
     for path in sorted(_files(settings.home), key=lambda each: (settings.keys not in each.parents, each)):
-        if path != kept:
+        if path not in {kept, config}:
             size += _overwrite(path)
             files += 1
     for folder in (path for path in settings.home.iterdir() if path.is_dir() and not path.is_symlink()):
         shutil.rmtree(folder)
+    if config.parent == settings.home:
+        size += _overwrite(config)
+        files += 1
     return Destroyed(record, files, size)
 
 

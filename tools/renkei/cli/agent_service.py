@@ -13,9 +13,11 @@ from typing import Annotated
 
 import typer
 
+from renkei.agent.settings import SettingsError, load
 from renkei.agent.versions import VersionsError
 from renkei.agent.windows import installing, layout, manager
 from renkei.agent.windows.access import AccessError
+from renkei.agent.windows.clerks import GROUP
 from renkei.agent.windows.installing import InstallError
 from renkei.agent.windows.manager import ServiceTrouble
 from renkei.cli.agent_shared import NEEDS_PERSON, AsJson, fail, print_json
@@ -31,7 +33,13 @@ Data = Annotated[Path, typer.Option(help="The service's folder.")]
 @app.command()
 def install(
     data: Data = Path(layout.DATA),
-    clerks: Annotated[str, typer.Option(help="Group of those who work in inbox and outbox.")] = "",
+    clerks: Annotated[
+        str | None,
+        typer.Option(
+            help="Group of those who work in inbox and outbox and see the status page; made where there is none. "
+            "By default renkei-clerks where agent.toml has [page]."
+        ),
+    ] = None,
     *,
     start: Annotated[bool, typer.Option("--start", help="Start the service, too.")] = False,
     as_json: AsJson = False,
@@ -43,7 +51,8 @@ def install(
     """
     with _reported():
         programs, version = installing.this_release()
-        changes = installing.install(installing.Place(programs, data), version, clerks)
+        group = clerks if clerks is not None else _default_group(data)
+        changes = installing.install(installing.Place(programs, data), version, group)
         if start and manager.start():
             changes.append("started")
     if as_json:
@@ -85,10 +94,11 @@ def remove(
     discard: Annotated[bool, typer.Option("--discard", help="Also when notices wait in the folders.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the service with its account, the keys, and all that it held.
+    """Remove the service with its account, the keys, and all that it held, without a record of it.
 
-    The programs' folder holds nothing secret and is deleted afterwards: a program can't delete itself. Exit codes: 0
-    removed, 1 notices wait or something can't be removed.
+    For a machine that is set up anew. The life of one that served ends with `renkei-agent retire`. The programs' folder
+    holds nothing secret and is deleted afterwards: a program can't delete itself. Exit codes: 0 removed, 1 notices wait
+    or something can't be removed.
     """
     with _reported():
         programs, _ = installing.this_release()
@@ -99,12 +109,18 @@ def remove(
         print("\n".join(removed) or "nothing is installed")
 
 
+def _default_group(data: Path) -> str:
+    """The group for whom the page of agent.toml is; none while there is no page, or no agent.toml yet."""
+    config = data / layout.CONFIG.name
+    return GROUP if config.is_file() and load(config).page is not None else ""
+
+
 @contextmanager
 def _reported() -> Iterator[None]:
     """Turn what can go wrong into a message and an exit code."""
     try:
         yield
-    except (AccessError, InstallError, ServiceTrouble, VersionsError) as error:
+    except (AccessError, InstallError, ServiceTrouble, SettingsError, VersionsError) as error:
         fail(error, NEEDS_PERSON)
     except OSError as error:
         fail(OSError(f"{error.filename}: {error.strerror}; call this as an administrator"), NEEDS_PERSON)

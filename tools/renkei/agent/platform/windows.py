@@ -44,7 +44,7 @@ _PURPOSE = b"renkei-agent private keys"
 _CRYPTPROTECT_UI_FORBIDDEN = 0x1
 _MOVEFILE_WRITE_THROUGH = 0x8
 
-_OWN = {"first-boot", "service", "page"}
+_OWN = {"first-boot", "service", "page", "retire"}
 """Commands that whoever calls them carries out."""
 
 _EVERYBODY = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545")
@@ -97,6 +97,39 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     from renkei.agent.windows.relay import ask  # noqa: PLC0415 - commands alone need it
 
     return ask(arguments)
+
+
+def as_owner(home: Path, arguments: Sequence[str]) -> int | None:
+    """Have the service carry out a command under its own account; this process stays the administrator's.
+
+    Args:
+        home: the agent's, which the service knows.
+        arguments: of the program.
+
+    Returns:
+        Its exit code, 3 where the service doesn't run.
+    """
+    del home
+    from renkei.agent.windows.relay import ask  # noqa: PLC0415 - commands alone need it
+
+    return ask(arguments)
+
+
+def end_service(home: Path) -> None:
+    """Stop the agent's service and remove it with its account, its launcher and the ways to it.
+
+    Args:
+        home: the agent's.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    from renkei.agent.windows import installing, manager  # noqa: PLC0415 - a retiring machine alone needs it
+
+    try:
+        installing.end_service(installing.Place(installing.this_release()[0], home))
+    except (installing.InstallError, manager.ServiceTrouble) as error:
+        raise OSError(str(error)) from error
 
 
 def program_of(release: Path) -> list[str]:

@@ -13,8 +13,8 @@ import win32security
 from renkei.agent.windows.layout import service_sid
 
 _FULL, _MODIFY, _READ, _READ_FILE = "FA", "0x1301bf", "0x1200a9", "0x120089"
-_ERASE_FOLDER, _ERASE_FILE = "0x1300e9", "0x130080"
-"""List and delete, but don't read: administrators remove keys, the service alone opens them."""
+_ERASE_FOLDER, _ERASE_FILE = "0x1300e9", "0x130082"
+"""List, overwrite and delete, but don't read: administrators destroy keys, the service alone opens them."""
 
 _DACL = win32security.DACL_SECURITY_INFORMATION
 _PROTECTED = getattr(win32security, "PROTECTED_DACL_SECURITY_INFORMATION", 0x80000000)
@@ -83,6 +83,15 @@ def allow(path: Path, sddl: str) -> bool:
         return _read(path) != before
     except pywintypes.error as error:
         raise AccessError(f"{path}: its rights can't be set ({error.strerror})") from error
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a group or an account of this name."""
+    try:
+        win32security.LookupAccountName("", name)
+    except pywintypes.error:
+        return False
+    return True
 
 
 def sid_of(name: str) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from renkei.agent import versions
 from renkei.agent.versions import MARK, Chosen, Trial, VersionsError
-from renkei.agent.windows import access, manager
+from renkei.agent.windows import access, clerks, manager
 from renkei.agent.windows.layout import Programs
 
 _FOLDERS = ("state", "log", "staging", *access.CLERKS)
@@ -59,13 +59,13 @@ def this_release() -> tuple[Path, str]:
     return folder.parents[1], folder.name
 
 
-def install(place: Place, version: str, clerks: str = "") -> list[str]:
+def install(place: Place, version: str, group: str = "") -> list[str]:
     """Make a release the one that the service runs.
 
     Args:
         place: where.
         version: the release.
-        clerks: name of the group of those who work in inbox and outbox, empty for none.
+        group: of those who work in inbox and outbox and see the status page, made where there is none; empty for none.
 
     Returns:
         What was changed, in words; nothing on a second run.
@@ -73,8 +73,11 @@ def install(place: Place, version: str, clerks: str = "") -> list[str]:
     Raises:
         InstallError, VersionsError, AccessError, ServiceTrouble: what couldn't be done.
     """
-    group = access.sid_of(clerks) if clerks else ""
-    changes = [*_folders(place, group)]
+    sid, made = clerks.ensure_group(group) if group else ("", False)
+    changes = [f"group {group}"] if made else []
+    changes += _folders(place, sid)
+    if clerks.lay_out_shortcut(place.data / "page") if group else clerks.remove_shortcut():
+        changes.append("shortcut")
     running = manager.state() == "running"
     if _launcher_differs(place, version):
         manager.stop()
@@ -112,13 +115,31 @@ def remove(place: Place, *, discard: bool = False) -> list[str]:
             f"{len(waiting)} files wait in outbox, inbox and rejected of {place.data}; have them sent and imported, or "
             "call this with --discard"
         )
-    removed = ["service"] if manager.delete() else []
-    for path in (place.data / "keys", place.data, Path(place.layout.launcher)):
+    removed = end_service(place)
+    for path in (place.data / "keys", place.data):
         if path.exists():
             _remove_tree(path)
             removed.append(str(path))
+    return removed
+
+
+def end_service(place: Place) -> list[str]:
+    """End and delete the service, its launcher and the ways to it; what it held stays.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        InstallError, ServiceTrouble: something can't be removed.
+    """
+    removed = ["service"] if manager.delete() else []
+    launcher = Path(place.layout.launcher)
+    if launcher.exists():
+        _remove_tree(launcher)
+        removed.append(str(launcher))
     for path in (Path(place.layout.chosen), Path(place.layout.command)):
         path.unlink(missing_ok=True)
+    clerks.remove_shortcut()
     return removed
 
 
@@ -137,11 +158,11 @@ def status(place: Place) -> dict[str, object]:
     }
 
 
-def _folders(place: Place, clerks: str) -> list[str]:
+def _folders(place: Place, group: str) -> list[str]:
     changes = []
     wanted = [(place.programs, access.programs_sddl()), (place.data, access.data_sddl())]
-    wanted += [(place.data / name, access.data_sddl(clerks if name in access.CLERKS else "")) for name in _FOLDERS]
-    wanted += [(place.data / "keys", access.keys_sddl()), (place.data / "page", access.page_sddl(clerks))]
+    wanted += [(place.data / name, access.data_sddl(group if name in access.CLERKS else "")) for name in _FOLDERS]
+    wanted += [(place.data / "keys", access.keys_sddl()), (place.data / "page", access.page_sddl(group))]
     for folder, sddl in wanted:
         made = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
