@@ -27,6 +27,7 @@ from renkei.store.standings import Standing
 
 _RECORD_LIMIT = 64 * 1024
 _BLOCK = 1024 * 1024
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # as far as the system knows them
 _NOT_HANDED = (Standing.UNCONFIRMED, Standing.BEHIND, Standing.READY)
 
 
@@ -177,7 +178,8 @@ def _overwrite(path: Path) -> int:
         path.unlink()
         return 0
     size = path.stat().st_size
-    with path.open("r+b") as file:
+    # for writing alone: administrators of Windows may destroy the keys, and not read them
+    with os.fdopen(os.open(path, os.O_WRONLY | _PLAIN), "wb") as file:
         left = size
         while left:
             left -= file.write(os.urandom(min(left, _BLOCK)))

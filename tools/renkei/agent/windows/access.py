@@ -13,7 +13,7 @@ import win32security
 from renkei.agent.windows.layout import service_sid
 
 _FULL, _MODIFY, _READ, _READ_FILE = "FA", "0x1301bf", "0x1200a9", "0x120089"
-_ERASE_FOLDER, _ERASE_FILE = "0x1300e9", "0x130082"
+_ERASE_FOLDER, _ERASE_FILE = "0x1300e9", "0x130196"
 """List, overwrite and delete, but don't read: administrators destroy keys, the service alone opens them."""
 
 _DACL = win32security.DACL_SECURITY_INFORMATION
