@@ -28,6 +28,7 @@ from windows.test_role import mirror, role
 
 __all__ = ["pki", "residence_csv", "status_csv"]
 
+ASSET = "T-131041-01"
 SERVICE = r"HKLM\SYSTEM\CurrentControlSet\Services\renkei-agent"
 UNPROTECT = """
 import sys
@@ -38,9 +39,9 @@ print(len(key_passphrase(Path(sys.argv[1]))))
 RIGHTS = r"""
 import json, sys
 from pathlib import Path
-import win32security
 from renkei.agent import platform
 from renkei.agent.windows import access
+import win32security
 sddl = access.page_sddl(access.sid_of(sys.argv[1]))
 acl = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(sddl, 1).GetSecurityDescriptorDacl()
 entries = [acl.GetAce(number) for number in range(acl.GetAceCount())]
@@ -168,7 +169,7 @@ def test_the_clerks_page_is_served_on_loopback_and_the_desktop_leads_to_it(termi
     clerk = Clerk(page)
     assert clerk.origin == f"http://127.0.0.1:{terminal.page_port}"
     assert clerk.enter().status_code == 200
-    assert "連携端末の状況" in clerk.get().text
+    assert "表示を更新" in clerk.get().text
     stranger = Clerk(page)
     stranger.ticket = clerk.ticket
     assert stranger.enter().status_code == 403
@@ -234,7 +235,7 @@ def test_a_release_that_breaks_is_given_up_for_the_one_before(terminal: Terminal
 
 def test_a_machine_that_others_wait_for_is_not_retired(terminal: Terminal) -> None:
     terminal.wait(lambda: terminal.wine.processes("renkei.cli.agent", "serve"), "the release runs")
-    refused = terminal.agent("retire", f"T-{ENDPOINT}", code=1)
+    refused = terminal.agent("retire", ASSET, code=1)
     assert "files in the inbox" in refused  # nobody imported them
     assert "--abandon" in refused
     assert (terminal.data / "keys" / "1" / "signing.pem").is_file()
@@ -243,8 +244,8 @@ def test_a_machine_that_others_wait_for_is_not_retired(terminal: Terminal) -> No
 
 
 def test_a_retired_machine_has_its_record_and_neither_keys_nor_service(terminal: Terminal) -> None:
-    record = json.loads(terminal.agent("retire", f"T-{ENDPOINT}", "--abandon", "--json"))
-    assert (record["endpoint"], record["terminal"], len(record["certificates"])) == (ENDPOINT, f"T-{ENDPOINT}", 1)
+    record = json.loads(terminal.agent("retire", ASSET, "--abandon", "--json"))
+    assert (record["endpoint"], record["terminal"], len(record["certificates"])) == (ENDPOINT, ASSET, 1)
     assert record["keys"] >= 5
     assert record["abandoned"]["files in the inbox"] >= 1
     assert [path.name for path in terminal.data.iterdir()] == ["retired.json"]

@@ -16,6 +16,7 @@ import pytest
 from images import RELEASED, Authority, authority_of, lay_out, machine_of, make_kit
 from renkei.exchange.images import anchor_number
 from renkei.exchange.parties import Party
+from renkei.fleet.loader import load_fleet
 from renkei.fleet.terminal.media.batch import Outcome, build_all
 from renkei.fleet.terminal.media.package import Package
 from renkei.fleet.terminal.media.signing import Signer
@@ -23,6 +24,7 @@ from renkei.ministry.authority import AuthorityService, connect_by
 from renkei.ministry.counter import give_out_code
 from renkei.ministry.service import Stop
 from unit.agent.conftest import Pki, pki
+from windows.cpython import ROOT
 from windows.terminal import ENDPOINT, Terminal, terminal_at_hub
 
 __all__ = ["pki"]
@@ -65,7 +67,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Scene]
     folder = tmp_path_factory.mktemp("first-boot")
     with terminal_at_hub(folder / "hub", pki) as terminal:
         urls = {"agent_gateway": terminal.fleet.gateway, "agent_enrolment": terminal.enrolment, "agent_page": False}
-        kit = make_kit(folder, pki.anchor_file, **urls)
+        fleet = load_fleet(ROOT / "inventory" / "lab")
+        # the lab's registers have their share on Linux
+        defaults = {**fleet.settings.defaults, "agent_bridge_folder": ""}
+        fleet = replace(fleet, settings=replace(fleet.settings, defaults=defaults))
+        kit = make_kit(folder, pki.anchor_file, fleet, **urls)
         built = terminal.package
         kit = replace(kit, package=Package(built.archive, built.name, built.sha256, built.size, RELEASED))
         machine = machine_of(kit, ENDPOINT)
