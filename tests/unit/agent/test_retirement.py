@@ -1,7 +1,6 @@
 """A machine's end: nothing that others wait for is lost by mistake, and nothing secret stays, also after a kill."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from renkei.agent.home import Home
-from renkei.agent.platform import posix
 from renkei.cli.agent import app
 from unit.agent.killing import killed_at, retire_and_destroy
 
@@ -83,44 +81,6 @@ def test_what_others_wait_for_is_named_and_kept(fleet: Any, residence_csv: Any) 
     given_up = run(fleet, home, "retire", "T-131041", "--abandon", "--json")
     assert json.loads(given_up.stdout)["abandoned"] == {"files in the outbox": 1, "parcels without a receipt": 1}
     assert left(home) == ["retired.json"]
-
-
-def test_as_root_the_owner_destroys_the_keys_and_says_why_not(
-    fleet: Any, residence_csv: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Root runs a process that becomes the home's owner, and takes its answer and its words."""
-    monkeypatch.setattr(posix, "_is_another_users", lambda _home: True)
-    home = fleet.agent("131041")
-    fleet.exchange(home)
-    (home.settings.outbox / "more.csv").write_bytes(residence_csv(1))
-    home.spool.close()
-    refused = run(fleet, home, "retire", "T-131041")
-    assert (refused.exit_code, "1 files in the outbox" in refused.output) == (1, True)
-    assert list(home.settings.keys.rglob("*.pem"))
-    assert run(fleet, home, "retire", "T-131041", "--abandon").exit_code == 0
-    assert left(home) == ["retired.json"]
-
-
-def test_its_service_is_removed_and_a_systemd_that_refuses_is_named(
-    fleet: Any, drained: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unit, said, tool = tmp_path / "renkei-agent.service", tmp_path / "said", tmp_path / "systemctl"
-    unit.write_text("[Service]")
-    tool.write_text(f'#!/bin/sh\necho "$*" >> {said}\n[ -e {tmp_path}/well ] || {{ echo "no bus" >&2; exit 1; }}\n')
-    tool.chmod(0o755)
-    for name, value in {"_UNIT": unit, "_SYSTEMCTL": str(tool), "DEFAULT_HOME": drained.settings.home}.items():
-        monkeypatch.setattr(posix, name, value)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(posix, "act_as_owner", lambda _home: None)
-    refused = run(fleet, drained, "retire", "T-131041")
-    assert refused.exit_code == 1
-    assert "no bus; the keys are destroyed, call this again" in refused.output
-    assert not list(drained.settings.keys.rglob("*.pem"))
-    (tmp_path / "well").touch()
-    assert run(fleet, drained, "retire", "T-131041").exit_code == 0
-    assert said.read_text().splitlines()[1:] == ["disable --now renkei-agent.service", "daemon-reload"]
-    assert not unit.exists()
-    assert left(drained) == ["retired.json"]
 
 
 def test_another_machines_number_harms_nothing(fleet: Any, drained: Home) -> None:

@@ -29,12 +29,12 @@ def retire(
     keys_only: Annotated[bool, typer.Option(hidden=True, help="The part of the service's account.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy this machine's keys and all that its agent kept, remove its service, and print the record of it.
+    """Destroy this machine's keys and all that its agent kept, and print the record of it, which stays.
 
-    As root, or as administrator on Windows, where the service has to run. The record stays in the agent's folder. The
-    disk is erased after that, by whoever takes the machine away. Exit codes: 0 it is empty, 1 it still holds what
-    others wait for, or something can't be removed: call it again, 2 usage: another machine's number, or settings, 3 the
-    service can't be asked.
+    On Linux stop the service first (playbooks/retire.yml does). On Windows the service has to run: this ends and
+    deletes it. The disk is erased after that, by whoever takes the machine away. Exit codes: 0 it is empty, 1 it still
+    holds what others wait for, or something can't be removed: call it again, 2 usage: another machine's number, or
+    settings, 3 the service can't be asked.
     """
     with reported(), settings_of(config) as settings:
         if terminal != settings.terminal:

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +19,6 @@ DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
 DEFAULT_HOME = Path("/var/lib/renkei-agent")
 DEFAULT_PAGE = Path("/var/lib/renkei-page")
 DEFAULT_ANCHOR = Path("/etc/renkei/pki/root.pem")
-
-_UNIT = Path("/etc/systemd/system/renkei-agent.service")
-_SYSTEMCTL = "/usr/bin/systemctl"
 
 
 class Locked(Exception):
@@ -61,38 +57,26 @@ def hand_over(arguments: Sequence[str]) -> int | None:
 
 
 def as_owner(home: Path, arguments: Sequence[str]) -> int | None:
-    """As root, run a command of this program in a process that becomes the owner of its home; this one stays root.
+    """Let the owner of the home carry out a command in this one's place: nobody, `act_as_owner` does it here.
 
     Args:
         home: the agent's.
         arguments: of the program.
 
     Returns:
-        Its exit code; None where the home is this user's: it can carry it out itself.
+        The exit code of the command, None when it is this process that has to carry it out.
     """
-    if not _is_another_users(home):
-        return None
-    command = [sys.executable, "-m", "renkei.cli.agent", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program, no shell
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
-    return done.returncode
+    del home, arguments
+    return None
 
 
 def end_service(home: Path) -> None:
-    """As root, stop the agent's service and remove it from the machine; nothing where it isn't, or this isn't root.
+    """Nothing: the unit of systemd is the role's, and ends before (`playbooks/retire.yml`).
 
     Args:
-        home: the agent's; the service has the default one.
-
-    Raises:
-        OSError: systemd refuses.
+        home: the agent's.
     """
-    if os.geteuid() != 0 or home != DEFAULT_HOME or not _UNIT.exists():
-        return
-    _systemctl("disable", "--now", _UNIT.name)
-    _UNIT.unlink()
-    _systemctl("daemon-reload")
+    del home
 
 
 def program_of(release: Path) -> list[str]:
@@ -176,17 +160,6 @@ def notify_service_manager(state: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.sendto(state.encode(), address)
-
-
-def _is_another_users(home: Path) -> bool:
-    return os.geteuid() == 0 and home.stat().st_uid != 0
-
-
-def _systemctl(*words: str) -> None:
-    """Raise OSError where it fails, with what it says."""
-    done = subprocess.run([_SYSTEMCTL, *words], capture_output=True, text=True, check=False)  # noqa: S603 - our own words
-    if done.returncode != 0:
-        raise OSError(f"systemctl {' '.join(words)}: {done.stderr.strip()}")
 
 
 class _JournalFormatter(logging.Formatter):
