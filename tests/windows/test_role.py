@@ -82,6 +82,13 @@ def assert_installed(host: Host, tmp_path: Path) -> None:
     assert service["username"] == r"NT SERVICE\renkei-agent"
     assert INTERPRETER in host.files
     assert not [path for path in host.files if path.endswith(".zip")]
+    assert host.groups["renkei-clerks"]["members"] == []  # who is in it is the municipality's business
+    entries = host.acls[r"c:\programdata\renkei\page"]
+    assert {each["who"]: each["rights"] for each in entries if each["who"] not in {"SYSTEM", "Administrators"}} == {
+        r"NT SERVICE\renkei-agent": "modify",
+        "renkei-clerks": "read",
+    }
+    assert b"/Renkei/page/renkei.html" in host.files["c:\\users\\public\\desktop\\連携端末の状況.url"]
     written = tmp_path / "agent.toml"
     written.write_bytes(host.files[r"c:\programdata\renkei\agent.toml"])
     settings = load(written)

@@ -17,6 +17,7 @@ from renkei.lab.windows.modules.model import Call, Failed, Result, model
 _SECONDS = 30
 _LIMIT = 256 * 1024 * 1024
 _INTERPRETER = r"\python\python.exe"
+_SHORTCUT = path_of(r"C:\Users\Public\Desktop\連携端末の状況.url")
 _FOLDERS = ("state", "log", "staging", "inbox", "outbox", "done", "rejected", "confirm", "keys", "page")
 
 
@@ -79,9 +80,8 @@ def _release(host: Host, words: Sequence[str]) -> Ran:
         case [program, "-X", "utf8", "-m", "renkei.cli.agent", "service", "install", "--json", *rest]:
             version = path_of(program).removesuffix(_INTERPRETER).rpartition("\\")[2]
             clerks = rest[1] if rest[:1] == ["--clerks"] else ""
-            if clerks and clerks.lower() not in host.groups:
-                return Ran(1, "", f'renkei-agent: there is no group "{clerks}" on this machine; make it first')
-            return Ran(0, json.dumps({"release": version, "changed": _install(host, version)}), "")
+            changed = _install(host, version) + (_let_in(host, clerks) if clerks else [])
+            return Ran(0, json.dumps({"release": version, "changed": changed}), "")
     raise Failed(f"the simulated host has no model of {' '.join(words)!r}")
 
 
@@ -108,6 +108,23 @@ def _install(host: Host, version: str) -> list[str]:
     if service is None or any(service.get(key) != value for key, value in wanted.items()):
         host.services[layout.SERVICE] = {"state": "stopped", "dependencies": [], **(service or {}), **wanted}
         changed.append("service")
+    return changed
+
+
+def _let_in(host: Host, clerks: str) -> list[str]:
+    """Make the clerks' group, let it into the page's folder, and put the way there on the desktop."""
+    changed = []
+    if clerks.lower() not in host.groups:
+        host.groups[clerks.lower()] = {"name": clerks, "description": "", "members": []}
+        changed.append(f"group {clerks}")
+    page, rights = path_of(str(layout.PAGE)), {"SYSTEM": "full", "Administrators": "full", layout.ACCOUNT: "modify"}
+    entries = [{"who": who, "rights": what, "inherits": False} for who, what in {**rights, clerks: "read"}.items()]
+    if host.acls.get(page) != entries:
+        host.acls[page] = entries
+        changed.append(f"folder {layout.PAGE}")
+    if _SHORTCUT not in host.files:
+        host.files[_SHORTCUT] = b"[InternetShortcut]\r\nURL=file:///C:/ProgramData/Renkei/page/renkei.html\r\n"
+        changed.append("shortcut")
     return changed
 
 
