@@ -54,9 +54,7 @@ def _exchange(result: Result) -> Table:
 
 
 def _results(result: Result) -> Table:
-    table = Table(
-        title="\nNotices of the endpoints, and what became of them", title_justify="left", box=None, pad_edge=False
-    )
+    table = Table(title="\nNotices of the endpoints, and their results", title_justify="left", box=None, pad_edge=False)
     table.add_column("endpoint")
     for heading in ("residence", "register", "card", "imported", "error", "pending"):
         table.add_column(heading, justify="right")
@@ -67,7 +65,7 @@ def _results(result: Result) -> Table:
 
 
 def _answers(result: Result) -> Table:
-    title = "\nNotices of the ministry, and what became of them in the registers"
+    title = "\nNotices of the ministry, and their results in the registers"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("endpoint")
     table.add_column("bridge")
