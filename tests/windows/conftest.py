@@ -40,13 +40,6 @@ PORT = 5986
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of hosts that exist in this test only
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module in one process and in their order: many are one story of one machine."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @dataclass(frozen=True)
 class Bench:
     """A staging bench: hosts by name, the files that a client needs."""

@@ -44,8 +44,8 @@ UNDER_WINE = ("tests/windows/test_agent.py", "tests/windows/test_first_boot.py")
 #: What `./kit test` runs without a selection, the quickest first.
 SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "windows", "roles", "lab")}
 
-#: Of these, what goes on every core: no test of it shares a host with another. It runs before those that do.
-BESIDE_EACH_OTHER = ("lint", "unit", "faults", "windows")
+#: Of these, what goes on every core, before the rest: no test shares a host or an address with another.
+BESIDE_EACH_OTHER = ("lint", "unit", "faults")
 
 _NO_TESTS = 5  # pytest's exit code, for instance when -k names one of another run
 
@@ -100,7 +100,7 @@ def run_tests(
 ) -> None:
     """Run the tests: all of them (lint, unit, faults, windows, roles, lab), or a selection.
 
-    Those that need hosts (roles, lab) come after the others, and only when these have passed.
+    Those that need hosts (windows, roles, lab) come after the others, and only when these have passed.
     `unit` alone takes under a minute: tests that are marked `thorough` run with all the others only.
     """
     words = selection or list(SELECTIONS)
@@ -116,10 +116,10 @@ def run_tests(
         others = ["-m", "not thorough"]
     beside = [SELECTIONS[name] for name in names if name in BESIDE_EACH_OTHER]
     on_hosts = [SELECTIONS[name] for name in names if name not in BESIDE_EACH_OTHER]
-    if on_hosts:
+    if {"roles", "lab"}.intersection(names):
         _clear_leftovers()
     if beside:
-        beside += ["--numprocesses=auto", "--dist=loadgroup", *others]
+        beside += ["--numprocesses=auto", *others]
     if beside and on_hosts:
         code = subprocess.run([sys.executable, "-m", "pytest", *beside], check=False).returncode  # noqa: S603 - our own
         if code not in {0, _NO_TESTS}:
