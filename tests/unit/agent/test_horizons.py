@@ -122,7 +122,9 @@ def test_a_horizon_that_stands_still_is_alarmed(
 
 
 @pytest.mark.parametrize("lie", ["signer", "recipient", "moment"])
-def test_a_horizon_that_cannot_be_is_not_believed(fleet: Any, sides: Any, lie: str) -> None:
+def test_a_horizon_that_cannot_be_is_not_believed(
+    fleet: Any, sides: Any, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ministry, shinjuku = sides
     signer = fleet.agent("011011") if lie == "signer" else ministry
     made = Horizon(
@@ -135,7 +137,7 @@ def test_a_horizon_that_cannot_be_is_not_believed(fleet: Any, sides: Any, lie: s
     answer = {"envelope": made.decode(), "entry": signer.keys().entry.model_dump()}
     contact = fleet.contact(shinjuku)
     with contact.client:
-        contact.client.horizon = lambda *_: SignedWord.model_validate(answer)  # type: ignore[method-assign]
+        monkeypatch.setattr(contact.client, "horizon", lambda *_: SignedWord.model_validate(answer))
         assert horizons.fetch(shinjuku, contact) is None
     assert ("horizon", "document") in alarms(shinjuku)
 

@@ -16,7 +16,8 @@ from renkei.exchange.mailbox import Cursor
 from renkei.exchange.parties import HUB, MINISTRY, Party
 from renkei.exchange.payloads import Acceptance, Receipt
 from unit.exchange.conftest import LIFETIME, NOW, Machine, status_notice
-from unit.exchange.parties_at_play import ENDPOINT, WORLD, Hub, Item, Recipient, Refused, Sender, backup
+from unit.exchange.hub_at_play import ENDPOINT, WORLD, Hub, Item, Refused, backup
+from unit.exchange.parties_at_play import Recipient, Sender
 
 pytestmark = pytest.mark.thorough
 

@@ -166,7 +166,7 @@ def _hours(result: "Result", code: str) -> list[float]:
 
 
 def _show(result: "Result") -> None:
-    from renkei.fleet.capacity.questions import answers, speeds_of, volume
+    from renkei.fleet.capacity.questions import answers, duration, speeds_of, volume
 
     console = Console(width=80)
     outcomes, late = result.outcomes, result.late
@@ -180,7 +180,7 @@ def _show(result: "Result") -> None:
         known = [each for each in moments if each is not None]
         last = f"{max(known):%m-%d %H:%M}" if len(known) == len(moments) else "never"
         name = f"{speed.kbps / 1000:g} Mbps" if speed.kbps else "media"
-        figures = [f"{len(speed.outcomes):,}", duration(speed.median_hours), duration(speed.longest_hours), last]
+        figures = [f"{len(speed.outcomes):,}", duration(speed.median_hours)[1], duration(speed.longest_hours)[1], last]
         table.add_row(name, *figures, f"[red]{speed.late:,}[/red]" if speed.late else "0")
     console.print(table)
     load = result.country.load
@@ -247,15 +247,6 @@ def _show_endpoint(result: "Result", code: str) -> None:
         console.print(f"{name:16} {'never' if moment_ is None else format(moment_, '%Y-%m-%d %H:%M')}", highlight=False)
     for advice in outcome.advice:
         console.print(f"✗ {escape(advice.en)}", highlight=False)
-
-
-def duration(hours: float | None) -> str:
-    """Write hours as people read them."""
-    if hours is None:
-        return "never"
-    if hours < 1:
-        return f"{hours * 60:.0f} min"
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"  # noqa: PLR2004 - two days
 
 
 VERBS = {"capacity": capacity}

@@ -101,7 +101,7 @@ def run_tests(
     """Run the tests: all of them (lint, unit, faults, windows, roles, lab), or a selection.
 
     Those that need hosts (windows, roles, lab) come after the others, and only when these have passed.
-    `unit` alone takes under a minute: tests that are marked `thorough` run with all the others only.
+    `unit` alone leaves out the tests that are marked `thorough`: they run with all the others.
     """
     words = selection or list(SELECTIONS)
     if all(word.startswith("-") for word in words):

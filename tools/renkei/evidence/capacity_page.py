@@ -8,12 +8,12 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from renkei.evidence.capacity_plot import svg
+from renkei.evidence.pages import put_page
 from renkei.fleet.capacity.outcome import Outcome, Result
-from renkei.fleet.capacity.questions import answers, speeds_of, volume
+from renkei.fleet.capacity.questions import answers, duration, speeds_of, volume
 
 #: What an assumption is about, as the page names it; updates have titles of their own.
 ABOUT = {
@@ -29,15 +29,11 @@ LATE = {"update": ("更新", "update"), "patterns": ("ウイルス定義", "patt
 
 def write_page(result: Result, target: Path) -> None:
     """Render the page and put it in place at once."""
-    environment = Environment(
-        loader=PackageLoader("renkei.evidence"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     clock, load = result.country.clock, result.country.load
-    text = environment.get_template("capacity.html.j2").render(
+    put_page(
+        target,
+        "renkei.evidence",
+        "capacity.html.j2",
         result=result,
         late=result.late,
         late_words=LATE,
@@ -55,21 +51,6 @@ def write_page(result: Result, target: Path) -> None:
         data=_percent(result),
         columns={endpoint.code.value: place for place, endpoint in enumerate(result.country.by_line)},
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.new")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(target)
-
-
-def duration(hours: float | None) -> tuple[str, str]:
-    """Write hours as people read them, in Japanese and in English."""
-    if hours is None:
-        return "届かない", "never"
-    if hours < 1:
-        return f"{hours * 60:.0f}分", f"{hours * 60:.0f} min"
-    if hours < 48:  # noqa: PLR2004 - two days
-        return f"{hours:.1f}時間", f"{hours:.1f} h"
-    return f"{hours / 24:.1f}日", f"{hours / 24:.1f} d"
 
 
 def _cases(late: list[Outcome]) -> list[tuple[Outcome, list[Outcome]]]:

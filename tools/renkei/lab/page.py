@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from renkei.evidence.pages import put_page
 from renkei.lab.result import EndpointResult, HostResult, Result
 
 #: Part → its name on the page, Japanese and English; the words are those of the ministry's own drawing of 2009.
@@ -101,14 +100,10 @@ class Site:
 
 def write_page(result: Result, target: Path) -> None:
     """Render the page of a run and put it in place at once."""
-    environment = Environment(
-        loader=PackageLoader("renkei.lab"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("page.html.j2").render(
+    put_page(
+        target,
+        "renkei.lab",
+        "page.html.j2",
         result=result,
         sites=_sites(result),
         parts=PARTS,
@@ -123,10 +118,6 @@ def write_page(result: Result, target: Path) -> None:
         lgwan={"top": _LGWAN_TOP, "height": _LGWAN_HEIGHT, "width": _WIDTH},
         picture_height=_LGWAN_TOP + _LGWAN_HEIGHT + 66 + _SITE_HEIGHT + 8,
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
 
 
 def _sites(result: Result) -> list[Site]:

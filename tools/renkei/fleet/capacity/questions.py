@@ -43,6 +43,17 @@ def volume(size: float) -> str:
     return f"{size / 1e12:.2f} TB" if size >= 1e12 else f"{size / 1e9:.2f} GB"  # noqa: PLR2004 - a thousand GB
 
 
+def duration(hours: float | None) -> tuple[str, str]:
+    """Write hours as people read them, in Japanese and in English."""
+    if hours is None:
+        return "届かない", "never"
+    if hours < 1:
+        return f"{hours * 60:.0f}分", f"{hours * 60:.0f} min"
+    if hours < 48:  # noqa: PLR2004 - two days
+        return f"{hours:.1f}時間", f"{hours:.1f} h"
+    return f"{hours / 24:.1f}日", f"{hours / 24:.1f} d"
+
+
 def speeds_of(result: Result) -> list[Speed]:
     """Sort the endpoints by their lines' speeds, the slowest first, media last."""
     found: dict[int, list[Outcome]] = {}

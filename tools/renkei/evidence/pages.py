@@ -1,0 +1,21 @@
+"""Pages of one HTML file each, from a template of the room that shows them."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def put_page(target: Path, package: str, template: str, **words: object) -> None:
+    """Render `templates/TEMPLATE` of a package and put the page in place at once, its folder made if need be.
+
+    Raises:
+        OSError: it can't be written; what stood there before still stands.
+    """
+    environment = Environment(
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.get_template(template).render(**words)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_name(f".{target.name}.new")
+    staged.write_text(text, encoding="utf-8")
+    staged.replace(target)
