@@ -13,8 +13,8 @@ from renkei.store.hub.store import SqlHubStore
 from unit.store.conftest import PLENTY, RECIPIENT, SENDER, SIGNERS, Place, digest, message, run, sign
 
 HERE = Path(__file__).parent
-SUITE = ("test_contract.py", "test_hub.py", "test_backup.py")
-"""The files whose tests run on each database."""
+SUITE = ("test_contract.py", "test_hub.py", "history.py", "test_backup.py")
+"""The files whose tests, or model of tests, run on each database."""
 
 
 def test_a_head_is_kept_once_and_never_after_a_newer_one(store: SqlHubStore) -> None:
