@@ -61,6 +61,11 @@ class Kind(StrEnum):
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
     IMAGE = "image"
+    CATALOGUE = "catalogue"
+    CONSENT = "consent"
+    ORDER = "order"
+    PERMIT = "permit"
+    PATCH_STATE = "patch-state"
 
     @property
     def payload_type(self) -> str:
