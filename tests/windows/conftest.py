@@ -10,33 +10,30 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from renkei.exchange.certificates import (
     Authority,
     certificate_to_pem,
     issue_authority,
-    issue_client,
+    issue_controller,
     issue_server,
     key_to_pem,
     make_authority_request,
     make_key,
-    make_request,
     make_root,
     make_server_request,
 )
-from renkei.exchange.parties import Party
 from renkei.lab.windows.engine import Behaviour
 from renkei.lab.windows.host import Host, fresh
 from renkei.lab.windows.server import Listener, Server
 
 ROOT = Path(__file__).parents[2]
 PORT = 5986
+CONTROLLER = "controller@renkei"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of hosts that exist in this test only
 
 
@@ -48,6 +45,7 @@ class Bench:
     addresses: Mapping[str, str]
     listener: Listener
     folder: Path
+    issuing: Authority
 
     def play(
         self,
@@ -142,7 +140,7 @@ class Played:
 
 
 def make_bench(folder: Path, count: int) -> Bench:
-    """Make hosts with a listener's certificate, and a client certificate that is mapped to `ansible`."""
+    """Make hosts with a listener's certificate, and the controller's, which they map to `ansible`."""
     begin = datetime.now(UTC) - timedelta(hours=1)
     root = make_root("test root", make_key(), begin, 30)
     issuing_key = make_key()
@@ -155,9 +153,7 @@ def make_bench(folder: Path, count: int) -> Bench:
     server = issue_server(
         make_server_request(server_key, "winrm"), ["winrm"], list(addresses.values()), issuing, begin, 10
     )
-    client = issue_client(
-        make_request(client_key, Party("ministry"), "bench"), Party("ministry"), "bench", issuing, begin, 10
-    )
+    client = issue_controller(make_server_request(client_key, CONTROLLER), CONTROLLER, issuing, begin, 10)
     chain = certificate_to_pem(issuing.certificate)
     for name, content in {
         "root.pem": certificate_to_pem(root.certificate),
@@ -171,10 +167,9 @@ def make_bench(folder: Path, count: int) -> Bench:
         certificate=folder / "server.pem",
         key=folder / "server.key",
         client_authority=folder / "root.pem",
-        certificate_users={sha256(client.public_bytes(Encoding.DER)).hexdigest(): "ansible"},
         passwords={"ansible": PASSWORD},
     )
-    return Bench({name: fresh(name) for name in addresses}, addresses, listener, folder)
+    return Bench({name: fresh(name) for name in addresses}, addresses, listener, folder, issuing)
 
 
 def _free_block() -> int:

@@ -1,13 +1,16 @@
 """The certificate of the maintenance window: asked for on the machine, issued by a real authority, checked, renewed."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from images import PROGRAMS, authority_of
+from images import PROGRAMS, Authority, authority_of
 from renkei.lab.windows.host import differences
 from unit.agent.conftest import Pki, pki
 from windows.staging import PLAYBOOKS, Run, Staging, make_staging, served
@@ -23,6 +26,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Stagin
     folder = tmp_path_factory.mktemp("listener")
     made = make_staging(folder / "bench", 2)
     made.machines[ASKS].facts["listener"]["begin"] -= 3 * 398 * 86400
+    roots = folder / "roots.pem"  # the bench's own, and the authority's
+    roots.write_text((made.folder / "root.pem").read_text() + pki.anchor_file.read_text())
+    made.listener = replace(made.listener, client_authority=roots)
     inventory = json.loads((made.folder / "bench.yml").read_text())
     here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
     inventory["all"]["hosts"]["moj-linkage"] = here
@@ -30,7 +36,17 @@ def bench(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[Stagin
     with authority_of(pki, folder, list(made.fleet.terminals)) as authority, served(made) as staging:
         command = [str(PROGRAMS / "renkei"), "ministry", "authority", "issue-listeners", "--requests", "-"]
         staging.extra = {"terminal_base_issue_command": [*command, "--config", str(authority.config)]}
+        certify_controller(folder, authority)
         yield staging
+
+
+def certify_controller(folder: Path, authority: Authority) -> None:
+    """As docs/runbooks/terminal-maintenance.md has it: the key is made here, the request goes to the linkage host."""
+    make = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=controller@renkei"
+    subprocess.run([*make.split(), "-keyout", "controller.key", "-out", "controller.csr"], cwd=folder, check=True)
+    issue = [str(PROGRAMS / "renkei"), "ministry", "authority", "issue-controller", "--csr", "-"]
+    with (folder / "controller.csr").open() as request, (folder / "controller.pem").open("w") as answer:
+        subprocess.run([*issue, "--config", str(authority.config)], stdin=request, stdout=answer, check=True)
 
 
 def open_window(bench: Staging) -> Run:
@@ -62,6 +78,13 @@ def test_what_is_due_is_asked_for_on_the_machine_and_issued(bench: Staging, pki:
     texts = [path.read_text(errors="replace") for path in bench.folder.parent.rglob("*") if path.is_file()]
     assert not [text for text in texts if key in text]
     assert key not in json.dumps(machine.state())
+
+
+def test_the_controller_gets_in_with_the_certificate_that_the_authority_made_for_it(bench: Staging) -> None:
+    files = {"bench_certificate": "controller.pem", "bench_key": "controller.key"}
+    its = {name: str(bench.folder.parent / file) for name, file in files.items()}
+    assert bench.play(PLAYBOOKS / "maintenance.yml", "--limit", HAS, terminal_base_window="open", **its).code == 0
+    assert bench.machines[HAS].facts["mapped"] == {"controller@renkei": "ansible"}
 
 
 def test_a_second_run_asks_for_nothing(bench: Staging) -> None:

@@ -14,7 +14,14 @@ from renkei.exchange.chain import Chain
 from renkei.exchange.clock import parse_time
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Revocation
-from renkei.ministry.issuance import Applicant, issue_binding, issue_database, issue_gateway, revoke
+from renkei.ministry.issuance import (
+    Applicant,
+    issue_binding,
+    issue_database,
+    issue_for_controller,
+    issue_gateway,
+    revoke,
+)
 
 
 def test_an_issued_entry_is_believed_by_who_knows_only_the_root(ministry: Any, now: datetime) -> None:
@@ -139,3 +146,31 @@ def test_a_gateways_certificate_opens_no_door_as_a_client(ministry: Any, now: da
     server = x509.load_pem_x509_certificates(chain.encode())[0]
     with pytest.raises(CertificateError):
         Chain(Anchors((ministry.root.certificate(),))).verify(ministry.authority.certificate, server, now)
+
+
+def test_a_controller_is_known_by_its_upn_and_is_no_party(ministry: Any, now: datetime) -> None:
+    request = make_server_request(make_key(), "whatever")
+
+    def ask(name: str, at: datetime = now) -> str:
+        return ministry.ledger.write(
+            lambda records: issue_for_controller(records, request, name, ministry.authority, at, 398)
+        )
+
+    chain = ask("controller@renkei")
+    assert ask("controller@renkei", now + timedelta(days=200)) == chain != ask("other@renkei")
+    assert ask("controller@renkei", now + timedelta(days=300)) != chain
+    client, issuer = x509.load_pem_x509_certificates(chain.encode())
+    assert issuer == ministry.authority.certificate
+    assert client.subject.rfc4514_string() == "CN=controller@renkei,OU=controller,O=renkei"
+    assert list(client.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
+        ExtendedKeyUsageOID.CLIENT_AUTH
+    ]
+    (name,) = client.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert isinstance(name, x509.OtherName)
+    # 1.3.6.1.4.1.311.20.2.3, a UTF8String (X.690, 8.23)
+    assert (name.type_id.dotted_string, name.value) == ("1.3.6.1.4.1.311.20.2.3", b"\x0c\x11controller@renkei")
+    with pytest.raises(CertificateError, match="one renkei:// identity"):
+        Chain(Anchors((ministry.root.certificate(),))).verify(ministry.authority.certificate, client, now)
+    for wrong in ("controller", "@renkei", "controller@", "Controller@renkei", "a@b@c", "a@b\n", "a" * 32 + "@renkei"):
+        with pytest.raises(CertificateError, match="of the form controller@renkei"):
+            ask(wrong)

@@ -125,6 +125,27 @@ def issue_listeners(
         raise typer.Exit(1)
 
 
+@app.command("issue-controller")
+def issue_controller(
+    csr: Annotated[Path, typer.Option(metavar="FILE", help="The request, PEM; - is stdin.")],
+    name: Annotated[str, typer.Option(metavar="UPN", help="What terminals map to an account.")] = "controller@renkei",
+    config: Config = DEFAULT_PATH,
+) -> None:
+    """Certify the controller that signs in to Windows terminals; print its certificate and the issuing CA's, PEM.
+
+    The key is made on the controller. The same key and name get the same until
+    two thirds of its time are over.
+
+    Exit codes: 0, or 1 when nothing was issued.
+    """
+    from renkei.ministry.counter import issue_controller_locally
+
+    with errors_in_words():
+        pem = _read(csr).decode("ascii", "replace")
+    with authority_office(config) as office:
+        typer.echo(issue_controller_locally(office, pem, name, datetime.now(UTC)), nl=False)
+
+
 @app.command("issue-database-client")
 def issue_database_client(
     csr: Annotated[Path, typer.Option(metavar="FILE", help="The request, PEM; - is stdin.")],

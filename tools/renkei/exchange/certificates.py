@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -34,7 +35,12 @@ MAX_PEM = 16 * 1024
 _SCHEME = "renkei"
 _COMMON_NAME_LENGTH = 64  # X.520's upper bound; a name here is for people, the SAN counts
 _DATABASE_CLIENT = re.compile(r"(hub|standby)\.[a-z0-9][a-z0-9-]{0,50}", re.ASCII)
+_CONTROLLER = re.compile(r"[a-z0-9][a-z0-9.-]{0,30}@[a-z0-9][a-z0-9.-]{0,30}", re.ASCII)
 _SKEW = timedelta(minutes=5)  # a certificate is made on one machine and first used on another
+
+
+USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+"""The kind of name (UPN, szOID_NT_PRINCIPAL_NAME) by which Windows maps a client's certificate to an account."""
 
 
 class CertificateError(ExchangeError):
@@ -251,6 +257,24 @@ def issue_database_client(
         raise CertificateError(f"a client of the database is called hub.MACHINE or standby.MACHINE, not {name!r}")
     names = [x509.DNSName(name)]
     return _issue(csr, name, names, ExtendedKeyUsageOID.CLIENT_AUTH, issuing, not_before, days, unit="database")
+
+
+def issue_controller(
+    request: str, name: str, issuing: Authority, not_before: datetime, days: int = CERTIFICATE_DAYS
+) -> x509.Certificate:
+    """Issue the certificate with which the controller signs in to Windows terminals whose maintenance window is open.
+
+    WinRM maps it to a local account by its UPN, which no other certificate of the fleet has. It names no party: the hub
+    answers it with 403.
+
+    Raises:
+        CertificateError: the request is malformed, or the name is not of the form NAME@SUFFIX.
+    """
+    csr = _read_request(request)
+    if not _CONTROLLER.fullmatch(name):
+        raise CertificateError(f"a controller's name (UPN) is of the form controller@renkei, not {name!r}")
+    names = [x509.OtherName(USER_PRINCIPAL_NAME, asn1.encode_der(name))]
+    return _issue(csr, name, names, ExtendedKeyUsageOID.CLIENT_AUTH, issuing, not_before, days, unit="controller")
 
 
 def identity_of(certificate: x509.Certificate) -> Identity:

@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from renkei.exchange.clock import format_time
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentFields, code_key, new_code
 from renkei.exchange.parties import Party
-from renkei.ministry.issuance import Applicant, issue_binding, issue_database, issue_gateway, revoke
+from renkei.ministry.issuance import (
+    Applicant,
+    issue_binding,
+    issue_database,
+    issue_for_controller,
+    issue_gateway,
+    revoke,
+)
 from renkei.ministry.ledger import Records
 from renkei.ministry.office import Office
 from renkei.ministry.settings import load_terminals
@@ -83,6 +90,16 @@ def issue_database_locally(office: Office, request: str, name: str, at: datetime
     """
     issuing, days = office.issuing.open(at), office.settings.authority.certificate_days
     return office.ledger.write(lambda records: issue_database(records, request, name, issuing, at, days))
+
+
+def issue_controller_locally(office: Office, request: str, name: str, at: datetime) -> str:
+    """Issue a certificate for a controller of Windows terminals; return it and the issuing CA's (PEM).
+
+    Raises:
+        CertificateError, IssuingError: the name is no UPN, or the CA isn't ready.
+    """
+    issuing, days = office.issuing.open(at), office.settings.authority.certificate_days
+    return office.ledger.write(lambda records: issue_for_controller(records, request, name, issuing, at, days))
 
 
 def give_out_code(

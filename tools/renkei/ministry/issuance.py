@@ -19,6 +19,7 @@ from renkei.exchange.certificates import (
     certificate_to_pem,
     fingerprint,
     issue_client,
+    issue_controller,
     issue_database_client,
     issue_server,
     public_key_of,
@@ -137,6 +138,18 @@ def issue_database(records: Records, request: str, name: str, issuing: Authority
         issuing,
         at,
         lambda: issue_database_client(request, name, issuing, at, days),
+    )
+
+
+def issue_for_controller(records: Records, request: str, name: str, issuing: Authority, at: datetime, days: int) -> str:
+    """Issue a certificate for a controller of Windows terminals with its issuer (PEM), or find the current one.
+
+    Raises:
+        CertificateError: the request is malformed, or the name is no UPN.
+
+    """
+    return _issue_once(
+        records, request, ["controller", name], issuing, at, lambda: issue_controller(request, name, issuing, at, days)
     )
 
 

@@ -180,6 +180,7 @@ def fresh(name: str, serial: str = "") -> Host:
         "wireless": [],
         "listener": None,
         "listener_bound": "",
+        "mapped": {"controller@renkei": "ansible"},
     }
     return host
 

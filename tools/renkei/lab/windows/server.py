@@ -16,14 +16,16 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import spnego
+from cryptography import x509
+from cryptography.hazmat import asn1
 from spnego.exceptions import SpnegoError
 
+from renkei.exchange.certificates import USER_PRINCIPAL_NAME
 from renkei.lab.windows import network, wsman
 from renkei.lab.windows.engine import Behaviour
 from renkei.lab.windows.host import Host
@@ -43,14 +45,12 @@ class Listener:
     Attributes:
         certificate, key: PEM files of the listener's own certificate.
         client_authority: PEM file of the CA whose client certificates are accepted, None for no certificates.
-        certificate_users: SHA-256 (hex) of a client certificate → the local account that it is mapped to.
         passwords: local account → password, for Negotiate.
     """
 
     certificate: Path
     key: Path
     client_authority: Path | None = None
-    certificate_users: Mapping[str, str] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -221,7 +221,7 @@ class Server:
         scheme, _, token = header.partition(" ")
         if header == _MUTUAL:
             der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            user = self._listener.certificate_users.get(sha256(der).hexdigest(), "") if der else ""
+            user = connection.host.facts["mapped"].get(_principal(der), "") if der else ""
             connection.user = user if network.may_enter(connection.host, user, by_certificate=True) else ""
         elif scheme in {"Negotiate", "NTLM"} and self._listener.passwords:
             return self._negotiate(connection, scheme, token)
@@ -244,6 +244,16 @@ class Server:
             return {"WWW-Authenticate": "Negotiate"}
         connection.user = user
         return None
+
+
+def _principal(der: bytes) -> str:
+    """Return the UPN of a client's certificate, by which hosts map it to an account; TLS has checked the rest of it."""
+    try:
+        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        others = names.value.get_values_for_type(x509.OtherName)
+        return next((asn1.decode_der(str, each.value) for each in others if each.type_id == USER_PRINCIPAL_NAME), "")
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
 
 
 def _token(text: str) -> bytes:

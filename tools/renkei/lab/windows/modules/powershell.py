@@ -190,6 +190,7 @@ def open_maintenance(host: Host, parameters: dict[str, Any]) -> Said:
         1,
     ]
     service |= {"start_mode": "auto", "state": "running"}
+    host.facts["mapped"] = {str(parameters["Subject"]): account}
     rule = f"v2.32|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5986|RA4={parameters['Controller']}|"
     rule += "Name=renkei-maintenance|EmbedCtxt=renkei|"
     host.registry.setdefault(_RULES, {})["renkei-maintenance"] = ["renkei-maintenance", "string", rule]
@@ -274,6 +275,7 @@ def _close(host: Host, account: str) -> None:
     host.registry.get(_RULES, {}).pop("renkei-maintenance", None)
     host.rules.pop("renkei-staging", None)
     host.users[account.lower()]["disabled"] = True
+    host.facts["mapped"] = {}
     host.registry.setdefault(_SYSTEM, {})["localaccounttokenfilterpolicy"] = [
         "LocalAccountTokenFilterPolicy",
         "dword",
