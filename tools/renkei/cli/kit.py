@@ -38,13 +38,11 @@ LINTERS = {
     "ansible-lint": ["ansible-lint", "--offline", "--strict", "--profile", "production"],
 }
 
-#: Left out of a whole run, part of `./kit test windows`.
-UNDER_WINE = ("tests/windows/test_agent.py", "tests/windows/test_first_boot.py")
-
 #: What `./kit test` runs without a selection, the quickest first.
 SELECTIONS = {name: f"tests/{name}" for name in ("lint", "unit", "faults", "windows", "roles", "lab")}
 
-#: Of these, what goes on every core, before the rest: no test shares a host or an address with another.
+#: Of these, what goes on every core, before the rest: no test shares a host or an address with another. Of the
+#: rest, each goes in one process, two beside each other.
 BESIDE_EACH_OTHER = ("lint", "unit", "faults")
 
 _NO_TESTS = 5  # pytest's exit code, for instance when -k names one of another run
@@ -100,7 +98,7 @@ def run_tests(
 ) -> None:
     """Run the tests: all of them (lint, unit, faults, windows, roles, lab), or a selection.
 
-    Those that need hosts (windows, roles, lab) come after the others, and only when these have passed.
+    Those that need hosts (windows, roles, lab) come after the others, two at a time, and only when these have passed.
     `unit` alone leaves out the tests that are marked `thorough`: they run with all the others.
     """
     words = selection or list(SELECTIONS)
@@ -108,10 +106,6 @@ def run_tests(
         words = [*SELECTIONS, *words]
     os.chdir(ROOT)
     names, others = [word for word in words if word in SELECTIONS], [word for word in words if word not in SELECTIONS]
-    if selection is None:
-        # minutes under Wine on top of the budget of a whole run
-        console.print("not run: the agent as a Windows service under Wine; it is part of ./kit test windows")
-        others = [f"--ignore={path}" for path in UNDER_WINE]
     if words == ["unit"]:
         others = ["-m", "not thorough"]
     beside = [SELECTIONS[name] for name in names if name in BESIDE_EACH_OTHER]
@@ -124,6 +118,8 @@ def run_tests(
         code = subprocess.run([sys.executable, "-m", "pytest", *beside], check=False).returncode  # noqa: S603 - our own
         if code not in {0, _NO_TESTS}:
             raise typer.Exit(code)
+    if len(on_hosts) > 1:
+        on_hosts += ["--numprocesses=2", "--dist=loadscope"]  # tests/conftest.py
     arguments = [*on_hosts, *others] if on_hosts or not beside else beside
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 - pytest has the last word
 
