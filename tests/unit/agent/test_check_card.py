@@ -73,6 +73,7 @@ def test_a_card_that_nothing_is_known_of_is_current_up_to_the_ministrys_moment(c
     assert dt.timedelta(0) <= dt.datetime.now(dt.UTC) - moment < dt.timedelta(minutes=1)
 
 
+@pytest.mark.quick
 def test_a_change_published_a_moment_ago_is_fetched_and_waits_until_the_register_has_it(counter: Counter) -> None:
     counter.publish(status(1))
     code, found = counter.check()
@@ -170,6 +171,7 @@ def test_a_parcel_that_cannot_be_opened_yet_may_concern_anybody(counter: Counter
     assert "未着又は未開封の通知が1通" in counter.run(card=OTHER).stdout
 
 
+@pytest.mark.quick
 def test_a_media_link_never_calls_out(counter: Counter) -> None:
     counter.config.write_text(counter.config.read_text().replace('link = "online"', 'link = "media"'))
     requests = len(counter.fleet.front.requests)
@@ -191,6 +193,7 @@ def test_what_is_no_card_number_is_usage_and_never_repeated(counter: Counter, ty
     assert typed == "" or typed not in result.stderr
 
 
+@pytest.mark.quick
 def test_a_number_as_an_argument_is_turned_away_and_not_repeated(counter: Counter) -> None:
     result = CliRunner().invoke(app, ["check", CARD, "--config", str(counter.config)])
     assert result.exit_code == 2

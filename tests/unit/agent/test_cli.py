@@ -15,6 +15,7 @@ def run(config: Path, *words: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, [*words, "--config", str(config)], input=stdin)
 
 
+@pytest.mark.quick
 def test_an_exchange_prints_its_counts_as_data(fleet: Any, residence_csv: Any) -> None:
     fleet.agent("ministry")
     home = fleet.agent("131041")
@@ -63,12 +64,14 @@ def test_wrong_settings_end_with_2_and_are_named(tmp_path: Path) -> None:
     assert "machine_serial" in result.stderr
 
 
+@pytest.mark.quick
 def test_a_machine_that_is_not_enrolled_is_told_what_to_do(fleet: Any) -> None:
     result = run(fleet.write_config(fleet.home("131041")), "exchange")
     assert result.exit_code == 1
     assert "renkei-agent enrol" in result.stderr
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("way", ["stdin", "file"])
 def test_a_code_comes_from_a_file_or_standard_input(fleet: Any, tmp_path: Path, way: str) -> None:
     config, code = fleet.write_config(fleet.home("131041")), new_code()
@@ -81,6 +84,7 @@ def test_a_code_comes_from_a_file_or_standard_input(fleet: Any, tmp_path: Path, 
         assert len(authority.enrolments()) == 1
 
 
+@pytest.mark.quick
 def test_without_a_code_the_first_enrolment_says_that_it_needs_one(fleet: Any) -> None:
     result = run(fleet.write_config(fleet.home("131041")), "enrol")
     assert result.exit_code == 2

@@ -42,6 +42,7 @@ def alarms(home: Home) -> dict[tuple[str, str], str]:
     return {(alarm.kind, alarm.subject): alarm.text for alarm in status_of(home).alarms}
 
 
+@pytest.mark.quick
 def test_an_agent_takes_the_list_with_its_exchange_and_asks_for_it_once(fleet: Any, shinjuku: Home) -> None:
     fleet.exchange(shinjuku)
     assert status_of(shinjuku).crl.standing == Standing.MISSING
@@ -57,6 +58,7 @@ def test_an_agent_takes_the_list_with_its_exchange_and_asks_for_it_once(fleet: A
     assert again.crl.number == number
 
 
+@pytest.mark.quick
 def test_an_older_list_is_never_taken(fleet: Any, shinjuku: Home) -> None:
     assert crl.take(shinjuku, fleet.pki.crl(number=7))
     newest = shinjuku.settings.crl.read_bytes()
@@ -154,6 +156,7 @@ def test_the_status_shows_the_list(fleet: Any, shinjuku: Home) -> None:
     assert "list of revoked certificates: current, of" in shown
 
 
+@pytest.mark.quick
 def test_what_the_hub_accepted_of_a_machine_before_it_was_revoked_is_taken_and_told(
     fleet: Any, ministry: Home, shinjuku: Home, residence_csv: Any
 ) -> None:
@@ -261,6 +264,7 @@ def test_a_medium_that_was_registered_before_goes_on_serving(
     shutil.rmtree(medium)
 
 
+@pytest.mark.quick
 def test_only_the_authoritys_list_is_taken(fleet: Any, shinjuku: Home, tmp_path_factory: Any) -> None:
     stranger = type(fleet.pki)(tmp_path_factory.mktemp("stranger"))
     with pytest.raises(CertificateError, match="not signed by the root"):

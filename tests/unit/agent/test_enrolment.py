@@ -36,6 +36,7 @@ def answer(fleet: Any, code: str | None = None, generation: int = 1, **change: o
         return len(queue)
 
 
+@pytest.mark.quick
 def test_a_machine_enrols_with_its_code_and_can_exchange(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     assert enrolment.enrol(home, code, 0).standing is Standing.PENDING
@@ -84,6 +85,7 @@ def test_a_request_that_found_no_hub_is_sent_by_the_next_call(fleet: Any) -> Non
     assert answer(fleet, code) == 1
 
 
+@pytest.mark.quick
 def test_a_mistyped_code_is_found_before_anything_is_sent(fleet: Any) -> None:
     home, code = fleet.home(SHINJUKU), new_code()
     wrong = ("0" if code[0] != "0" else "1") + code[1:]
@@ -92,6 +94,7 @@ def test_a_mistyped_code_is_found_before_anything_is_sent(fleet: Any) -> None:
     assert answer(fleet) == 0
 
 
+@pytest.mark.quick
 def test_a_code_of_another_terminal_proves_nothing(fleet: Any) -> None:
     home, other = fleet.home(SHINJUKU), new_code()
     enrolment.enrol(home, other, 0)
@@ -116,6 +119,7 @@ def test_a_refusal_says_why_and_the_keys_are_thrown_away(fleet: Any) -> None:
     assert home.keyring.pending().request_pem != before
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("fault", ["receiving key", "root"])
 def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(
     fleet: Any, tmp_path_factory: pytest.TempPathFactory, fault: str
@@ -133,6 +137,7 @@ def test_an_answer_that_is_not_for_these_keys_under_this_root_is_not_adopted(
     assert [alarm.kind for alarm in status_of(home).alarms] == ["enrolment"]
 
 
+@pytest.mark.quick
 def test_keys_are_made_on_the_machine_and_only_its_owner_reads_them(fleet: Any) -> None:
     home = fleet.agent(SHINJUKU)
     folder = home.keys().folder
@@ -154,6 +159,7 @@ def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over(fleet: An
     assert fleet.exchange(ministry).receipts_received == 1
 
 
+@pytest.mark.quick
 def test_a_young_certificate_is_left_alone(fleet: Any) -> None:
     home = fleet.agent(SHINJUKU, age=200)
     with home.connect() as client:

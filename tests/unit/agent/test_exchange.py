@@ -22,6 +22,7 @@ def peer(home: Home, party: str) -> PeerStatus:
     return next(p for p in status_of(home).peers if p.party == party)
 
 
+@pytest.mark.quick
 def test_notices_go_both_ways_and_come_back_as_receipts(fleet: Any, residence_csv: Any, status_csv: Any) -> None:
     ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
     (shinjuku.settings.outbox / "day.csv").write_bytes(residence_csv(3))
@@ -63,6 +64,7 @@ def test_files_for_a_recipient_without_a_terminal_wait_and_are_sent_when_it_has_
     assert status_of(shinjuku).alarms == ()
 
 
+@pytest.mark.quick
 def test_a_cut_upload_goes_on_with_the_parts_that_are_missing(fleet: Any, residence_csv: Any) -> None:
     fleet.agent("ministry")
     shinjuku = fleet.agent(SHINJUKU)
@@ -188,6 +190,7 @@ def test_nothing_is_lost_when_the_hub_is_restored_from_an_old_backup(
     assert status_of(shinjuku).alarms == () == status_of(ministry).alarms
 
 
+@pytest.mark.quick
 def test_an_agent_whose_certificate_was_revoked_is_told_so(fleet: Any) -> None:
     shinjuku = fleet.agent(SHINJUKU)
     fleet.revoke(shinjuku.keys().entry)
@@ -195,6 +198,7 @@ def test_an_agent_whose_certificate_was_revoked_is_told_so(fleet: Any) -> None:
         fleet.exchange(shinjuku)
 
 
+@pytest.mark.quick
 def test_a_gateway_of_another_root_is_not_talked_to(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = type(fleet.pki)(tmp_path_factory.mktemp("other"))
     shinjuku = fleet.agent(SHINJUKU)
@@ -206,6 +210,7 @@ def test_a_gateway_of_another_root_is_not_talked_to(fleet: Any, tmp_path_factory
     assert fleet.front.requests == []
 
 
+@pytest.mark.quick
 def test_a_hub_that_rewrites_its_journal_is_found_out(fleet: Any) -> None:
     shinjuku = fleet.agent(SHINJUKU)
     fleet.exchange(shinjuku)
@@ -216,6 +221,7 @@ def test_a_hub_that_rewrites_its_journal_is_found_out(fleet: Any) -> None:
     assert "hub" in [alarm.kind for alarm in status_of(shinjuku).alarms]
 
 
+@pytest.mark.quick
 def test_a_status_holds_no_personal_data(fleet: Any, residence_csv: Any) -> None:
     fleet.agent("ministry")
     shinjuku = fleet.agent(SHINJUKU)

@@ -27,6 +27,7 @@ from renkei.fleet.terminal.media.batch import Outcome, build_all
 from renkei.fleet.terminal.media.contents import Kit
 from renkei.fleet.terminal.media.signing import Signer
 from unit.agent.conftest import Pki
+from unit.examples import examples
 
 SERIAL = "LAB0A1301"
 
@@ -118,7 +119,7 @@ def test_a_medium_that_was_tampered_with_is_refused(medium: Path, pki: Pki, what
         look(medium, pki)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choice=st.integers(0, 10_000), place=st.integers(0, 10_000_000), bit=st.integers(0, 7))
 def test_no_bit_of_any_file_can_change(original: Path, pki: Pki, choice: int, place: int, bit: int) -> None:
     files = sorted(path for path in original.rglob("*") if path.is_file())
@@ -150,6 +151,7 @@ def test_a_medium_for_another_machine_is_refused(medium: Path, pki: Pki) -> None
         look(medium, pki, serial="X")
 
 
+@pytest.mark.thorough
 def test_settings_of_another_endpoint_are_refused_even_where_they_are_signed(
     kit: Kit, authority: Authority, tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +163,7 @@ def test_settings_of_another_endpoint_are_refused_even_where_they_are_signed(
         look(medium, pki)
 
 
+@pytest.mark.thorough
 def test_a_medium_of_somebody_elses_root_is_refused(pki: Pki, tmp_path: Path, kit: Kit) -> None:
     """All of it holds together, but under a root that the sheet doesn't know."""
     forger = tmp_path / "forger"
@@ -269,6 +272,7 @@ def test_what_an_interruption_left_is_unpacked_anew(tmp_path: Path) -> None:
     assert not unpack(tmp_path / "gone.zip", folder)
 
 
+@pytest.mark.thorough
 def test_a_release_that_can_not_install_itself_says_why(
     medium: Path, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def void(fleet: Any, home: Home, sequence: int, reason: str = "媒体の紛失")
     return result.exit_code, json.loads(result.stdout) if result.exit_code == 0 else result.stderr
 
 
+@pytest.mark.quick
 def test_a_voided_message_is_passed_over_at_hub_and_recipient_and_both_sides_list_it(
     fleet: Any, sides: tuple[Home, Home], residence_csv: Any
 ) -> None:

@@ -55,6 +55,7 @@ def alarms(home: Home) -> set[tuple[str, str]]:
     return {(alarm.kind, alarm.subject) for alarm in status_of(home).alarms}
 
 
+@pytest.mark.quick
 def test_an_endpoint_learns_up_to_when_the_ministry_has_published(fleet: Any, sides: Any, status_csv: Any) -> None:
     ministry, shinjuku = sides
     assert horizons.known(shinjuku) is None
@@ -68,6 +69,7 @@ def test_an_endpoint_learns_up_to_when_the_ministry_has_published(fleet: Any, si
     assert begin <= found.published_up_to <= dt.datetime.now(dt.UTC)
 
 
+@pytest.mark.quick
 def test_a_parcel_that_the_hub_withholds_is_alarmed_until_it_comes(fleet: Any, sides: Any, status_csv: Any) -> None:
     ministry, shinjuku = sides
     put_out(ministry, status_csv(1))

@@ -15,6 +15,7 @@ from renkei.agent.home import Home
 from renkei.agent.intake import Intake, Watch
 from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.parcels import open_parcel
+from unit.examples import examples
 
 MakeCsv = Callable[..., bytes]
 
@@ -176,7 +177,7 @@ def test_the_ministry_has_a_folder_for_each_recipient_and_names_what_is_elsewher
     assert names(home.settings.done) == ["011011", "131041"]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     damage=st.lists(st.sampled_from([b"", b"1990-13-31", b'"', b"\xff", b",,,", b"\x00"]), min_size=1, max_size=6),
     separator=st.sampled_from([b"\r\n", b"\n"]),

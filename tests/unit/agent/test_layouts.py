@@ -53,6 +53,7 @@ def test_a_notice_arrives_in_the_layout_of_the_recipients_settings(fleet: Any, l
     assert (path.suffix, contents.layout, contents.notices) == (layout.suffix, layout, [notice])
 
 
+@pytest.mark.quick
 def test_what_windows_31j_cannot_hold_arrives_in_utf_8_with_an_alarm_that_tells_no_name(fleet: Any) -> None:
     ministry = fleet.agent("ministry")
     shinjuku = fleet.agent(SHINJUKU, layout="csv-2-windows-31j")
@@ -87,6 +88,7 @@ def test_bad_notices_of_any_layout_go_back_in_it_and_can_be_corrected(fleet: Any
     assert (again.notices_taken, again.rows_rejected) == (1, 0)
 
 
+@pytest.mark.quick
 def test_what_the_recipient_cannot_read_yet_waits_with_an_alarm(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet.agent("ministry")
     shinjuku = fleet.agent(SHINJUKU)

@@ -53,6 +53,7 @@ def send(fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: A
     return fill_and_export(endpoint, medium, MINISTRY)
 
 
+@pytest.mark.quick
 def test_parcels_and_receipts_travel_by_medium_both_ways(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any
 ) -> None:
@@ -71,6 +72,7 @@ def test_parcels_and_receipts_travel_by_medium_both_ways(
         assert (peer.waiting, peer.receipts_received) == (0, 1)
 
 
+@pytest.mark.quick
 def test_an_export_is_taken_once_and_deleted(
     fleet: Any, sides: Any, medium: Path, residence_csv: Any, status_csv: Any, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_an_export_that_is_copied_onto_another_medium_is_refused(
     assert media.import_all(ministry, medium).notices == 3
 
 
+@pytest.mark.quick
 def test_a_medium_that_nobody_registered_is_refused(sides: Any, tmp_path: Path) -> None:
     ministry, endpoint = sides
     with pytest.raises(media.MediaError, match="is no registered medium"):

@@ -76,6 +76,7 @@ def kinds(home: Home) -> set[str]:
     return {alarm.kind for alarm in status_of(home).alarms}
 
 
+@pytest.mark.quick
 def test_request_out_and_answer_in(trip: Trip, residence_csv: Any) -> None:
     assert trip.out().refused == 0
     (queued,) = trip.queue()
@@ -91,6 +92,7 @@ def test_request_out_and_answer_in(trip: Trip, residence_csv: Any) -> None:
     assert [status_of(side).alarms for side in (trip.ministry, trip.endpoint)] == [(), ()]
 
 
+@pytest.mark.quick
 def test_the_keys_never_leave_the_machine_that_will_use_them(trip: Trip) -> None:
     written = media.export(trip.endpoint, trip.medium, MINISTRY)
     request = json.loads((trip.medium / written.folder / "entries" / "renewal-request.json").read_bytes())

@@ -46,6 +46,7 @@ def test_files_are_written_as_they_are_and_new_ones_never_replace(tmp_path: Path
     assert path.read_bytes() == b"3"
 
 
+@pytest.mark.quick
 def test_where_keys_are_protected_no_file_holds_one_in_clear(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "key_passphrase", lambda _: PASSPHRASE)
     home, code = fleet.home(SHINJUKU), new_code()

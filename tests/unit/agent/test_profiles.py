@@ -130,6 +130,7 @@ def test_a_profile_is_declared_once_and_again_when_the_hub_or_the_software_is_an
     assert newer["declared_at"] > fleet.peek(declared[0])["declared_at"], "the newest word counts"
 
 
+@pytest.mark.quick
 def test_only_what_the_party_itself_signed_is_believed(fleet: Any, pair: tuple[Home, Home]) -> None:
     ministry, shinjuku = pair
     others = fleet.agent(SAPPORO)
@@ -157,6 +158,7 @@ def test_an_older_profile_replayed_by_the_hub_changes_nothing(fleet: Any, pair: 
     assert profiles.version_for(ministry, verified(shinjuku)) == encoding.LATEST
 
 
+@pytest.mark.quick
 def test_the_highest_common_version_counts_and_none_is_said_clearly(pair: tuple[Home, Home]) -> None:
     ministry, shinjuku = pair
     terminal = verified(shinjuku)

@@ -44,6 +44,7 @@ def upload(sender: Home, manifest: bytes, honest: Parcel) -> None:
         client.put_message(sender.party, str(honest.manifest.id), manifest)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("claim", [{"count": 7}, {"content_sha256": "0" * 64}, {"layout": 99}])
 def test_a_manifest_that_lies_is_quarantined_alarmed_and_never_receipted(
     fleet: Any, sides: tuple[Home, Home], residence_list: Any, claim: dict[str, object]
@@ -80,6 +81,7 @@ def test_a_quarantined_message_holds_its_stream_until_its_sender_voids_it(
     assert fleet.exchange(ministry).notices_delivered == 1
 
 
+@pytest.mark.quick
 def test_bytes_that_the_hub_changed_are_fetched_again(
     fleet: Any, sides: tuple[Home, Home], residence_list: Any
 ) -> None:
@@ -140,6 +142,7 @@ def test_only_a_receipt_for_exactly_what_was_sent_counts(
     assert shinjuku.spool.outgoing.unreceipted() == []
 
 
+@pytest.mark.quick
 def test_a_document_of_an_unknown_root_is_not_taken(
     fleet: Any, sides: tuple[Home, Home], tmp_path_factory: pytest.TempPathFactory, residence_list: Any
 ) -> None:

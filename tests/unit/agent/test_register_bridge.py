@@ -264,6 +264,7 @@ def test_files_of_the_register_go_in_the_order_of_their_names_and_of_their_comin
     assert lying == [b"01.csv", b"02.csv", b"03.csv", b"later"]
 
 
+@pytest.mark.quick
 def test_what_the_register_wrote_goes_on_at_once_for_it_is_known_to_be_whole(fleet: Any, folder: Path) -> None:
     fleet.exchange(fleet.agent("ministry"))
     folder.mkdir()

@@ -89,6 +89,7 @@ def sides(fleet: Any, tmp_path: Path) -> Sides:
     return Sides(fleet, tmp_path / "share")
 
 
+@pytest.mark.quick
 def test_the_registers_results_travel_as_parcels_of_their_own_stream(sides: Sides) -> None:
     sides.tell(status(1), status(2, card_number="AB00000002CD"))
     sides.round()
@@ -105,6 +106,7 @@ def test_the_registers_results_travel_as_parcels_of_their_own_stream(sides: Side
     assert (standing(sides, 1), standing(sides, 2)) == (Standing.IMPORTED, Standing.FAILED)
 
 
+@pytest.mark.quick
 def test_a_notice_of_the_register_goes_to_the_ministry_and_its_result_comes_back(sides: Sides) -> None:
     sides.register.write("notices.csv", csv([amended(1), amended(2, card_number="AB00000002CD", name="LI MEI")]))
     sides.round()

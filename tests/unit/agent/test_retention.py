@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from renkei.agent.contact import establish
 from renkei.agent.exchange import take_offline
 from renkei.agent.intake import Watch
@@ -23,6 +25,7 @@ def contents(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.quick
 def test_notices_are_removed_after_their_year_and_receipts_stay(fleet: Any, residence_csv: Any) -> None:
     ministry, sender = fleet.agent("ministry"), fleet.agent("131041")
     rows = residence_csv(2).splitlines(keepends=True)

@@ -31,6 +31,7 @@ def drained(fleet: Any, residence_csv: Any) -> Home:
     return home
 
 
+@pytest.mark.quick
 def test_after_it_nothing_but_the_record_is_there(fleet: Any, drained: Home) -> None:
     done = run(fleet, drained, "retire", "T-131041", "--json")
     assert done.exit_code == 0, done.output
@@ -83,6 +84,7 @@ def test_what_others_wait_for_is_named_and_kept(fleet: Any, residence_csv: Any) 
     assert left(home) == ["retired.json"]
 
 
+@pytest.mark.quick
 def test_another_machines_number_harms_nothing(fleet: Any, drained: Home) -> None:
     before = left(drained)
     assert run(fleet, drained, "retire", "T-131042").exit_code == 2

@@ -123,6 +123,7 @@ def test_a_clerk_can_ask_for_an_exchange(fleet: Any) -> None:
         until(lambda: not shinjuku.settings.request_file.exists())
 
 
+@pytest.mark.quick
 def test_the_service_says_when_it_is_ready_and_stops_when_told(fleet: Any, tmp_path: Path) -> None:
     home = fleet.home("131041")  # not enrolled: it waits for that, and is ready all the same
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

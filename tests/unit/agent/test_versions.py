@@ -105,6 +105,7 @@ def test_a_release_that_serves_is_proven_and_ends_when_asked(tmp_path: Path) -> 
     assert machine.starts == ["2"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", [BREAKS, "import sys; sys.exit(0)"])
 def test_a_release_that_breaks_falls_back_and_stays_back(tmp_path: Path, fault: str) -> None:
     machine = Machine(tmp_path, {"1": SERVES, "2": fault}, chosen())
@@ -116,12 +117,14 @@ def test_a_release_that_breaks_falls_back_and_stays_back(tmp_path: Path, fault: 
     assert machine.starts == ["1"]  # also after the machine was booted
 
 
+@pytest.mark.thorough
 def test_a_release_that_never_gets_ready_counts_as_failed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"1": SERVES, "2": HANGS}, chosen())
     machine.supervisor.timing = Timing(ready=0.3, proven=0.1, first_pause=0.05, longest_pause=0.2)
     machine.run_until(lambda: machine.starts[-1:] == ["1"])
 
 
+@pytest.mark.thorough
 def test_a_proven_release_that_ends_is_started_again_and_again(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"1": SERVES, "2": STUMBLES}, chosen())
     machine.run_until(lambda: len(machine.starts) == 5)

@@ -18,6 +18,7 @@ from renkei.domain.layouts import Charset, Format, Layout, read, write
 from renkei.domain.layouts.xsd import make_xsd
 from renkei.domain.notices import TYPES, Inquiry, Notice, ResidenceNotice, StatusNotice
 from unit.domain.rows import NOTICES, ROWS, plain_texts
+from unit.examples import examples
 
 SECRETS = ("NGUYEN", "AB12345678CD", "歌舞伎町", "1995-04-12", "ベトナム")
 
@@ -149,7 +150,9 @@ def test_what_is_not_there_exits_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("notice_type", TYPES)
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(6),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_conversion_goes_round_through_every_layout(

@@ -24,6 +24,7 @@ from renkei.exchange.certificates import (
     make_root,
     make_server_request,
 )
+from unit.lines import NO_CAS
 
 Answering = Callable[..., Connection]
 
@@ -67,7 +68,9 @@ def answering() -> Iterator[Answering]:
 
     def start(body: bytes) -> Connection:
         servers.append(Server(body))
-        return Connection(f"http://127.0.0.1:{servers[-1].port}", httpx.HTTPTransport(), timeouts=Timeouts(2, 2))
+        return Connection(
+            f"http://127.0.0.1:{servers[-1].port}", httpx.HTTPTransport(verify=NO_CAS), timeouts=Timeouts(2, 2)
+        )
 
     yield start
     for server in servers:
@@ -117,7 +120,10 @@ def test_an_error_page_that_is_no_problem_document_is_a_refusal_all_the_same(ans
 
 def test_a_hub_that_says_too_fast_is_obeyed_before_that_counts_as_a_refusal() -> None:
     server = Server(answer(b"{}", "429 Too Many Requests", Retry_After="0"))
-    with Connection(f"http://127.0.0.1:{server.port}", httpx.HTTPTransport()) as line, pytest.raises(errors.HubBusy):
+    with (
+        Connection(f"http://127.0.0.1:{server.port}", httpx.HTTPTransport(verify=NO_CAS)) as line,
+        pytest.raises(errors.HubBusy),
+    ):
         line.request("GET", "/")
     assert len(server.asked) == 4
     server.close()
@@ -178,7 +184,7 @@ def test_more_content_than_the_manifest_says_is_refused(answering: Answering) ->
 def test_nobody_there_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    line = Connection(f"http://127.0.0.1:{port}", httpx.HTTPTransport(), timeouts=Timeouts(1, 1))
+    line = Connection(f"http://127.0.0.1:{port}", httpx.HTTPTransport(verify=NO_CAS), timeouts=Timeouts(1, 1))
     with line, pytest.raises(errors.HubUnreachable, match="Check the line"):
         line.request("GET", "/")
 

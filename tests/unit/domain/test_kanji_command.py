@@ -40,12 +40,14 @@ def test_json_is_a_list_with_an_object_a_character() -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_standard_input_is_converted_line_by_line_as_it_came_beside_the_result() -> None:
     assert run(given="张伟\r\n\n刘骏".encode()).stdout.decode() == "张伟\t張偉\n刘骏\t刘駿\n"
     first, second = data("-", given="张\n云\n".encode())
     assert (first[0]["result"], second[0]["rule"]) == ("張", "kept")
 
 
+@pytest.mark.thorough
 def test_the_register_and_the_person_decide_about_second_ranks() -> None:
     assert data("钟", "--borne", "鍾麗")[0][0]["result"] == "鍾"
     assert data("㐄", "--requested", "井")[0][0]["result"] == "井"

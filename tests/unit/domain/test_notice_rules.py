@@ -23,6 +23,7 @@ from renkei.domain.notices.residents import CATEGORIES
 from renkei.domain.notices.results import ERROR_ITEMS, WHOLE
 from renkei.domain.notices_items import Form, Item, When
 from unit.domain.rows import NOTICES, ROWS
+from unit.examples import examples
 
 Row = dict[str, str]
 Case = tuple[type[Notice], Row, set[tuple[str, str]]]
@@ -297,7 +298,7 @@ def test_a_version_of_the_layouts_has_its_items_and_types(notice_type: type[Noti
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_right_notices_of_all_kinds_go_to_text_and_back(notice_type: type[Notice], data: st.DataObject) -> None:
     notice = data.draw(NOTICES[notice_type]())
@@ -305,7 +306,7 @@ def test_right_notices_of_all_kinds_go_to_text_and_back(notice_type: type[Notice
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_text_is_a_notice_or_findings_that_tell_no_value(notice_type: type[Notice], data: st.DataObject) -> None:
     secret = "秘密" + data.draw(st.text(max_size=10))

@@ -19,6 +19,8 @@ from renkei.fleet.capacity.outcome import Result, simulate
 from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.loader import load_fleet
 
+pytestmark = pytest.mark.thorough
+
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = ROOT / "build" / "page"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -102,7 +104,6 @@ def test_without_the_font_it_says_which_package(month: Result, tmp_path: Path, m
         write_plot(month, tmp_path / "plot.png")
 
 
-@pytest.mark.thorough
 def test_in_a_browser_it_finds_shows_switches_and_is_accessible(page: Path) -> None:
     assert CHROMIUM.exists(), "the browser isn't installed: ./kit env"
     PICTURES.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from renkei.exchange.encoding.streams import Reader, Written
 from renkei.exchange.payloads import MAX_NOTICES
 from renkei.ministry.simulator import residence_notices, status_notices
 from unit.domain.rows import NOTICES
+from unit.examples import examples
 
 MAGIC = b"RNK\x02"
 TODAY = date(2026, 11, 23)
@@ -52,7 +53,7 @@ def content(value: object) -> bytes:
     return compress(cbor2.dumps(value, canonical=True))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=examples(40))
 @given(notices=any_notices)
 def test_notices_of_every_type_come_back_as_they_were_and_in_order(notices: list[Notice]) -> None:
     written = encode(notices)
@@ -228,7 +229,6 @@ def test_few_bytes_do_not_become_many_long_texts() -> None:
             decode(content([number, 1, table, *longer]))
 
 
-@settings(max_examples=100)
 @given(noise=st.binary(max_size=300))
 def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
     for wrong in (noise, MAGIC + noise, compress(noise)):

@@ -16,6 +16,7 @@ from renkei.exchange.journal import (
     verify_consistency,
     verify_inclusion,
 )
+from unit.examples import examples
 
 ENTRIES = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
 
@@ -96,7 +97,7 @@ def test_consistency_proofs_are_those_of_the_rfc_and_hold(entries: list[bytes], 
     verify_consistency(first, roots[first], second, roots[second], proof)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(ENTRIES, st.data())
 def test_a_changed_past_is_found(entries: list[bytes], data: st.DataObject) -> None:
     """The hub rewrites one entry that somebody has seen, and computes everything anew."""

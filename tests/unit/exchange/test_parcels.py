@@ -26,6 +26,7 @@ from renkei.exchange.parcels import (
 from renkei.exchange.parties import HUB, MINISTRY, Party
 from renkei.exchange.payloads import PART_SIZE, Manifest
 from renkei.exchange.sealing import SealingError
+from unit.examples import examples
 
 SHINJUKU, SAPPORO = Party("131041"), Party("011011")
 
@@ -61,7 +62,7 @@ def exchange(world: Any, shinjuku: Any, ministry: Any, a_residence_notice: Any) 
     return Exchange(world, shinjuku, ministry, a_residence_notice)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_the_recipient_gets_what_was_sent(data: st.DataObject, exchange: Exchange, residence_notices: Any) -> None:
     notices = data.draw(residence_notices)
@@ -92,7 +93,7 @@ def test_the_digest_of_the_content_confirms_no_guess(exchange: Exchange) -> None
     assert first.manifest.content_sha256 != second.manifest.content_sha256
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_an_altered_byte_of_the_sealed_notices_is_found(data: st.DataObject, exchange: Exchange) -> None:
     parcel = exchange.build()

@@ -19,8 +19,6 @@ from unit.exchange.conftest import LIFETIME, NOW, Machine, status_notice
 from unit.exchange.hub_at_play import ENDPOINT, WORLD, Hub, Item, Refused, backup
 from unit.exchange.parties_at_play import Recipient, Sender
 
-pytestmark = pytest.mark.thorough
-
 CLOCKS = (-timedelta(days=400), timedelta(), timedelta(days=30), LIFETIME + timedelta(days=1))
 """How far a clock is from the beginning: too early, right, a month later, after the certificates have ended."""
 
@@ -303,7 +301,7 @@ def payload_of(envelope: bytes | None) -> dict[str, object]:
     return peek(envelope).payload
 
 
-TestStream = Stream.TestCase
+TestStream = pytest.mark.thorough(Stream.TestCase)
 TestStream.settings = settings(
     max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -2,6 +2,7 @@ import random
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from itertools import chain
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +111,7 @@ def test_aggregated_addresses_are_exactly_those_given(addresses: set[int]) -> No
     assert [IPv4Network(text) for text in aggregate(addresses)] == list(expected)
 
 
+@pytest.mark.thorough
 def test_the_sample_gives_every_host_of_the_country_its_own_addresses(sample: Fleet) -> None:
     municipal = [host for site in sample.sites.values() if site.endpoint for host in site.hosts.values()]
     assert [host.part for host in municipal] == [*ENDPOINT_PARTS] * 1892

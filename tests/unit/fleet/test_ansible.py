@@ -85,6 +85,7 @@ def test_no_variable_bears_a_name_that_ansible_reserves(listed: dict[str, Any], 
     assert all(name.startswith(("renkei_", "ansible_")) for name in names)
 
 
+@pytest.mark.thorough
 def test_the_sample_has_5676_municipal_hosts_and_8_central_ones() -> None:
     inventory = parse(INVENTORY / "sample" / "fleet.yml")
     sizes = {name: len(group.get_hosts()) for name, group in inventory.groups.items()}

@@ -10,6 +10,7 @@ from lxml import etree
 
 from renkei.fleet.problems import FleetError
 from renkei.fleet.terminal.media.answers import MAX_BYTES, Rules, check, read_rules, render
+from unit.examples import examples
 
 FILES = Path(__file__).parents[3] / "inventory" / "terminal"
 TEMPLATE = FILES / "answer-file.xml.j2"
@@ -51,7 +52,7 @@ def test_no_disk_is_erased_and_no_account_made_by_itself() -> None:
         assert name not in GOOD
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(place=st.integers(0, 10_000), name=st.from_regex(r"[A-Z][A-Za-z]{2,20}", fullmatch=True))
 def test_an_element_that_is_not_on_the_list_is_refused_wherever_it_stands(place: int, name: str) -> None:
     root = tree()
@@ -71,7 +72,7 @@ def test_an_element_that_is_not_on_the_list_is_refused_wherever_it_stands(place:
     assert any(problem.line >= line for problem in found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     place=st.integers(0, 10_000),
     value=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40),
@@ -95,7 +96,7 @@ def test_a_value_that_the_rule_does_not_allow_is_refused_and_not_repeated(place:
         assert not any(value in str(problem) for problem in check(text_of(root), TEMPLATE, RULES))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(place=st.integers(0, 10_000), name=st.sampled_from(["pass", "name", "wcm", "x", "processorArchitecture"]))
 def test_an_attribute_that_is_not_on_the_list_is_refused(place: int, name: str) -> None:
     root = tree()
@@ -106,7 +107,7 @@ def test_an_attribute_that_is_not_on_the_list_is_refused(place: int, name: str) 
     assert problems(text_of(root))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(place=st.integers(0, 10_000))
 def test_an_element_twice_is_refused(place: int) -> None:
     root = tree()
@@ -119,7 +120,7 @@ def test_an_element_twice_is_refused(place: int) -> None:
     assert bool(problems(text_of(root))) != is_item
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(place=st.integers(0, 10_000), kind=st.sampled_from(["comment", "instruction", "text"]))
 def test_nothing_hides_between_the_elements(place: int, kind: str) -> None:
     root = tree()
@@ -133,13 +134,13 @@ def test_nothing_hides_between_the_elements(place: int, kind: str) -> None:
     assert problems(text_of(root))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=400))
 def test_what_is_no_answer_file_is_told_so(junk: bytes) -> None:
     assert problems(junk)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(place=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255))
 def test_a_changed_byte_is_harmless_or_refused(place: int, byte: int) -> None:
     """Whatever is accepted holds only what the rules allow: read again, every setting is on the list."""

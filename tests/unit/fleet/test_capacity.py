@@ -205,6 +205,7 @@ def test_the_ministry_s_working_days_leap_over_the_year_s_end() -> None:
     assert working_day(date(2026, 12, 28), 1) == date(2027, 1, 4)
 
 
+@pytest.mark.thorough
 def test_the_country_is_simulated_whole_and_the_questions_have_figures(sample: Fleet) -> None:
     result = simulate(sample, read_month(UPDATES))
     assert len(result.outcomes) == 1892
@@ -280,7 +281,7 @@ def test_the_command_draws_one_endpoint_by_day_and_hour() -> None:
         (["--released", "soon"], "--released 'soon' is no day"),
         (["--released", "9999-12-31"], "lies outside of the years 2000 to 2099"),
         (["--updates", "/nowhere.yml"], "can't be read"),
-        (["--page", "/proc/x/index.html"], "can't write the page"),
+        pytest.param(["--page", "/proc/x/index.html"], "can't write the page", marks=pytest.mark.thorough),
     ],
 )
 def test_a_wrong_call_exits_2_and_says_why(words: list[str], what: str) -> None:
@@ -295,6 +296,7 @@ def test_a_fleet_on_media_alone_needs_no_line(draft: Draft, tmp_path: Path) -> N
     assert {tuple(each["late"]) for each in data["endpoints"]} == {("patterns",)}
     assert sum(data["asp"]["bytes_by_hour"]) == 0
     assert len(data["answers"]) == 2
+    assert "媒体を追加で" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_problems_of_fleet_and_month_come_together(draft: Draft, tmp_path: Path) -> None:

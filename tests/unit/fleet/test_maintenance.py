@@ -52,7 +52,9 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=JST)
 
 
-@pytest.mark.parametrize("folder", ["inventory/lab", "inventory/sample", "tests/roles/fleet"])
+@pytest.mark.parametrize(
+    "folder", ["inventory/lab", pytest.param("inventory/sample", marks=pytest.mark.thorough), "tests/roles/fleet"]
+)
 def test_every_fleet_of_the_repository_says_when_each_terminal_opens(folder: str) -> None:
     fleet = load_fleet(ROOT / folder)
     moment = at("2026-11-24 00:00")

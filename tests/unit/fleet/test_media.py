@@ -49,8 +49,7 @@ from renkei.exchange.images import (
     open_signature,
 )
 from renkei.exchange.parties import Party
-from renkei.fleet.loader import load_fleet
-from renkei.fleet.model import Part
+from renkei.fleet.model import Fleet, Part
 from renkei.fleet.problems import FleetError
 from renkei.fleet.terminal.media.batch import Outcome, build_all
 from renkei.fleet.terminal.media.building import MediaError, build, is_built, make_plan, signature_of
@@ -68,8 +67,8 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def kit(tmp_path: Path, pki: Pki) -> Kit:
-    return make_kit(tmp_path, pki.anchor_file)
+def kit(tmp_path: Path, pki: Pki, lab: Fleet) -> Kit:
+    return make_kit(tmp_path, pki.anchor_file, lab)
 
 
 @pytest.fixture
@@ -130,6 +129,13 @@ def test_a_shared_machine_gets_nothing_that_would_set_it_up_anew(kit: Kit) -> No
     assert not [path for path in plan.files if not path.startswith("renkei/")]
 
 
+def test_one_that_is_built_twice_is_the_same(kit: Kit, tmp_path: Path) -> None:
+    for name in ("a.iso", "b.iso"):
+        build(make_plan(kit, machine_of(kit, "131041")), tmp_path / name)
+    assert (tmp_path / "a.iso").read_bytes() == (tmp_path / "b.iso").read_bytes()
+
+
+@pytest.mark.thorough
 def test_the_same_release_gives_the_same_bytes_whenever_and_wherever(kit: Kit, tmp_path: Path) -> None:
     """Built again by another process, in another time zone, years later, with another seed of hashes."""
     plan = make_plan(kit, machine_of(kit, "131041"))
@@ -167,6 +173,7 @@ def test_two_machines_have_volumes_of_their_own(kit: Kit, tmp_path: Path) -> Non
     assert (tmp_path / "131041.iso").read_bytes() != (tmp_path / "011011.iso").read_bytes()
 
 
+@pytest.mark.thorough
 def test_no_code_key_or_password_is_on_an_image(kit: Kit, tmp_path: Path, authority: Authority) -> None:
     out = tmp_path / "a.iso"
     with Signer(authority.signer) as signer:
@@ -218,6 +225,7 @@ def test_nobody_but_the_authority_can_sign(kit: Kit, tmp_path: Path, pki: Pki) -
         open_signature(forged, TrustAnchor(pki.anchor_file.read_text()), pki_now())
 
 
+@pytest.mark.thorough
 def test_the_authority_signs_for_machines_of_the_inventory_only(kit: Kit, tmp_path: Path, authority: Authority) -> None:
     machine = replace(machine_of(kit, "131041"), machine_serial="OTHER")
     with Signer(authority.signer) as signer:
@@ -227,6 +235,7 @@ def test_the_authority_signs_for_machines_of_the_inventory_only(kit: Kit, tmp_pa
     assert not signature_of(tmp_path / "a.iso").exists()
 
 
+@pytest.mark.thorough
 def test_the_authority_signs_for_no_machine_that_is_retired(kit: Kit, tmp_path: Path, authority: Authority) -> None:
     request = build(make_plan(kit, machine_of(kit, "131041")), tmp_path / "a.iso")
     retired = request.model_copy(update={"terminal": "R2021-0001", "machine_serial": "LAB0A0001"})
@@ -243,6 +252,7 @@ def test_an_authority_that_does_not_answer_is_told(kit: Kit, tmp_path: Path, com
     assert (result.outcome, "command" in result.why or "can't be run" in result.why) == (Outcome.FAILED, True)
 
 
+@pytest.mark.thorough
 def test_what_is_built_and_unchanged_is_left_alone(kit: Kit, tmp_path: Path, authority: Authority) -> None:
     jobs = [(machine_of(kit, code), tmp_path / f"{code}.iso") for code in ("011011", "012271", "131041")]
 
@@ -263,6 +273,7 @@ def test_what_is_built_and_unchanged_is_left_alone(kit: Kit, tmp_path: Path, aut
     assert set(run(newer).values()) == {Outcome.BUILT}
 
 
+@pytest.mark.thorough
 def test_one_that_can_not_be_built_keeps_no_other_from_it(kit: Kit, tmp_path: Path, authority: Authority) -> None:
     gone = replace(machine_of(kit, "011011"), state=State.RETIRED)
     jobs = [(gone, tmp_path / "a.iso"), (machine_of(kit, "131041"), tmp_path / "b.iso")]
@@ -341,11 +352,10 @@ def test_the_number_of_the_anchor_is_of_its_content(pki: Pki) -> None:
 
 
 @pytest.fixture
-def command(tmp_path: Path, pki: Pki) -> Iterator[Any]:
+def command(tmp_path: Path, pki: Pki, lab: Fleet) -> Iterator[Any]:
     """`renkei terminal media` with a package, an anchor and an authority of this test."""
     package = make_package(tmp_path)
-    fleet = load_fleet(ROOT / "inventory" / "lab")
-    with authority_of(pki, tmp_path, list(fleet.terminals)) as authority:
+    with authority_of(pki, tmp_path, list(lab.terminals)) as authority:
 
         def run(*arguments: str) -> Any:
             more = ["--package", str(package), "--trust-anchor", str(pki.anchor_file)]
@@ -354,6 +364,7 @@ def command(tmp_path: Path, pki: Pki) -> Iterator[Any]:
         yield run
 
 
+@pytest.mark.thorough
 def test_the_command_builds_a_ring_and_says_what_it_did(command: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     dry = command("--all", "--ring", "canary", "--ring", "early", "--out", str(out), "--dry-run", "--json")
@@ -369,6 +380,7 @@ def test_the_command_builds_a_ring_and_says_what_it_did(command: Any, tmp_path: 
     assert max(map(len, everything.stdout.splitlines())) <= 80
 
 
+@pytest.mark.thorough
 def test_the_command_takes_a_code_a_host_or_an_asset_number(command: Any, tmp_path: Path) -> None:
     for name in ("012271", "m012271-terminal", "R2024-0001"):
         done = command(name, "--out", str(tmp_path / f"{name}.iso"))
@@ -379,6 +391,7 @@ def test_the_command_takes_a_code_a_host_or_an_asset_number(command: Any, tmp_pa
     assert (retired.exit_code, "retired" in retired.stdout) == (1, True)
 
 
+@pytest.mark.thorough
 def test_an_image_is_checked_and_laid_out_on_an_empty_medium(command: Any, tmp_path: Path, pki: Pki) -> None:
     image, stick = tmp_path / "a.iso", tmp_path / "stick"
     stick.mkdir()
@@ -404,6 +417,7 @@ def test_an_image_is_checked_and_laid_out_on_an_empty_medium(command: Any, tmp_p
     assert write().exit_code == 1
 
 
+@pytest.mark.thorough
 def test_an_image_of_another_root_is_refused(command: Any, tmp_path: Path) -> None:
     image, other = tmp_path / "a.iso", tmp_path / "other"
     other.mkdir()

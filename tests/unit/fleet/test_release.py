@@ -20,6 +20,7 @@ def test_hosts_get_the_commands_that_import_nothing_else() -> None:
     assert not {"lab", "release", "inventory"} & commands
 
 
+@pytest.mark.thorough
 def test_the_linkage_host_makes_sealed_sheets_without_the_rooms_that_it_lacks(tmp_path: Path) -> None:
     """Only what a release has: `renkei terminal` there is `code` alone."""
     for path in host_sources(ROOT / "tools"):

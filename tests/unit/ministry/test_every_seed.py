@@ -96,7 +96,7 @@ def play(world: World, seed: int) -> None:
         world.import_and_answer()
 
 
-@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.thorough) for n in range(12, 100))])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.thorough) for n in range(2, 100))])
 def test_every_notice_of_the_lab_is_imported_and_nothing_stays_held(tmp_path: Path, seed: int) -> None:
     world = World(tmp_path, seed)
     play(world, seed)

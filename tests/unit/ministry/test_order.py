@@ -25,6 +25,7 @@ from renkei.ministry.connector import Connector
 from renkei.ministry.handover import Handover
 from renkei.ministry.lives import notices_of_lives
 from renkei.ministry.settings import ConnectorSettings
+from unit.examples import examples
 
 from .lives import (
     ADDRESS,
@@ -244,7 +245,7 @@ def test_what_was_known_of_municipalities_stays_known_to_newer_software(ministry
     assert ministry.waiting == [("in-2", "crossing", CHUO)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 10**12), order=st.permutations(list(PLACE)), last_first=st.booleans())
 def test_a_world_goes_on_whole_whoever_comes_first(seed: int, order: list[str], *, last_first: bool) -> None:
     """Nothing was heard of anybody before; who comes first may name what another has yet to say."""

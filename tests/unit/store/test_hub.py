@@ -21,6 +21,7 @@ from renkei.store.hub.refusals import (
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
 from renkei.store.hub.words import Horizon, Settlement
+from unit.examples import examples
 from unit.store.conftest import (
     PLENTY,
     RECIPIENT,
@@ -39,8 +40,8 @@ from unit.store.history import History
 
 
 def test_a_stream_through_everything_that_can_happen(new_place: Callable[[], Place]) -> None:
-    examples = 15 if new_place().cluster is None else 4  # a statement takes a hundred times as long on a server
-    some = settings(max_examples=examples, stateful_step_count=20, deadline=None)
+    wanted = examples(15) if new_place().cluster is None else 4  # a statement takes a hundred times as long on a server
+    some = settings(max_examples=wanted, stateful_step_count=20, deadline=None)
     run_state_machine_as_test(lambda: History(new_place()), settings=some)  # type: ignore[no-untyped-call]
 
 

@@ -11,6 +11,7 @@ from renkei.exchange.mailbox import Arrival, Cursor
 from renkei.store.incoming import IncomingMessage, State
 from renkei.store.outgoing import Draft, Source
 from renkei.store.spool import Peer, Spool
+from unit.examples import examples
 
 SENDERS = count()
 AT = "2026-11-23T01:02:03Z"
@@ -146,7 +147,7 @@ def test_a_receipt_counts_once(spool: Spool) -> None:
     assert spool.outgoing.counts()[0].receipts == 1
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(order=st.permutations(range(1, 6)))
 def test_messages_are_delivered_in_order_however_they_come(spool: Spool, order: list[int]) -> None:
     delivered: list[int] = []

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from renkei.exchange.mailbox import ASKED_AGAIN, must_offer
 from renkei.store.outgoing import Draft, Source
 from renkei.store.spool import Spool
+from unit.examples import examples
 
 AT = "2026-11-23T09:00:00Z"
 STATES = st.lists(st.tuples(st.sampled_from([None, 1, 2, ASKED_AGAIN]), st.booleans()), min_size=1, max_size=6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(STATES, st.integers(1, 3))
 def test_the_lowest_number_that_must_be_offered_is_found(states: list[tuple[int | None, bool]], epoch: int) -> None:
     with TemporaryDirectory() as folder:

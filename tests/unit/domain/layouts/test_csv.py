@@ -25,6 +25,7 @@ from renkei.domain.layouts import (
 from renkei.domain.layouts.csv_layout import MAX_LINE
 from renkei.domain.notices import TYPES, Inquiry, Notice, ResidenceNotice, StatusNotice
 from unit.domain.rows import NOTICES, ROWS, plain_texts
+from unit.examples import examples
 
 SJIS = Layout(charset=Charset.WINDOWS_31J)
 
@@ -50,7 +51,7 @@ def lines(good: ResidenceNotice) -> list[bytes]:
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_notices_in_windows_31j_come_back_as_they_were(notice_type: type[Notice], data: st.DataObject) -> None:
     notices = data.draw(st.lists(NOTICES[notice_type](plain_texts), min_size=1, max_size=4))
@@ -119,7 +120,7 @@ def test_what_a_spreadsheet_would_run_is_refused(start: str, lines: list[bytes])
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_cell_that_is_written_begins_as_a_formula(notice_type: type[Notice], data: st.DataObject) -> None:
     notice = data.draw(NOTICES[notice_type](st.text(min_size=1, max_size=20).filter(_is_text)))

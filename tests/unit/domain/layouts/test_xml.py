@@ -20,6 +20,7 @@ from renkei.domain.layouts import (
 from renkei.domain.layouts.xsd import load_xsd, make_xsd
 from renkei.domain.notices import TYPES, Inquiry, Notice, ResidenceNotice
 from unit.domain.rows import NOTICES, ROWS
+from unit.examples import examples
 
 XML, OLD = Layout(Format.XML), Layout(Format.XML, 1)
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<notices xmlns="urn:renkei:notices:2">\n'
@@ -45,7 +46,7 @@ def refused(content: bytes, *kinds: type[Notice]) -> str:
 
 
 @pytest.mark.parametrize("notice_type", TYPES)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_csv_xml_and_objects_are_interchangeable(notice_type: type[Notice], data: st.DataObject) -> None:
     notices = data.draw(st.lists(NOTICES[notice_type](), min_size=1, max_size=4))
@@ -209,7 +210,7 @@ def test_noise_is_refused_and_nothing_worse(noise: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_schema_refuses_what_the_table_of_a_type_refuses(data: st.DataObject) -> None:
     """Lengths, code tables and forms of the XSD are those of the tables."""
     notice_type = data.draw(st.sampled_from(TYPES))

@@ -31,6 +31,14 @@ _PATIENCE = 10.0
 _ROWS = 200
 """Rows of the not-yet-imported list on one page."""
 
+_TEMPLATES = Environment(
+    loader=PackageLoader("renkei.agent.page"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
 Form = dict[str, str]
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -74,13 +82,6 @@ class _Page:
         self._home = home
         self._door = door
         self._activity = activity
-        self._templates = Environment(
-            loader=PackageLoader("renkei.agent.page"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
     # -- coming in, and what every request goes through
 
@@ -270,7 +271,7 @@ class _Page:
     def _render(self, template: str, session: Session, status: int = 200, here: str = "", **shown: Any) -> HTMLResponse:  # noqa: ANN401
         say = partial(_say, session.language)
         notice, session.notice = session.notice, ""
-        text = self._templates.get_template(template).render(
+        text = _TEMPLATES.get_template(template).render(
             t=say,
             p=lambda pair: say(*pair),
             when=lambda text: parse_time(text).astimezone(JST),

@@ -25,6 +25,13 @@ _ABOUT_THE_NOTICE = frozenset(
     {"number", "municipality", "notified_on", "cause", "changed_items", "changed_on", "corrects"}
 )
 _BASIS = frozenset({Standing.HANDED, Standing.IMPORTED})
+_TEMPLATES = Environment(
+    loader=PackageLoader("renkei.agent.register"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +97,8 @@ def contents(home: Home, found: Import) -> Contents:
 
 def sheet(home: Home, found: Import) -> bytes:
     """Render the sheet of a notice whose row is kept."""
-    environment = Environment(
-        loader=PackageLoader("renkei.agent.register"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = contents(home, found)
-    text = environment.get_template("sheet.html.j2").render(
+    text = _TEMPLATES.get_template("sheet.html.j2").render(
         notice=shown.notice,
         about=shown.about,
         lines=shown.lines,
