@@ -27,10 +27,10 @@ def run() -> list[dict[str, Any]]:
         RuntimeError: a terminal was skipped, out of reach, or not set up.
     """
     with tempfile.TemporaryDirectory(prefix="renkei-staging-") as folder:
-        with served(make_staging(Path(folder) / "roles", FEW)) as staging:
+        with served(make_staging(Path(folder) / "roles", FEW, endpoints=_alike(FEW))) as staging:
             empty = staging.play(_nothing(staging.folder))
             roles = _well(staging, staging.stage(), FIRST)
-        with served(make_staging(Path(folder) / "singles", FEW)) as other:
+        with served(make_staging(Path(folder) / "singles", FEW, endpoints=_alike(FEW))) as other:
             file = other.folder / "singles.yml"
             file.write_text(json.dumps(play_of(other)))
             singles = _well(other, other.play(file))
@@ -39,7 +39,7 @@ def run() -> list[dict[str, Any]]:
         rows = [
             _row("controller CPU a terminal, roles / one call a setting", roles, singles, empty.seconds, MOST_OF_SINGLE)
         ]
-        with served(make_staging(Path(folder) / "many", MANY)) as staging:
+        with served(make_staging(Path(folder) / "many", MANY, endpoints=_alike(MANY))) as staging:
             first, second = _well(staging, staging.stage(), FIRST), _well(staging, staging.stage(), AGAIN)
         if second.total("changed"):
             raise RuntimeError(f"the second run changed {second.total('changed')}")
@@ -49,6 +49,12 @@ def run() -> list[dict[str, Any]]:
         _figure(f"{MANY} terminals, second run, CPU a terminal", second.seconds / MANY),
         _figure(f"{MANY} terminals, first run, wall", first.wall),
     ]
+
+
+def _alike(count: int) -> dict[int, dict[str, str]]:
+    """Endpoints whose terminals have the same update policy, and none without a line."""
+    row = {"link": "online", "ring": "early", "line_kbps": "100000", "maintenance": ""}
+    return dict.fromkeys(range(count), row)
 
 
 def _nothing(folder: Path) -> Path:

@@ -14,7 +14,10 @@ from windows.conftest import ROOT
 from windows.staging import PLAYBOOKS, Staging
 
 _CONNECTION = {"vars_files": [str(PLAYBOOKS / "vars" / "windows.yml")]}
-_OF_ITS_OWN = ("users/renkei-admin", "facts/recovery", "facts/listener/begin", "facts/listener/end")
+_OF_ITS_OWN = (
+    *("users/renkei-admin", "facts/recovery", "facts/listener/begin", "facts/listener/end"),
+    *("facts/searched", "facts/known_to"),
+)
 _SCRIPTS = ROOT / "roles" / "terminal_hardening" / "files"
 
 
@@ -22,7 +25,8 @@ def play_of(staging: Staging) -> list[dict[str, Any]]:
     """Return the play: a task a module, a call a setting (the cheapest way that modules have)."""
     host = staging.fleet.hosts[next(iter(staging.machines))]
     setup = setup_of(staging, host)
-    # the firewall's rules are the same for every terminal: they name the hub and the mirror
+    # the firewall's rules are the same for every terminal: they name the hub and the mirror; the update policy is where
+    # the endpoints are alike
     registry: dict[str, dict[str, Data]] = {}
     for part in (setup.base, setup.firewall, files.registry(setup.plan)):
         for key, values in part.items():

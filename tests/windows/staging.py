@@ -111,13 +111,20 @@ class Staging:
         return run
 
 
-def make_staging(folder: Path, count: int, profiles: Mapping[int, str] | None = None, **files: str) -> Staging:
+def make_staging(
+    folder: Path,
+    count: int,
+    profiles: Mapping[int, str] | None = None,
+    endpoints: Mapping[int, Mapping[str, str]] | None = None,
+    **files: str,
+) -> Staging:
     """Make a bench of the first terminals of the sample fleet.
 
     Args:
         folder: for everything.
         count: of terminals.
         profiles: by position, where they aren't dedicated.
+        endpoints: by position, columns that aren't the sample's.
         files: more files of the fleet's folder, by name without `.yml`.
     """
     inventory = folder / "inventory"
@@ -130,7 +137,7 @@ def make_staging(folder: Path, count: int, profiles: Mapping[int, str] | None = 
             shutil.copy(path, fleet_folder)
     for name, text in files.items():
         (fleet_folder / f"{name}.yml").write_text(text, encoding="utf-8")
-    _cut(count, fleet_folder, profiles or {})
+    _cut(count, fleet_folder, profiles or {}, endpoints or {})
     fleet = load_fleet(fleet_folder)
     terminals = [host for host in fleet.groups["terminals"] if host.part is Part.TERMINAL]
     bench = make_bench(folder, len(terminals))
@@ -177,9 +184,10 @@ def _installed(host: Host, address: str) -> Machine:
     return machine
 
 
-def _cut(count: int, folder: Path, profiles: Mapping[int, str]) -> None:
+def _cut(count: int, folder: Path, profiles: Mapping[int, str], changes: Mapping[int, Mapping[str, str]]) -> None:
     """Write the first endpoints of the sample fleet, and their machines."""
     endpoints, terminals = _rows("endpoints")[:count], _rows("terminals")
+    endpoints = [row | changes.get(number, {}) for number, row in enumerate(endpoints)]
     codes = {row["code"]: profiles.get(number, "dedicated") for number, row in enumerate(endpoints)}
     chosen = [row | {"profile": codes[row["code"]]} for row in terminals if row["code"] in codes]
     for name, rows in (("endpoints", endpoints), ("terminals", chosen)):

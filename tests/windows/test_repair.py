@@ -13,6 +13,7 @@ from windows.staging import Run, Staging, make_staging, served
 REPAIR = ROOT / "ansible" / "playbooks" / "repair.yml"
 DEDICATED, SHARED = "m011011-terminal", "m011029-terminal"
 POLICY_KEY = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System"
+UPDATES = r"SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate\AU"
 RULES = r"hklm\software\policies\microsoft\windowsfirewall\firewallrules"
 GAMES = "v2.31|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=27015|"
 #: What `spoil` changes, as the list has it: control, or what isn't reached; place; what is there; what should be.
@@ -22,6 +23,7 @@ SPOILT = {
     ("audit-sign-in", "Logon", "-No Auditing", "+Success and Failure"),
     ("no-wireless", "WlanSvc", "-Automatic", "+Disabled"),
     ("no-old-smb", "SMB1Protocol", "-on", "+off"),
+    ("updates-by-order", rf"HKLM\{UPDATES}: AUOptions", "-4", "+3"),
     ("terminal_firewall", "games", f"-{GAMES}", "+-"),
     ("terminal_base : The time zone is Japan's", ""),
 }
@@ -41,6 +43,7 @@ def spoil(staging: Staging) -> None:
     """Let somebody loosen what a dedicated machine is set to, in each of the ways that settings are kept."""
     machine = staging.machines[DEDICATED]
     machine.registry[rf"hklm\{POLICY_KEY}".lower()]["inactivitytimeoutsecs"][2] = 0
+    machine.registry[rf"hklm\{UPDATES}".lower()]["auoptions"][2] = 4
     machine.security["System Access"]["LockoutBadCount"] = "0"
     machine.audit["logon"] = "none"
     machine.services["wlansvc"] |= {"start_mode": "auto", "state": "running"}
@@ -75,4 +78,5 @@ def test_what_was_changed_is_listed_and_put_back_only_when_told(bench: Staging) 
     assert run.recap[DEDICATED]["changed"] >= 1
     assert run.recap[SHARED]["changed"] == 0
     assert left == shared
+    bench.machines[DEDICATED].facts["searched"] = staged[DEDICATED]["facts"]["searched"]  # by the policy that is back
     assert [differences(staged[name], machine.state()) for name, machine in bench.machines.items()] == [[], []]

@@ -186,7 +186,7 @@ def test_a_terminal_that_drops_out_is_named(bench: Staging) -> None:
 
 
 def test_every_script_of_the_project_has_a_model_of_its_very_text() -> None:
-    scripts = sorted([*ROOT.glob("roles/terminal_*/files/*.ps1"), *ROOT.glob("ansible/playbooks/files/*.ps1")])
+    scripts = sorted([*ROOT.glob("roles/*/files/*.ps1"), *ROOT.glob("ansible/playbooks/files/*.ps1")])
     found = {path.name: SCRIPTS.get(digest_of(path.read_text(encoding="utf-8")), ("none",))[0] for path in scripts}
     assert found == {name: name for name in found}
     assert len(found) == len(SCRIPTS)

@@ -16,6 +16,7 @@ from renkei.fleet.model import Fleet
 from renkei.fleet.problems import FleetError
 from renkei.fleet.terminal.loaded import loaded
 from renkei.fleet.terminal.setup import Choices, as_variables, make_setup
+from renkei.fleet.terminal.updates import thumbprint
 
 DOCUMENTATION = """
 name: renkei_terminal
@@ -54,6 +55,10 @@ options:
     description: The port by which the controller comes while a window is open.
     type: int
     default: 5986
+  authority:
+    description: PEM file of the root of the update service's certificate. None where machines know it already.
+    type: str
+    default: ""
   state:
     description: The machine's state, as JSON.
     type: str
@@ -94,13 +99,14 @@ class LookupModule(LookupBase):
                 "renkei_terminal doesn't know the fleet: run with -i FLEET/fleet.yml, or give fleet="
             )
         fleet, table, exceptions = _loaded(str(path))
-        accounts = self.get_option("accounts")
+        accounts, authority = self.get_option("accounts"), str(self.get_option("authority") or "")
         choices = Choices(
             time_servers=[str(each) for each in self.get_option("time_servers")],
             parameters=dict(self.get_option("parameters")),
             accounts=None if accounts is None else [str(each) for each in accounts],
             interface=str(self.get_option("interface")),
             port=int(self.get_option("port")),
+            authority=_thumbprint(authority),
         )
         said = self.get_option("state")
         result = []
@@ -114,6 +120,13 @@ class LookupModule(LookupBase):
             except (WrongValue, BadState, LookupError, ValueError) as error:
                 raise AnsibleLookupError(f"{name}: {error}") from error
         return result
+
+
+def _thumbprint(authority: str) -> str:
+    try:
+        return thumbprint(Path(authority).expanduser()) if authority else ""
+    except ValueError as error:
+        raise AnsibleLookupError(str(error)) from error
 
 
 def _loaded(path: str) -> tuple[Fleet, Table, tuple[ControlException, ...]]:

@@ -1,8 +1,8 @@
 # Says what a terminal is set to, as JSON, and changes nothing. Run by ansible.windows.win_powershell, in one call.
 # Everything is read in forms that don't differ by the language of Windows: SIDs, GUIDs, numbers, registry data.
 param(
-    # {"registry": {"HKLM\\SOFTWARE\\...": ["name", ...]}, "features": ["SMB1Protocol", ...], "services": ["WlanSvc", ...]};
-    # the name "*" asks for every value of a key
+    # {"registry": {"HKLM\\SOFTWARE\\...": ["name", ...]}, "features": ["SMB1Protocol", ...], "services": ["WlanSvc", ...],
+    # "roots": ["0a1b...", ...]}; the name "*" asks for every value of a key, roots are thumbprints
     [Parameter(Mandatory)] [string] $Questions
 )
 $ErrorActionPreference = 'Stop'
@@ -58,6 +58,24 @@ $drive = Get-BitLockerVolume -MountPoint $env:SystemDrive
 $tpm = Get-Tpm
 $defender = Get-MpComputerStatus
 $collections = (Get-AppLockerPolicy -Effective).RuleCollections | Where-Object { "$($_.EnforcementMode)" -eq 'Enabled' }
+# What the update service offered at the last search and isn't installed, from the machine's own notes: the network isn't
+# asked. Without an answer nothing is said, which counts as not known. Times in seconds since 1970.
+$updates = try {
+    $last = (New-Object -ComObject Microsoft.Update.AutoUpdate).Results.LastSearchSuccessDate
+    $searcher = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher()
+    $searcher.Online = $false
+    $missing = foreach ($update in $searcher.Search("IsInstalled=0 and IsHidden=0 and Type='Software'").Updates) {
+        @{
+            name = $update.Title; urgent = $update.MsrcSeverity -eq 'Critical'
+            since = ([DateTimeOffset]$update.LastDeploymentChangeTime).ToUnixTimeSeconds()
+        }
+    }
+    @{
+        searched = if ($last) { ([DateTimeOffset][datetime]::SpecifyKind($last, 'Utc')).ToUnixTimeSeconds() }
+        missing = @($missing | Where-Object { $_ })
+    }
+}
+catch { $null }
 $adapters = Get-NetAdapter -Physical | Where-Object { $_.PhysicalMediaType -match '802\.11|BlueTooth|Wireless WAN' }
 
 @{
@@ -89,5 +107,7 @@ $adapters = Get-NetAdapter -Physical | Where-Object { $_.PhysicalMediaType -matc
         real_time = [bool]$defender.RealTimeProtectionEnabled
         pattern_hours = [int]((Get-Date) - $defender.AntivirusSignatureLastUpdated).TotalHours
     }
+    updates = $updates
+    roots = @($asked.roots | Where-Object { Test-Path "Cert:\LocalMachine\Root\$_" })
     network = @{ wireless = @($adapters | ForEach-Object { $_.InterfaceDescription }) }
 } | ConvertTo-Json -Depth 6 -Compress

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "inventory" / "controls"
 VALUES: dict[str, Any] = {
     "update-server": "https://mirror.asp.renkei.test:8531",
+    "update-ring": "canary",
     "usb-devices": [r"USBSTOR\DiskACME_1"],
 }
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -66,6 +67,7 @@ def holding(plan: Plan) -> dict[str, Any]:
         "applocker": {"enforced": True},
         "defender": {"real_time": True, "pattern_hours": 3},
         "network": {"wireless": []},
+        "updates": {"searched": NOW.timestamp() - 3600, "missing": []},
         "accounts": [{"name": "yamada", "enabled": True, "last_logon": "2026-11-20T00:00:00+00:00", "created": None}],
     }
 
@@ -168,7 +170,7 @@ def test_every_single_setting_that_is_missing_is_found(plan: Plan) -> None:
         "features": dict.fromkeys(asked["features"], "Enabled"),
         "services": dict.fromkeys(asked["services"], "Auto"),
     }
-    bare |= {"disk": {}, "firmware": {}, "tpm": {}, "applocker": {}, "defender": {}, "network": {}}
+    bare |= {"disk": {}, "firmware": {}, "tpm": {}, "applocker": {}, "defender": {}, "network": {}, "updates": None}
     bare["accounts"] = [{"name": "tantou", "enabled": True, "last_logon": None, "created": None}]
     found = deviations(plan, bare, ["yamada"], NOW)
     assert {each.control for each in found} == {each.control.id for each in plan.wanted}
@@ -245,7 +247,7 @@ def test_parameters_are_held_to_their_bounds(table: Table, values: dict[str, Any
 def test_what_a_fleet_must_give_is_asked_for(table: Table) -> None:
     with pytest.raises(WrongValue, match="update-server has no value"):
         make_plan(table, Profile.DEDICATED)
-    make_plan(table, Profile.DEDICATED, off={"update-source"})
+    make_plan(table, Profile.DEDICATED, off={"update-source", "update-ring"})
 
 
 def test_audit_files_bear_guids_and_numbers(plan: Plan) -> None:

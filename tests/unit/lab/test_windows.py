@@ -12,6 +12,7 @@ from renkei.lab.windows.host import Host, differences, fresh
 from renkei.lab.windows.modules import Call, run_model
 from renkei.lab.windows.modules.model import Failed
 from renkei.lab.windows.modules.policies import apply_template, audit_of, restore_audit, template_of
+from renkei.lab.windows.modules.update_client import believe, search, updates_of
 
 CONTROLLER = "10.47.255.254"
 SYSTEM = r"hklm\software\microsoft\windows\currentversion\policies\system"
@@ -125,3 +126,24 @@ def test_a_script_that_nobody_modelled_fails(host: Host) -> None:
     result = run_model(host, "ansible.windows.win_powershell", Call({"script": "Get-Date"}))
     assert result["failed"]
     assert "no model of this script" in result["msg"]
+
+
+def test_a_search_goes_to_the_service_that_the_policy_names_or_nowhere(host: Host) -> None:
+    key = r"hklm\software\policies\microsoft\windows\windowsupdate"
+    host.updates = [{"id": "1", "title": "KB1"}, {"id": "2", "title": "KB2", "severity": "Critical", "offered": 5}]
+    assert updates_of(host) == {"searched": None, "missing": []}
+    with pytest.raises(Failed, match="would go to the Internet"):
+        search(host)
+    host.registry[key] = {"wuserver": ["WUServer", "string", "https://a:8531"]}
+    host.registry[key] |= {"targetgroup": ["TargetGroup", "string", "early"]}
+    host.registry[rf"{key}\au"] = {"usewuserver": ["UseWUServer", "dword", 1]}
+    search(host)
+    assert host.facts["known_to"] == ["https://a:8531", ""]  # the group counts only where it is switched on
+    host.installed = ["1"]
+    assert updates_of(host)["missing"] == [{"name": "KB2", "urgent": True, "since": 5}]
+
+
+def test_only_a_root_becomes_one(host: Host) -> None:
+    with pytest.raises(Failed, match="is no certificate"):
+        believe(host, "nothing")
+    assert host.facts["roots"] == []

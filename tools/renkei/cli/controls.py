@@ -68,6 +68,7 @@ def show(
     typer.echo(f"{found.id}: {found.title}")
     typer.echo(f"guideline {', '.join(found.guideline)}, chapter {found.chapter}; risk: {found.risk}")
     typer.echo(f"profiles {', '.join(sorted(found.profiles))}; {'on' if found.enabled else 'off'} by default")
+    typer.echo(f"set by the role {found.role}")
     if found.cis:
         typer.echo(f"CIS {', '.join(found.cis)}")
     for place, value in settings_of(found):
@@ -147,6 +148,7 @@ def _document(control: Control) -> dict[str, Any]:
         "chapter": control.chapter,
         "title": control.title,
         "risk": control.risk,
+        "role": control.role,
         "platform": control.platform,
         "profiles": sorted(control.profiles),
         "enabled": control.enabled,

@@ -81,13 +81,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One row of the table; `stricter` is `higher`, `lower` or nothing, `line` its line in the file."""
+    """One row of the table; `stricter` is `higher`, `lower` or nothing, `line` its line in the file, `role` sets it."""
 
     id: str
     guideline: tuple[str, ...]
     chapter: str
     title: str
     risk: str
+    role: str
     platform: str
     profiles: frozenset[Profile]
     enabled: bool

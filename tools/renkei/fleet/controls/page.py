@@ -12,11 +12,12 @@ Written by `renkei controls page` from `inventory/controls/`: change that, not t
 情報セキュリティ対策基準 in the guideline (総務省 地方公共団体における情報セキュリティポリシーに関するガイドライン).
 `renkei controls show ID` prints every setting of a control.
 
-- `dedicated` terminals: the role `terminal_hardening` sets and checks each control. `shared` machines: each is checked
-  and reported, nothing is changed.
+- `dedicated` terminals: the role of each control sets and checks it. `shared` machines: each is checked and reported,
+  nothing is changed.
 - A control is switched off for hosts or groups by an exception in the fleet's `exceptions.yml`, with reason, approver
   and last day; one that is over stops the run.
-- A figure in brackets is a parameter; a fleet may set it within its bounds (`terminal_hardening_parameters`).
+- A figure in brackets is a parameter; a fleet may set it within its bounds (`terminal_hardening_parameters`). Those of
+  updates come from the fleet, endpoint by endpoint: ring, link, line, office hours, deadlines.
 """
 
 
@@ -26,8 +27,8 @@ def write_page(table: Table, comparison: Comparison) -> str:
     lines += [
         "## Controls",
         "",
-        "| id | chapter | guideline | control | risk | profiles | by |",
-        "|---|---|---|---|---|---|---|",
+        "| id | chapter | guideline | control | risk | profiles | role | by |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [_row(control) for control in table.controls.values()]
     lines += ["", "## Parameters", "", "| name | what | default | bounds |", "|---|---|---|---|"]
@@ -64,6 +65,7 @@ def _row(control: Control) -> str:
         control.title,
         control.risk,
         profiles,
+        control.role,
         ", ".join(means(control)),
     )
     return f"| {' | '.join(cells)} |"

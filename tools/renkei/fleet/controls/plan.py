@@ -1,7 +1,7 @@
 """What one machine must hold: the table's controls for its profile, less exceptions, with parameters put in."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from renkei.fleet.controls.model import Check, Control, Data, Settings, Table, Value
 from renkei.fleet.controls.table import REFERENCE, references
@@ -29,6 +29,10 @@ class Plan:
     wanted: tuple[Wanted, ...]
     parameters: Mapping[str, Value]
     tools: frozenset[str] = field(default=frozenset())
+
+    def part(self, role: str) -> "Plan":
+        """Give what one role sets of it."""
+        return replace(self, wanted=tuple(each for each in self.wanted if each.control.role == role))
 
 
 def make_plan(

@@ -14,8 +14,13 @@ from renkei.fleet.terminals import Profile
 
 GUIDELINE: Final = tuple(f"{number:02}" for number in range(1, 35))
 """Numbers of the guideline's controls (docs/controls.md)."""
-FACT_PARAMETERS: Final = {"accounts.unexpected": "unused-days"}
-"""Facts that are figured out with a parameter."""
+FACT_PARAMETERS: Final = {
+    "accounts.unexpected": ("unused-days",),
+    "updates.overdue": ("update-days", "urgent-update-days", "update-searched-days", "updates-by-media"),
+}
+"""Facts that are figured out with parameters."""
+HARDENING: Final = "terminal_hardening"
+"""The role that sets what no other role is named for."""
 REFERENCE: Final = re.compile(r"\$\{([a-z0-9-]+)\}")
 
 
@@ -98,7 +103,7 @@ def references(control: Control) -> set[str]:
     found = {name for text in texts for name in REFERENCE.findall(text)}
     if control.check is not None:
         found.update(REFERENCE.findall(str(control.check.at_most)))
-        found.update({FACT_PARAMETERS[control.check.fact]} if control.check.fact in FACT_PARAMETERS else ())
+        found.update(FACT_PARAMETERS.get(control.check.fact, ()))
     return found
 
 
@@ -119,6 +124,7 @@ def _control(row: Mapping[str, Any], line: int) -> Control:
         chapter=str(row["chapter"]),
         title=str(row["title"]),
         risk=str(row["risk"]),
+        role=str(row.get("role", HARDENING)),
         platform=str(row["platform"]),
         profiles=frozenset(Profile(name) for name in row["profiles"]),
         enabled=bool(row["enabled"]),

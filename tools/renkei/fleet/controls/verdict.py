@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from renkei.fleet.controls.audit import NUMBERS, WORDS, guid
-from renkei.fleet.controls.model import Data
+from renkei.fleet.controls.model import Data, Value
 from renkei.fleet.controls.plan import Plan, Wanted, list_keys
 
 State = Mapping[str, Any]
@@ -165,7 +165,34 @@ def _facts(plan: Plan, state: State, accounts: Collection[str] | None, now: date
         if account["enabled"]
         and ((listed is not None and str(account["name"]).lower() not in listed) or _unused(account, since))
     ]
+    facts["updates.overdue"] = _overdue(plan.parameters, state.get("updates"), now)
     return facts
+
+
+def _overdue(parameters: Mapping[str, Value], said: Mapping[str, Any] | None, now: datetime) -> list[str] | None:
+    """Return what is missing for longer than it may be; None where the machine can't say.
+
+    Where updates come on media the machine searches for nothing: there the agent holds it against the catalogue.
+    """
+    if parameters.get("updates-by-media"):
+        return []
+    if said is None:
+        return None
+
+    def days_since(moment: float) -> float:
+        return (now.timestamp() - moment) / 86400
+
+    def most(name: str) -> int:
+        value = parameters.get(name)
+        return value if isinstance(value, int) else 0
+
+    searched = said["searched"]
+    if searched is None or days_since(searched) > most("update-searched-days"):
+        when = "never" if searched is None else datetime.fromtimestamp(searched, UTC).date().isoformat()
+        return [f"last search: {when}"]
+    limits = {True: most("urgent-update-days"), False: most("update-days")}
+    missing = said["missing"]
+    return [str(each["name"]) for each in missing if days_since(each["since"]) > limits[bool(each["urgent"])]]
 
 
 def _unused(account: Mapping[str, Any], since: datetime) -> bool:

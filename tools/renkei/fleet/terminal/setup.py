@@ -15,14 +15,13 @@ from renkei.fleet.controls import files
 from renkei.fleet.controls.exceptions import ControlException, controls_off
 from renkei.fleet.controls.model import Data, Table
 from renkei.fleet.controls.plan import Plan, make_plan
+from renkei.fleet.controls.table import HARDENING
 from renkei.fleet.controls.verdict import Deviation, deviations, registry_deviations
 from renkei.fleet.model import Fleet, Host
 from renkei.fleet.policy import rule_variables, rules
-from renkei.fleet.terminal import firewall
+from renkei.fleet.terminal import firewall, updates
 from renkei.fleet.terminals import Profile
 
-UPDATE_PORT: Final = 8531
-"""Of the ASP's update service (WSUS over TLS), as the flow `windows-updates` has it."""
 Registry = Mapping[str, Mapping[str, Data]]
 _TIME: Final = r"HKLM\SYSTEM\CurrentControlSet\Services\W32Time"
 _POWER: Final = r"HKLM\SOFTWARE\Policies\Microsoft\Power\PowerSettings"
@@ -35,12 +34,13 @@ class Choices:
 
     Attributes:
         time_servers: addresses.
-        parameters: of the controls, by name; without `update-server` the mirror's.
+        parameters: of the controls, by name, where they aren't the fleet's (`updates.parameters_of`) or the table's.
         accounts: that may be enabled; None where nobody listed them.
         interface: towards LGWAN.
         port: by which the controller comes while a window is open.
         service: the agent's, and its flows: all that a shared machine gets rules for.
         agent_flows: ids.
+        authority: thumbprint of the root of the update service's certificate; empty where machines know it already.
     """
 
     time_servers: Sequence[str]
@@ -50,6 +50,7 @@ class Choices:
     port: int = 5986
     service: str = "renkei-agent"
     agent_flows: Collection[str] = ("exchange", "enrolment")
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Setup:
     window: Mapping[str, str]
     accounts: Collection[str] | None
     off: Mapping[str, ControlException]
+    authority: str = ""
 
     @property
     def whole(self) -> bool:
@@ -74,10 +76,21 @@ class Setup:
         return firewall.policy({**self.rules, **self.window}, whole=self.whole)
 
     @property
+    def hardening(self) -> Plan:
+        """What the role `terminal_hardening` sets."""
+        return self.plan.part(HARDENING)
+
+    @property
+    def updates(self) -> Plan:
+        """What the role `update_client` sets."""
+        return self.plan.part("update_client")
+
+    @property
     def questions(self) -> dict[str, Any]:
         """What the machine is asked."""
         asked = files.questions(self.plan)
         registry = {key: list(values) for key, values in {**self.base, **self.firewall}.items()}
+        asked["roots"] = [self.authority] if self.authority else []
         return {**asked, "registry": {**asked["registry"], **registry, firewall.RULES: [files.ALL_VALUES]}}
 
     def held_against(self, state: Mapping[str, Any]) -> dict[str, list[Deviation]]:
@@ -95,8 +108,15 @@ class Setup:
         return {
             "base": registry_deviations("terminal_base", self.base, state),
             "firewall": [*registry_deviations("terminal_firewall", self.firewall, state), *stray],
-            "hardening": deviations(self.plan, state, self.accounts),
+            "hardening": deviations(self.hardening, state, self.accounts),
+            "updates": [*deviations(self.updates, state), *self._trust(state)],
         }
+
+    def _trust(self, state: Mapping[str, Any]) -> list[Deviation]:
+        """Say whether the machine knows the root of the update service's certificate."""
+        if not self.authority or self.authority in state.get("roots", ()):
+            return []
+        return [Deviation("update_client", "certificate", "Root", self.authority, "-")]
 
     def firewall_file(self, stray: Collection[str]) -> str:
         """Write the firewall's registry file; rules that nobody asked for are taken away one by one."""
@@ -115,22 +135,23 @@ def make_setup(
         WrongValue: a parameter can't be used.
         LookupError: the site has no machine in service or staged.
     """
-    terminal = host.site.terminal
-    if terminal is None:
+    terminal, endpoint = host.site.terminal, host.site.endpoint
+    if terminal is None or endpoint is None:
         raise LookupError(f"{host.name}: terminals.csv has no machine for {host.site.key}")
     off = controls_off(exceptions, host)
     whole = terminal.profile is Profile.DEDICATED
-    update_server = f"https://mirror.asp.{fleet.settings.domain}:{UPDATE_PORT}"
     own = [rule_variables(fleet, rule) for rule in rules(fleet, host)]
     if not whole:
         own = [rule for rule in own if rule["flow"] in choices.agent_flows]
+    parameters = {**updates.parameters_of(fleet, endpoint), **choices.parameters}
     return Setup(
-        plan=make_plan(table, terminal.profile, off, {"update-server": update_server, **choices.parameters}),
+        plan=make_plan(table, terminal.profile, off, parameters),
         base=_base(choices.time_servers),
         rules=firewall.outbound(own, choices.interface, "" if whole else choices.service),
         window=firewall.maintenance(dotted(fleet.settings.controller), choices.port),
         accounts=choices.accounts,
         off=off,
+        authority=choices.authority,
     )
 
 
@@ -145,13 +166,15 @@ def as_variables(setup: Setup, state: Mapping[str, Any] | None) -> dict[str, Any
         "base": {"registry": files.write_registry(setup.base)},
         "firewall": {"registry": setup.firewall_file(stray)},
         "hardening": {
-            "security": files.security_template(setup.plan),
-            "audit": files.audit_policy(setup.plan),
-            "registry": files.registry_file(setup.plan),
+            "security": files.security_template(setup.hardening),
+            "audit": files.audit_policy(setup.hardening),
+            "registry": files.registry_file(setup.hardening),
         },
+        "updates": {"registry": files.registry_file(setup.updates)},
     }
     return {
         "profile": profile,
+        "way_to_updates": f"{firewall.PREFIX}{updates.FLOW}" in setup.rules,
         "files": {role: files_of[role] for role, rows in found.items() if rows},
         "exceptions": {name: each.until.isoformat() for name, each in setup.off.items()},
         "deviations": {role: [asdict(each) for each in rows] for role, rows in found.items()},

@@ -181,6 +181,8 @@ def fresh(name: str, serial: str = "") -> Host:
         "listener": None,
         "listener_bound": "",
         "mapped": {"controller@renkei": "ansible"},
+        "searched": None,
+        "roots": [],
     }
     return host
 

@@ -18,6 +18,7 @@ from renkei.lab.windows.host import Host
 from renkei.lab.windows.modules.model import Call, Failed, Result, model
 from renkei.lab.windows.modules.policies import apply_template, audit_of, restore_audit, template_of
 from renkei.lab.windows.modules.registry import key_of, merge
+from renkei.lab.windows.modules.update_client import believe, search, updates_of
 
 _MAINTENANCE: Final = r"hklm\software\renkei\maintenance"
 _SYSTEM: Final = r"hklm\software\microsoft\windows\currentversion\policies\system"
@@ -68,7 +69,7 @@ def win_powershell(host: Host, call: Call) -> Result:
     return {"changed": ran.changed, "output": list(ran.output), "error": empty, "warning": empty, "result": {}}
 
 
-@script("Get-TerminalState.ps1", "abcb3060ef2a5b2b1d65ef5f5cb3d90734dd771b4dda62bec2f797564dc6b2d7")
+@script("Get-TerminalState.ps1", "70ef4bf351e96d7a747fa510b8816dbb14b8eaf59695166ce566280979ce462f")
 def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
     """Say what the host is set to."""
     facts, asked = host.facts, json.loads(parameters["Questions"])
@@ -115,6 +116,8 @@ def get_terminal_state(host: Host, parameters: dict[str, Any]) -> Said:
         "applocker": {"enforced": bool(facts["applocker"])},
         "defender": {"real_time": facts["real_time"], "pattern_hours": facts["pattern_hours"]},
         "network": {"wireless": facts["wireless"]},
+        "updates": updates_of(host),
+        "roots": [each for each in asked["roots"] if each in facts["roots"]],
     }
     return Said((json.dumps(state, ensure_ascii=False),), changed=False)
 
@@ -166,6 +169,20 @@ def protect_system_drive(host: Host, parameters: dict[str, Any]) -> Said:
     method = str(parameters.get("Method") or "XtsAes256")
     host.facts |= {"disk_protection": "on", "disk_method": method}
     return Said((str(host.facts["recovery"]),))
+
+
+@script("Add-Authority.ps1", "885af6b1be0b0eef0320d9f91b96632458ce2dccd0ed2f9d3c69389dfa398eba")
+def add_authority(host: Host, parameters: dict[str, Any]) -> Said:
+    """Believe a root."""
+    believe(host, str(parameters["Root"]))
+    return Said()
+
+
+@script("Start-UpdateSearch.ps1", "5cb1e58fa0be31a77d6e83bec781e5e088a615fc2e02bbe1b8e4bc8e71122604")
+def start_update_search(host: Host, _parameters: dict[str, Any]) -> Said:
+    """Search for updates."""
+    search(host)
+    return Said()
 
 
 @script("Open-Maintenance.ps1", "e631c62c62c8ebb41fef831535ca08e09d9fced471f512fb52a66da18853f936")
