@@ -103,6 +103,7 @@ def test_the_firewall_lets_out_what_the_flows_name_and_nothing_in(bench: Staging
     hub, mirror = (dotted(host.addresses["lan0"]) for host in (bench.fleet.hub, bench.fleet.mirror))
     assert network.allows(machine, "out", "tcp", hub, 8443)
     assert network.allows(machine, "out", "udp", mirror, 123)
+    assert network.allows(machine, "out", "tcp", mirror, 8530)
     assert network.allows(machine, "out", "tcp", mirror, 8531)
     for direction, protocol, address, port in (
         ("out", "tcp", hub, 443),

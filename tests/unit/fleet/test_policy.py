@@ -20,7 +20,7 @@ from renkei.fleet.variables import interfaces
 
 from .conftest import INVENTORY, Draft
 
-_TCP, _UDP = (22, 53, 80, 443, 3142, 5432, 5986, 8443, 8444, 8531), (53, 123)
+_TCP, _UDP = (22, 53, 80, 443, 3142, 5432, 5986, 8443, 8444, 8530, 8531), (53, 123)
 PORTS = [("tcp", port) for port in _TCP] + [("udp", port) for port in _UDP]
 BEYOND = IPv4Address("198.51.100.7")
 CONTROLLER = "controller"

@@ -10,7 +10,7 @@ from renkei.fleet.endpoints import Endpoint, Link
 from renkei.fleet.model import Fleet
 
 UPDATE_PORT: Final = 8531
-"""Of the ASP's update service (WSUS over TLS), as `FLOW` has it."""
+"""Of the ASP's update service (WSUS over TLS), as `FLOW` has it; the files themselves come over 8530, in the clear."""
 FLOW: Final = "windows-updates"
 _LAST_HOUR: Final = 23
 _HOUR: Final = 60

@@ -13,6 +13,7 @@ from renkei.lab.windows.modules import (
     releases,
     services,
     system,
+    update_source,
     updates,
 )
 from renkei.lab.windows.modules.model import MODELS, Call, run_model
@@ -29,5 +30,6 @@ __all__ = [
     "run_model",
     "services",
     "system",
+    "update_source",
     "updates",
 ]
