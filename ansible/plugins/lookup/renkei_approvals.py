@@ -14,8 +14,8 @@ DOCUMENTATION = """
 name: renkei_approvals
 short_description: What the update service approves for which ring
 description:
-  - Believes a signed catalogue by the root, and gives for each of its updates the rings that may have it; what an update
-    requires comes with it.
+  - Believes a signed catalogue by the root, and gives for each of its updates the rings that may have it; what an
+    update requires comes with it.
 author: renkei
 options:
   _terms:
