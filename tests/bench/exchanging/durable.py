@@ -1,16 +1,18 @@
 """Durable PUT and GET of parcels, through gateway and mTLS, against what else the same machine can do.
 
-A parcel is 4 KiB of sealed bytes and its manifest. An agent of today hands it in whole: one request, one commit, with
-the hub's signed acceptance and the journal's entry. Larger parcels, and agents from before, hand it in apart: part and
-manifest, two requests and two commits. Rivals get the same bytes, the manifest in JSON, from the same number of
-connections at once. Agents send and accept the compact form, to spare the line: what that costs has a row of its own.
+A parcel is 4 KiB of sealed bytes and its manifest. Where several wait, an agent of today hands them in together: as
+many as fit into a request of 64 KiB, in compact form, each answered by the hub's signed acceptance after the one commit
+that has all of them and their journal entries. One that is alone goes whole, in a request of its own; larger parcels,
+and those of agents from before, go apart: part and manifest, two requests and two commits. Rivals get the same bytes
+from the same number of connections at once; where the row is of whole or apart, the manifest is in JSON on both sides.
 
     raw ASGI   an application on the same store with the same statements and commits, on a Unix socket: no gateway, TLS,
                authority, signature; as a whole or apart, as what it is held against
     bare       the same application only inserts the bytes into a table of one column
     nginx      the same gateway throws the bytes away
     append     one process a lane appends them to a file, with fdatasync after each
-    sftp       OpenSSH, one session a lane: a file written under another name, synced (`put -f`), renamed. Its rename is
+    sftp       OpenSSH, one session a lane: a file written under another name, synced (`put -f`), renamed. The client
+               has all its commands beforehand and sends a file's pieces without waiting for each answer. Its rename is
                not synced, for which the protocol has nothing: it promises less than an acceptance does
 
 The machine may be anybody's: each round measures all of them one after the other, every second round in the opposite
@@ -32,7 +34,7 @@ from typing import Any, NamedTuple
 from bench.exchanging import sftp
 from bench.exchanging.ground import PROGRAMS, Ground, cpu_seconds
 from bench.exchanging.load import Driven, Lane, drive
-from bench.exchanging.offers import Offer, get, offer, put
+from bench.exchanging.offers import Offer, get, in_batches, offer, put, put_together, refusal_in
 from bench.exchanging.rows import row
 from renkei.exchange.payloads import Stream
 
@@ -81,18 +83,23 @@ def measure(folder: Path, codes: list[str]) -> list[dict[str, Any]]:
                     rates[name].append(rate)
                     served = cpu_seconds(ground.hub()) + cpu_seconds(ground.nginx()) - before
                     cpus[name].append(Spent(served, others))
-    return _rows(rates, cpus)
+        at_once = max(map(len, in_batches(_offers(ground, ground.codes[0], ROUNDS, "notices"))))
+    return _rows(rates, cpus, at_once)
 
 
 def _groups(ground: Ground, raw: Path, discarding: int, server: sftp.Server, turn: int) -> list[Runs]:
     """Return what is measured in a round: what is held against each other stands in one group."""
     ours, others = ground.codes[:LANES], ground.codes[LANES:]  # what goes compact is others': no rival gets it
     whole, apart = ([_offers(ground, code, turn, stream) for code in ours] for stream in STREAMS)
-    compact = [_offers(ground, code, turn, "notices") for code in others]
-    files = sftp.write_files(ground.folder / f"files{turn}", whole)
+    compact, together = ([_offers(ground, code, turn, stream) for code in others] for stream in STREAMS)
+    files = sftp.write_files(ground.folder / f"files{turn}", together)
     return [
         {
             "sftp": lambda: server.put_in_open_sessions(files),
+            "put together": lambda: _sent_together(ground, together),
+            "put compact": lambda: _sent(ground.gateway.port, ground, compact, _compact),
+        },
+        {
             "put": lambda: _sent(ground.gateway.port, ground, whole, _whole),
             "raw put": lambda: _raw_sent(raw, whole, _whole),
         },
@@ -107,14 +114,15 @@ def _groups(ground: Ground, raw: Path, discarding: int, server: sftp.Server, tur
         {
             "bare put": lambda: _raw_sent(raw, whole, _bare),
             "discarded": lambda: _sent(discarding, ground, whole, _whole),
-            "put compact": lambda: _sent(ground.gateway.port, ground, compact, _compact),
             "appended": lambda: (_appended(ground.folder / f"appended{turn}", whole), 0.0),
             "sftp sessions": lambda: (server.put_in_a_session_each(files), 0.0),
         },
     ]
 
 
-def _rows(rates: dict[str, list[float]], cpus: dict[str, list[Spent]]) -> list[dict[str, Any]]:
+def _rows(rates: dict[str, list[float]], cpus: dict[str, list[Spent]], at_once: int) -> list[dict[str, Any]]:
+    together = f"{at_once} parcels a request"
+
     def against(what: str, ours: str, rival: str, least: float | None = None) -> dict[str, Any]:
         ratio = median(mine / other for mine, other in zip(rates[ours], rates[rival], strict=True))
         each = 2 if ours.endswith("apart") else 1  # two requests are a parcel
@@ -126,19 +134,24 @@ def _rows(rates: dict[str, list[float]], cpus: dict[str, list[Spent]]) -> list[d
         return row(f"gateway and hub, {what}", median(s.served for s in cpus[name]) / requests * 1000, "ms of CPU")
 
     parcels = LANES * PARCELS
-    ours = [(sum(spent) / parcels * 1000) for spent in cpus["put"]]
+    ours = [(sum(spent) / parcels * 1000) for spent in cpus["put together"]]
     theirs = [spent.others / parcels * 1000 for spent in cpus["sftp"]]
     ratio = median(mine / other for mine, other in zip(ours, theirs, strict=True))
     return [
         against("PUT of a parcel whole, against raw ASGI", "put", "raw put", LEAST_OF_RAW),
         against("PUT of part and manifest, against raw ASGI", "put apart", "raw put apart", LEAST_OF_RAW),
         against("GET of the content, against raw ASGI", "get", "raw get", LEAST_OF_RAW),
-        against("PUT whole, against sftp, open sessions", "put", "sftp", LEAST_OF_SFTP),
-        against("PUT whole, against sftp, a session each", "put", "sftp sessions", LEAST_OF_SFTP_SESSIONS),
+        against(f"PUT, {together}, against sftp, open sessions", "put together", "sftp", LEAST_OF_SFTP),
+        against(
+            f"PUT, {together}, against sftp, a session each",
+            *("put together", "sftp sessions", LEAST_OF_SFTP_SESSIONS),
+        ),
+        against("PUT, 1 parcel a request, against sftp, open sessions", "put compact", "sftp"),
         against("PUT whole, against bare INSERTs by ASGI", "put", "bare put"),
         against("PUT whole, against nginx discarding it", "put", "discarded"),
         against("PUT whole, against append and fdatasync", "put", "appended"),
-        row("PUT whole, all CPU, against sftp, open sessions", median(ours), "ms", against=median(theirs), ratio=ratio),
+        row(f"PUT, {together}, all CPU, against sftp", median(ours), "ms", against=median(theirs), ratio=ratio),
+        cost(f"a parcel put, {together}", "put together", parcels),
         cost("a parcel put whole", "put", parcels),
         cost("a parcel put whole, manifest and acceptance compact", "put compact", parcels),
         cost("a parcel put in part and manifest", "put apart", parcels),
@@ -158,6 +171,17 @@ def _whole(each: Offer) -> list[bytes]:
 
 def _compact(each: Offer) -> list[bytes]:
     return [each.put_compact()]
+
+
+def _sent_together(ground: Ground, offers: Offers) -> tuple[float, float]:
+    """Send each lane's parcels in as few requests as take them; parcels, not answers, are counted. See `Run`."""
+    address = "127.0.0.1", ground.gateway.port
+    lanes = [
+        Lane(address, put_together(lane), ground.context(lane[0].sender), frozenset({200}), refusal_in)
+        for lane in offers
+    ]
+    driven = drive(lanes)
+    return sum(map(len, offers)) / driven.seconds, driven.cpu
 
 
 def _gets(each: Offer) -> list[bytes]:

@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -34,12 +34,14 @@ class Lane:
         requests: whole requests, sent one after the other, each when the last one's answer is there.
         context: for TLS, None for none.
         expected: the statuses that are good.
+        fault: says of an answer's body what is wrong with it, "" when nothing is; asked when the last one is there.
     """
 
     address: tuple[str, int] | Path
     requests: Sequence[bytes]
     context: ssl.SSLContext | None = None
     expected: frozenset[int] = frozenset({200, 201, 204})
+    fault: Callable[[bytes], str] | None = None
 
 
 @dataclass(slots=True)
@@ -133,7 +135,7 @@ def _work(lane: Lane, ready: Barrier, pipe: Connection) -> None:
     try:
         line = Line(lane)
         ready.wait(60)
-        latencies = []
+        latencies, bodies = [], []
         begin = last = time.monotonic()
         before = os.times()
         for request in lane.requests:
@@ -141,11 +143,15 @@ def _work(lane: Lane, ready: Barrier, pipe: Connection) -> None:
             if status not in lane.expected:
                 pipe.send(f"{request[:100]!r} was answered {status}: {body[:300]!r}")
                 return
+            bodies.append(body)
             now = time.monotonic()
             latencies.append(now - last)
             last = now
         after = os.times()
         cpu = after.user + after.system - before.user - before.system
+        if lane.fault is not None and (faults := [*filter(None, map(lane.fault, bodies))]):
+            pipe.send(f"a good answer has a fault: {faults[0]}")
+            return
         pipe.send((begin, last, cpu, latencies))
     except Exception as error:  # noqa: BLE001 - whatever it is, the bench must hear of it
         pipe.send(f"{type(error).__name__}: {error}")

@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,7 +12,7 @@ import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench.exchanging.ground import Member
-from renkei.exchange import compact, whole
+from renkei.exchange import compact, together, whole
 from renkei.exchange.certificates import make_key
 from renkei.exchange.parcels import split
 from renkei.exchange.payloads import Manifest, Part, Receipt, Stream
@@ -49,6 +50,11 @@ class Offer:
         if body is None:
             raise ValueError("the parcel is too large for one request")
         return put(self.path, body, _ANSWERED, media_type=whole.MEDIA_TYPE)
+
+    @property
+    def compact(self) -> bytes:
+        """What goes over the line of it, whoever carries it: sealed bytes and manifest in compact form."""
+        return b"".join((*self.parts, compact.pack(self.envelope)))
 
     def receipt(self, recipient: Member) -> bytes:
         """Return the request that hands in its receipt."""
@@ -88,6 +94,35 @@ def offer(
         encapsulated_key=_POINT,
     )
     return Offer(sender.party, manifest, manifest.sign(sender.signer), parts)
+
+
+def put_together(offers: Sequence[Offer]) -> list[bytes]:
+    """Return the requests that hand parcels in together and want their acceptances compact: as agents do."""
+    path = f"/v1/messages/{offers[0].sender}"
+    return [put(path, batch.body(), _ANSWERED, media_type=together.MEDIA_TYPE) for batch in in_batches(offers)]
+
+
+def in_batches(offers: Sequence[Offer]) -> list[together.Batch]:
+    """Return parcels as they go together: in order, as many in each request as fit.
+
+    Raises:
+        ValueError: one doesn't fit into any.
+    """
+    batches = [together.Batch()]
+    for each in offers:
+        sealed = b"".join(each.parts)
+        if batches[-1].add(each.envelope, sealed):
+            continue
+        batches.append(together.Batch())
+        if not batches[-1].add(each.envelope, sealed):
+            raise ValueError("the parcel is too large for one request")
+    return batches
+
+
+def refusal_in(answer: bytes) -> str:
+    """Return what is refused in the answer to a request that `put_together` made, "" when all of it is taken."""
+    refused = [each for each in together.unpack_answers(answer) if not each.is_good]
+    return f"{len(refused)} refused: {refused[0].body[:300]!r}" if refused else ""
 
 
 def get(path: str) -> bytes:

@@ -1,15 +1,18 @@
-"""What waits in the spool goes to the hub: each stream in order, whole or in parts, until the hub has signed for it."""
+"""What waits in the spool goes to the hub, each stream in order, until the hub has signed for it.
+
+Several small parcels go in one request (`together`); what is large, alone, or refused there goes one by one, which is
+where every refusal finds its remedy.
+"""
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from renkei.agent import directory, settling
+from renkei.agent.accepting import AcceptanceFault, Sent, verify
 from renkei.agent.contact import Contact
-from renkei.agent.home import Home, log, now
+from renkei.agent.home import Home, log
 from renkei.agent.signing import is_signed_now, signed_now
+from renkei.agent.together import is_small, send_together
 from renkei.client.errors import (
     HubBusy,
     HubRefused,
@@ -19,33 +22,22 @@ from renkei.client.errors import (
     RecipientReplaced,
     WrongSequence,
 )
-from renkei.exchange.bindings import BindingError, VerifiedParty
+from renkei.exchange.bindings import VerifiedParty
 from renkei.exchange.certificates import certificate_from_pem, fingerprint
-from renkei.exchange.documents import DocumentError, key_id, payload_sha256, peek
+from renkei.exchange.documents import peek
 from renkei.exchange.parcels import reseal
-from renkei.exchange.parties import HUB, Party
-from renkei.exchange.payloads import Acceptance, Manifest, Void
+from renkei.exchange.parties import Party
+from renkei.exchange.payloads import Manifest, Void
 from renkei.store.outgoing import OutgoingMessage
 from renkei.store.voids import SentVoid
-
-
-@dataclass(slots=True)
-class Sent:
-    """Parcels that the hub accepted in this exchange, and their sealed bytes."""
-
-    parcels: int = 0
-    notices: int = 0
-    bytes: int = 0
-
-
-class AcceptanceFault(Exception):
-    """The hub's acceptance isn't one of this message."""
 
 
 def send_all(home: Home, contact: Contact) -> Sent:
     """Offer every stream's messages; a stream that can't go on is alarmed and doesn't hold up the others."""
     sent = Sent()
-    for recipient, stream in home.spool.outgoing.streams():
+    streams = home.spool.outgoing.streams()
+    send_together(home, contact, streams, sent)
+    for recipient, stream in streams:
         try:
             _send_stream(home, contact, recipient, stream, sent)
         except (NotAllowed, HubBusy):
@@ -103,6 +95,8 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
                         continue  # sealed anew it would come to another machine than the one that had it
                     next_ = sign_anew(home, next_, directory.current(home, contact.client, Party(recipient)))
                 _send(home, contact, next_, sent)
+            if not is_small(next_):
+                send_together(home, contact, [(recipient, stream)], sent)  # what had to wait for it
         except WrongSequence as error:
             # The hub forgot some (restored), or they went by medium only: it gets them while they are still held, and
             # the word that they have their receipts once their bytes have gone.
@@ -112,6 +106,7 @@ def _send_stream(home: Home, contact: Contact, recipient: str, stream: str, sent
             asked_back = missing
             if _is_here(home, recipient, stream, missing):
                 home.spool.outgoing.offer_from(recipient, stream, missing)
+                send_together(home, contact, [(recipient, stream)], sent)
             elif not settling.settle(home, contact, recipient, stream, missing):
                 raise
 
@@ -132,9 +127,7 @@ def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) ->
             raise
         return
     home.spool.outgoing.accept(message.id, contact.epoch, acceptance)
-    sent.parcels += 1
-    sent.notices += message.count
-    sent.bytes += len(message.sealed or b"")
+    sent.add(message)
 
 
 def _next(home: Home, contact: Contact, recipient: str, stream: str) -> OutgoingMessage | SentVoid | None:
@@ -170,7 +163,7 @@ def _offer(home: Home, contact: Contact, message: OutgoingMessage) -> bytes:
     acceptance = contact.client.put_whole(home.party, message.id, message.manifest, sealed)
     if acceptance is None:
         acceptance = _offer_in_parts(home, contact, message)
-    _verify(home, contact, message, acceptance)
+    verify(home, contact, message, acceptance)
     return acceptance
 
 
@@ -205,25 +198,3 @@ def _parts(message: OutgoingMessage) -> dict[str, bytes]:
 
 def _manifest(message: OutgoingMessage) -> Manifest:
     return Manifest.read(peek(message.manifest).payload)  # our own, from our own spool
-
-
-def _hub_key(home: Home, contact: Contact, envelope: bytes) -> ec.EllipticCurvePublicKey:
-    """The key that the acceptance names: of the hub that was met first, of another one, or an older one of either."""
-    key, claimed = contact.hub.signing_public_key, peek(envelope).key_id
-    if key_id(key) != claimed:
-        for entry in contact.client.directory(HUB).entries:
-            other = home.anchor.verify_entry(entry, now(), HUB).signing_public_key
-            if key_id(other) == claimed:
-                return other
-    return key
-
-
-def _verify(home: Home, contact: Contact, message: OutgoingMessage, envelope: bytes) -> None:
-    try:
-        acceptance = Acceptance.open(envelope, _hub_key(home, contact, envelope))
-    except (DocumentError, BindingError) as error:
-        raise AcceptanceFault(f"the hub's acceptance of message {message.id} doesn't hold: {error}") from error
-    if (str(acceptance.id), acceptance.sender) != (message.id, home.party):
-        raise AcceptanceFault(f"the hub accepted another message than {message.id}")
-    if acceptance.manifest_sha256 != payload_sha256(message.manifest):
-        raise AcceptanceFault(f"the hub accepted another manifest of message {message.id} than was offered")

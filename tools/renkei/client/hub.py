@@ -39,8 +39,8 @@ from renkei.client.answers import (
     read_page,
 )
 from renkei.client.connection import Answer, Connection
-from renkei.client.errors import BadAnswer
-from renkei.exchange import compact, pages, whole
+from renkei.client.errors import BadAnswer, HubRefused, refusal
+from renkei.exchange import compact, pages, together, whole
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.crl import MAX_CRL
 from renkei.exchange.documents import DocumentError, Kind
@@ -144,6 +144,33 @@ class HubClient:
         return self._acceptance(
             path, self._line.request("PUT", path, content=body, headers=fields, limit=_ENVELOPE_LIMIT)
         )
+
+    @property
+    def takes_together(self) -> bool:
+        """Whether the hub, as its state said, takes several parcels in one request."""
+        return together.MEDIA_TYPE in self._reads
+
+    def put_together(self, sender: str, batch: together.Batch) -> list[bytes | HubRefused]:
+        """Offer small parcels in one request, to a hub that `takes_together`.
+
+        Returns:
+            for each in its order the hub's acceptance envelope, or why the hub refuses this one.
+        """
+        path = f"/v1/messages/{_part(sender)}"
+        accept = f"{together.ANSWERS_TYPE}, {compact.MEDIA_TYPE}"
+        fields = {"Content-Type": together.MEDIA_TYPE, "Accept": accept}
+        answer = self._line.request("PUT", path, content=batch.body(), headers=fields)
+        name = f"PUT {path}"
+        try:
+            answers = [
+                compact.unpack(each.body) if each.is_good else refusal(name, each.status, each.body)
+                for each in together.unpack_answers(answer.body)
+            ]
+        except DocumentError as error:
+            raise BadAnswer(f"the answer to {name} breaks the protocol: {error}") from error
+        if len(answers) != len(batch):
+            raise BadAnswer(f"the answer to {name} breaks the protocol: it is of {len(answers)} parcels")
+        return answers
 
     def _acceptance(self, path: str, answer: Answer) -> bytes:
         if answer.media_type != compact.MEDIA_TYPE:

@@ -32,7 +32,7 @@ def format_time(at: datetime) -> str:
     Raises:
         InvalidTime: `at` has no time zone.
     """
-    return whole_seconds(at).isoformat().removesuffix("+00:00") + "Z"
+    return whole_seconds(at).isoformat()[: -len("+00:00")] + "Z"
 
 
 def parse_time(text: str) -> datetime:

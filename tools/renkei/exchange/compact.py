@@ -15,6 +15,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -43,6 +44,7 @@ FORM = b"\x01"
 _DEPTH = 3
 _ROLES = ("ministry", "authority", "hub")
 _SCALAR = 32
+_IDENTIFIER_BYTES = 16
 _DIGITS = 6
 _FAULTS = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError, ExchangeError)
 """What packing or unpacking a document of another form may raise."""
@@ -91,6 +93,18 @@ def _parts_in(value: list[bytes]) -> list[bytes]:
     return value
 
 
+def _identifier_in(value: bytes) -> str:
+    if type(value) is not bytes or len(value) != _IDENTIFIER_BYTES:
+        raise ValueError("not an identifier")
+    digits = value.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+@lru_cache(1024)  # what is said in one second is said together
+def _time_in(value: int) -> str:
+    return format_time(datetime.fromtimestamp(value, UTC))
+
+
 def _hex(value: bytes) -> str:
     if type(value) is not bytes:
         raise TypeError("not bytes")
@@ -125,11 +139,8 @@ _TEXT = _Form(_text, _text)
 _NUMBER = _Form(_number, _number)
 _NUMBERS = _Form(_numbers, _numbers)
 _DIGEST = _Form(bytes.fromhex, _hex)
-_IDENTIFIER = _Form(lambda value: UUID(value).bytes, lambda value: str(UUID(bytes=value)))
-_TIME = _Form(
-    lambda value: int(parse_time(value).timestamp()),
-    lambda value: format_time(datetime.fromtimestamp(_number(value), UTC)),
-)
+_IDENTIFIER = _Form(lambda value: UUID(value).bytes, _identifier_in)
+_TIME = _Form(lambda value: int(parse_time(value).timestamp()), lambda value: _time_in(_number(value)))
 _PARTY = _Form(_party_out, _party_in)
 _POINT = _Form(_point_out, _point_in)
 _STREAM = _Form(("notices", "results").index, lambda value: ("notices", "results")[_natural(value)])
@@ -192,8 +203,8 @@ _NUMBERS_OF = {kind: number for number, (kind, _) in enumerate(SHAPES)}
 def pack(envelope: bytes) -> bytes:
     """Return the compact form of an envelope, or the envelope itself where that isn't possible without loss."""
     try:
-        packed = _pack(envelope)
-        return packed if _unpack(packed)[0] == envelope else envelope
+        values = _values(envelope)
+        return _write(values) if _read(values)[0] == envelope else envelope
     except _FAULTS:
         return envelope
 
@@ -228,8 +239,8 @@ def _opened(document: bytes) -> tuple[bytes, Unverified]:
     return envelope, claimed
 
 
-def _pack(envelope: bytes) -> bytes:
-    """Write what an envelope seems to hold; whether it is all of it shows when it is read back."""
+def _values(envelope: bytes) -> list[Any]:
+    """Return what an envelope seems to hold; whether it is all of it shows when it is read back."""
     outer = json.loads(envelope)
     [signature] = outer["signatures"]
     payload = json.loads(b64decode(outer["payload"]))
@@ -240,14 +251,23 @@ def _pack(envelope: bytes) -> bytes:
     values = [form.write(payload[field]) for field, form in shape.items()]
     r, s = decode_dss_signature(b64decode(signature["sig"]))
     raw = r.to_bytes(_SCALAR) + s.to_bytes(_SCALAR)
-    return FORM + cbor2.dumps([number, *values, bytes.fromhex(signature["keyid"]), raw], canonical=True)
+    return [number, *values, bytes.fromhex(signature["keyid"]), raw]
+
+
+def _write(values: list[Any]) -> bytes:
+    return FORM + cbor2.dumps(values, canonical=True)
 
 
 def _unpack(document: bytes) -> tuple[bytes, Unverified]:
     value = cbor2.loads(document[len(FORM) :], max_depth=_DEPTH, allow_indefinite=False, allow_duplicate_keys=False)
-    if cbor2.dumps(value, canonical=True) != document[len(FORM) :]:
+    if _write(value) != document:
         raise ValueError("not in deterministic form (RFC 8949, 4.2)")
-    number, *values, key_id, raw = cast("list[Any]", value)
+    return _read(cast("list[Any]", value))
+
+
+def _read(value: list[Any]) -> tuple[bytes, Unverified]:
+    """Return the envelope that some values stand for, and what it claims."""
+    number, *values, key_id, raw = value
     if type(raw) is not bytes or len(raw) != 2 * _SCALAR:
         raise ValueError("another shape")
     kind, shape = SHAPES[_natural(number)]

@@ -114,17 +114,38 @@ def key_id(key: ec.EllipticCurvePublicKey) -> str:
     return sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """A public key and its `key_id`, for who verifies many documents by it."""
+
+    key: ec.EllipticCurvePublicKey
+    key_id: str
+
+    @classmethod
+    def of(cls, key: ec.EllipticCurvePublicKey) -> "NamedKey":
+        """Name a key."""
+        return cls(key, key_id(key))
+
+
+VerifyingKey = ec.EllipticCurvePublicKey | NamedKey
+
+
 def canonical(value: Mapping[str, object]) -> bytes:
     """Write JSON in the one form of RFC 8785.
 
     Raises:
         DocumentError: a value that has no such form (a float, an integer beyond 2^53, a lone surrogate).
     """
+    return _written(value)[0]
+
+
+def _written(value: Mapping[str, object]) -> tuple[bytes, bool]:
+    """Return the canonical form, and whether the value is plain."""
     try:
         if _is_plain(value):
             # the same bytes at a tenth of the time; a test holds the two against each other
-            return _PLAIN.encode(value).encode()
-        return rfc8785.dumps(dict(value))  # type: ignore[arg-type]  # its own type for JSON names concrete containers
+            return _PLAIN.encode(value).encode(), True
+        return rfc8785.dumps(dict(value)), False  # type: ignore[arg-type]  # its own type names concrete containers
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError):
         raise DocumentError("the document holds a value that canonical JSON can't express") from None
 
@@ -162,8 +183,8 @@ class Signer:
         Raises:
             DocumentError: `payload` can't be written canonically, or is nested or long beyond the bounds.
         """
-        body = canonical(payload)
-        if _is_plain(payload):
+        body, plain = _written(payload)
+        if plain:
             _check_depth(payload, body, "payload")
         else:
             _read_json(body, "payload")
@@ -173,7 +194,7 @@ class Signer:
         return encoded
 
 
-def open_document(document: bytes | Outline, kind: Kind, public_key: ec.EllipticCurvePublicKey) -> dict[str, Any]:
+def open_document(document: bytes | Outline, kind: Kind, public_key: VerifyingKey) -> dict[str, Any]:
     """Return the payload once it is a document of this kind, signed by this key, and canonical.
 
     Args:
@@ -187,11 +208,12 @@ def open_document(document: bytes | Outline, kind: Kind, public_key: ec.Elliptic
     claimed = outline(document) if isinstance(document, bytes) else document
     if claimed.kind != kind:
         raise DocumentError(f"the document is a {claimed.kind}, not a {kind}")
-    _check_curve(public_key)
-    if claimed.key_id != (name := key_id(public_key)):
-        raise DocumentError(f"the {kind} is signed by the key {claimed.key_id[:16]}…, not by {name[:16]}…")
+    named = public_key if isinstance(public_key, NamedKey) else NamedKey.of(public_key)
+    _check_curve(named.key)
+    if claimed.key_id != named.key_id:
+        raise DocumentError(f"the {kind} is signed by the key {claimed.key_id[:16]}…, not by {named.key_id[:16]}…")
     try:
-        public_key.verify(claimed.signature, _signed_bytes(claimed.body, kind), _ECDSA)
+        named.key.verify(claimed.signature, _signed_bytes(claimed.body, kind), _ECDSA)
     except InvalidSignature:
         raise DocumentError(
             f"the signature of the {kind} does not hold; it was altered or made by another key"

@@ -4,7 +4,6 @@ from base64 import b64decode, b64encode
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,7 +16,7 @@ from pydantic import (
 )
 
 from renkei.exchange.clock import Time
-from renkei.exchange.documents import DocumentError, Kind, Outline, Signer, canonical, open_document
+from renkei.exchange.documents import DocumentError, Kind, Outline, Signer, VerifyingKey, canonical, open_document
 from renkei.exchange.parties import Party, TerminalName, may_send
 
 PART_SIZE = 64 * 1024
@@ -77,7 +76,7 @@ class Payload(BaseModel):
         return signer.sign(self.KIND, self.to_json())
 
     @classmethod
-    def open(cls, document: bytes | Outline, public_key: ec.EllipticCurvePublicKey) -> Self:
+    def open(cls, document: bytes | Outline, public_key: VerifyingKey) -> Self:
         """Return the payload of an envelope, or of one read already, once the signature and every field hold.
 
         Raises:

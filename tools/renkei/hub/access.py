@@ -13,15 +13,15 @@ from hashlib import sha256
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
-from renkei.exchange.documents import DocumentError, Outline, key_id
+from renkei.exchange.documents import DocumentError, NamedKey, Outline
 from renkei.exchange.parties import AUTHORITY, MINISTRY, Party
 from renkei.exchange.payloads import Payload
 from renkei.hub.context import Hub
+from renkei.hub.limits import TokenBuckets
 from renkei.hub.problems import Problem
 from renkei.store.hub.contract import Binding
 
@@ -62,11 +62,15 @@ async def identify(hub: Hub, request: Request) -> Caller:
     if binding is None or not binding.live(now + SKEW if now < binding.not_before else now):
         raise Problem(403, "certificate", f"the certificate {fingerprint[:16]}… is not enrolled, expired or revoked")
     caller = Caller(Party(binding.party), binding)
-    buckets = hub.ministry_rate if caller.party in {MINISTRY, AUTHORITY} else hub.endpoint_rate
-    if wait := buckets.take(caller.party, time.monotonic()):
+    if wait := _rate(hub, caller).take(caller.party, time.monotonic()):
         raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
     hub.contacts[caller.party] = now
     return caller
+
+
+def count_further(hub: Hub, caller: Caller, messages: int) -> None:
+    """Count the messages that a request has beyond its first against the party's rate."""
+    _rate(hub, caller).owe(caller.party, messages)
 
 
 async def open_signed(hub: Hub, model: type[Document], claimed: Outline, caller: Caller) -> tuple[Document, str]:
@@ -91,11 +95,15 @@ async def open_once_signed(hub: Hub, model: type[Document], claimed: Outline, pa
     return _opened(model, claimed, await hub.store.bindings(party, None), f"a key that {party} has or had")
 
 
+def _rate(hub: Hub, caller: Caller) -> TokenBuckets:
+    return hub.ministry_rate if caller.party in {MINISTRY, AUTHORITY} else hub.endpoint_rate
+
+
 def _opened(model: type[Document], claimed: Outline, signers: Sequence[Binding], whose: str) -> tuple[Document, str]:
     try:
         for binding in signers:
-            key, name = _signing_key(binding.entry)
-            if name == claimed.key_id:
+            key = _signing_key(binding.entry)
+            if key.key_id == claimed.key_id:
                 return model.open(claimed, key), binding.fingerprint
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
@@ -105,7 +113,7 @@ def _opened(model: type[Document], claimed: Outline, signers: Sequence[Binding],
 async def _signers(hub: Hub, caller: Caller, claimed: Outline) -> list[Binding]:
     """Return the live bindings of which one may have signed: nearly always the connection's alone, as it is by now."""
     at = hub.now() + SKEW
-    if _signing_key(caller.binding.entry)[1] != claimed.key_id:
+    if _signing_key(caller.binding.entry).key_id != claimed.key_id:
         return await hub.store.bindings(caller.party, at)
     binding = await hub.store.binding(caller.fingerprint)
     return [binding] if binding is not None and binding.live(at) else []
@@ -121,6 +129,5 @@ def _fingerprint(header: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _signing_key(entry: bytes) -> tuple[ec.EllipticCurvePublicKey, str]:
-    key = public_key_of(certificate_from_pem(DirectoryEntry.from_json(entry).certificate))
-    return key, key_id(key)
+def _signing_key(entry: bytes) -> NamedKey:
+    return NamedKey.of(public_key_of(certificate_from_pem(DirectoryEntry.from_json(entry).certificate)))

@@ -46,6 +46,7 @@ def exchange(hub: Hub) -> ASGIApp:
     # They are tried in this order: what every parcel asks for comes first.
     routes = [
         route("PUT", "/v1/messages/{sender}/{id}", sending.put_message, _exchanges),
+        route("PUT", "/v1/messages/{sender}", sending.put_messages, _exchanges),
         route("GET", "/v1/messages/{sender}/{id}/content", receiving.content, _exchanges),
         route("PUT", "/v1/receipts/{sender}/{id}", receiving.put_receipt, _exchanges),
         route("GET", "/v1/inbox", receiving.inbox, _exchanges),

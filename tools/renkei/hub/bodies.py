@@ -12,7 +12,7 @@ from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from renkei.exchange import compact, whole
+from renkei.exchange import compact, together, whole
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Outline, outline
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.hub.problems import Problem
@@ -91,6 +91,21 @@ async def read_offer(request: Request, seconds: int) -> tuple[bytes, Outline, by
     body = await read_body(request, whole.LIMIT, seconds)
     try:
         return whole.unpack_whole(body)
+    except DocumentError as error:
+        raise Problem(400, "document", str(error)) from error
+
+
+async def read_offers(request: Request, seconds: int) -> list[tuple[bytes, bytes]]:
+    """Return (manifest in either form, sealed bytes) of each parcel that a request brings, their documents unread.
+
+    Raises:
+        Problem: as `read_body`; 400 for what is no body of parcels.
+    """
+    body = await read_body(request, together.LIMIT, seconds)
+    if request.headers.get("content-type") != together.MEDIA_TYPE:
+        raise Problem(400, "document", f"several messages in one request come as {together.MEDIA_TYPE}")
+    try:
+        return together.unpack_offers(body)
     except DocumentError as error:
         raise Problem(400, "document", str(error)) from error
 

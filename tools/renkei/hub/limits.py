@@ -44,6 +44,11 @@ class TokenBuckets:
         level.tokens -= 1
         return 0.0
 
+    def owe(self, key: str, tokens: int) -> None:
+        """Take further tokens for what was let in by `take`, also those that aren't there yet: the next one waits."""
+        if (level := self._levels.get(key)) is not None:
+            level.tokens -= tokens
+
 
 class Waiters:
     """Requests that wait for something to come into a party's inbox, bounded for each party and in all."""

@@ -44,8 +44,8 @@ class Problem(Exception):
         self.members = dict(members or {})
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """Return the answer."""
+    def body(self) -> bytes:
+        """Return the problem document."""
         document = {
             "type": _TYPE + self.kind,
             "title": HTTPStatus(self.status).phrase,
@@ -53,8 +53,11 @@ class Problem(Exception):
             "detail": self.detail,
             **self.members,
         }
-        body = json.dumps(document, ensure_ascii=False).encode()
-        return Response(body, self.status, self.headers, media_type="application/problem+json")
+        return json.dumps(document, ensure_ascii=False).encode()
+
+    def response(self) -> Response:
+        """Return the answer."""
+        return Response(self.body(), self.status, self.headers, media_type="application/problem+json")
 
 
 def refused(refusal: StoreRefusal) -> Problem:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange import compact, whole
+from renkei.exchange import compact, together, whole
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, public_key_of
 from renkei.exchange.clock import format_time
@@ -33,7 +33,7 @@ log = logging.getLogger("renkei.hub")
 _ANSWER_LIMIT = 2 * MAX_ENVELOPE
 _ID_LENGTH = 32
 _QUEUE_PAGE = 500
-_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE, Kind.SETTLEMENT.payload_type)
+_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE, together.MEDIA_TYPE, Kind.SETTLEMENT.payload_type)
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 
 

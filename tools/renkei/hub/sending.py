@@ -1,21 +1,25 @@
 """What a sender asks: parts, messages, voids, how far a stream is."""
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from renkei.exchange.documents import Outline
-from renkei.exchange.parties import MINISTRY, may_send
+from renkei.exchange import compact, together
+from renkei.exchange.documents import DocumentError, Outline, peek
+from renkei.exchange.parties import MINISTRY, Party, may_send
 from renkei.exchange.payloads import MAX_PARTS, PART_SIZE, Acceptance, Manifest, Void
-from renkei.hub.access import SKEW, Caller, open_signed
+from renkei.hub.access import SKEW, Caller, count_further, open_signed
 from renkei.hub.bodies import (
     JSON_LIMIT,
     Digest,
+    accepts,
     document,
     parse,
     path_digest,
@@ -25,11 +29,14 @@ from renkei.hub.bodies import (
     read_body,
     read_document,
     read_offer,
+    read_offers,
     require_digest,
 )
 from renkei.hub.context import Hub
-from renkei.hub.problems import Problem
+from renkei.hub.identity import Identity
+from renkei.hub.problems import Problem, refused
 from renkei.store.hub import contract
+from renkei.store.hub.refusals import StoreRefusal
 
 log = logging.getLogger("renkei.hub")
 
@@ -60,53 +67,147 @@ async def put_part(hub: Hub, caller: Caller, request: Request) -> Response:
 async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
     """`PUT /v1/messages/{sender}/{id}`: a manifest whose parts are here, or a small parcel whole."""
     message_id = path_uuid(request)
+    speaker = _speaker(hub, caller, request)
+    offer = _Offer(*await read_offer(request, hub.settings.limits.body_seconds))
+    checked = await _checked(hub, caller, offer, message_id)
+    if isinstance(checked, bytes):
+        return document(request, checked, 200)
+    at = hub.now()
+    acceptance, new = await hub.store.accept(checked, _sign(speaker, checked, at), _quota(hub, caller), at)
+    _note(hub, checked)
+    return document(request, acceptance, 201 if new else 200)
+
+
+async def put_messages(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`PUT /v1/messages/{sender}`: small parcels, by one commit; each is answered as it would be alone."""
+    speaker = _speaker(hub, caller, request)
+    offers = await read_offers(request, hub.settings.limits.body_seconds)
+    count_further(hub, caller, len(offers) - 1)
+    checked = [await _checked_or_refused(hub, caller, *offer) for offer in offers]
+    messages = [each for each in checked if isinstance(each, contract.Message)]
+    at = hub.now()
+    offered = [(message, _sign(speaker, message, at)) for message in messages]
+    accepted = iter(await hub.store.accept_together(offered, _quota(hub, caller), at) if offered else ())
+    packed = accepts(request, compact.MEDIA_TYPE)
+    answers = []
+    for each in checked:
+        outcome = next(accepted) if isinstance(each, contract.Message) else each
+        if isinstance(each, contract.Message) and isinstance(outcome, tuple):
+            _note(hub, each)
+        answers.append(_answer(hub, outcome, packed=packed))
+    return Response(together.pack_answers(answers), media_type=together.ANSWERS_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A manifest's envelope, what it claims, and the sealed bytes where they came along."""
+
+    envelope: bytes
+    claimed: Outline
+    sealed: bytes | None
+
+
+def _speaker(hub: Hub, caller: Caller, request: Request) -> Identity:
+    """Return who will sign the acceptances of a request in which the caller offers messages of its own."""
     if path_party(request, "sender") != caller.party:
         raise Problem(403, "not-yours", f"{caller.party} can't send in another's name")
-    speaker = hub.speaker()
-    envelope, claimed, sealed = await read_offer(request, hub.settings.limits.body_seconds)
+    return hub.speaker()
+
+
+async def _checked(hub: Hub, caller: Caller, offer: _Offer, message_id: str | None) -> contract.Message | bytes:
+    """Return the message that may go to the store; or the acceptance that it got before, where it couldn't by now.
+
+    Args:
+        hub: which is asked.
+        caller: who asks.
+        offer: what was offered.
+        message_id: of the path; None where the path names none.
+
+    Raises:
+        Problem: it is refused.
+    """
     try:
-        manifest, signer = await _open_manifest(hub, caller, message_id, claimed)
-        if sealed is not None:
+        manifest, signer = await _open_manifest(hub, caller, message_id, offer.claimed)
+        if offer.sealed is not None:
             hub.room.require()
-            _check_whole(manifest, sealed)
+            _check_whole(manifest, offer.sealed)
     except Problem:
         # What was accepted once stays accepted, whatever became of the keys since.
-        known = await hub.store.message(caller.party, message_id)
-        if known is None or known.manifest_sha256 != claimed.payload_sha256:
+        known = await hub.store.message(caller.party, message_id or _claimed_id(offer.envelope))
+        if known is None or known.manifest_sha256 != offer.claimed.payload_sha256:
             raise
-        return document(request, known.acceptance, 200)
-    at = hub.now()
-
-    def accept(index: int, epoch: int) -> bytes:
-        return Acceptance(
-            id=manifest.id,
-            sender=manifest.sender,
-            manifest_sha256=claimed.payload_sha256,
-            accepted_at=datetime.fromtimestamp(at, UTC),
-            journal_index=index,
-            epoch=epoch,
-        ).sign(speaker.signer)
-
-    message = contract.Message(
-        id=message_id,
+        return known.acceptance
+    return contract.Message(
+        id=str(manifest.id),
         sender=manifest.sender,
         recipient=manifest.recipient,
         stream=manifest.stream,
         sequence=manifest.sequence,
         content_sha256=manifest.content_sha256,
-        manifest=envelope,
-        manifest_sha256=claimed.payload_sha256,
+        manifest=offer.envelope,
+        manifest_sha256=offer.claimed.payload_sha256,
         parts=tuple((part.sha256, part.size) for part in manifest.parts),
         signer=signer,
-        sealed=sealed,
+        sealed=offer.sealed,
     )
-    acceptance, new = await hub.store.accept(message, accept, _quota(hub, caller), at)
+
+
+async def _checked_or_refused(
+    hub: Hub, caller: Caller, packed: bytes, sealed: bytes
+) -> contract.Message | bytes | Problem:
+    """Return what `_checked` says of one message of several: its refusal is its own."""
+    try:
+        envelope, claimed = compact.read(packed)
+        return await _checked(hub, caller, _Offer(envelope, claimed, sealed), None)
+    except DocumentError as error:
+        return Problem(400, "document", str(error))
+    except Problem as problem:
+        return problem
+
+
+def _sign(speaker: Identity, message: contract.Message, at: int) -> contract.SignAcceptance:
+    """Return what signs a message's acceptance once its place in the journal is known."""
+
+    def sign(index: int, epoch: int) -> bytes:
+        return Acceptance(
+            id=UUID(message.id),
+            sender=Party(message.sender),
+            manifest_sha256=message.manifest_sha256,
+            accepted_at=datetime.fromtimestamp(at, UTC),
+            journal_index=index,
+            epoch=epoch,
+        ).sign(speaker.signer)
+
+    return sign
+
+
+def _note(hub: Hub, message: contract.Message) -> None:
+    """Log a message that the store has, and wake who waits for it."""
     log.info(
         "accepted sender=%s recipient=%s stream=%s sequence=%d bytes=%d id=%s",
-        *(message.sender, message.recipient, message.stream, message.sequence, manifest.envelope_size, message.id),
+        *(message.sender, message.recipient, message.stream, message.sequence),
+        *(sum(size for _, size in message.parts), message.id),
     )
     hub.waiters.wake(message.recipient)
-    return document(request, acceptance, 201 if new else 200)
+
+
+def _answer(hub: Hub, outcome: contract.Accepted | StoreRefusal | bytes | Problem, *, packed: bool) -> together.Answer:
+    """Say what became of one message of several: `packed` acceptances go in compact form."""
+    if isinstance(outcome, StoreRefusal):
+        outcome = refused(outcome)
+    if isinstance(outcome, Problem):
+        hub.metrics.refused.labels(outcome.kind).inc()
+        return together.Answer(outcome.status, outcome.body())
+    acceptance, new = (outcome, False) if isinstance(outcome, bytes) else outcome
+    return together.Answer(201 if new else 200, compact.pack(acceptance) if packed else acceptance)
+
+
+def _claimed_id(envelope: bytes) -> str:
+    """Return the id that a manifest claims, for a look at what is known of it; "" where it claims none."""
+    try:
+        return str(peek(envelope).payload.get("id", ""))
+    except DocumentError:
+        return ""
 
 
 async def put_void(hub: Hub, caller: Caller, request: Request) -> Response:
@@ -141,13 +242,13 @@ async def stream_state(hub: Hub, caller: Caller, request: Request) -> Response:
     return JSONResponse({"next_sequence": state.next_sequence, "unreceipted": unreceipted})
 
 
-async def _open_manifest(hub: Hub, caller: Caller, message_id: str, claimed: Outline) -> tuple[Manifest, str]:
+async def _open_manifest(hub: Hub, caller: Caller, message_id: str | None, claimed: Outline) -> tuple[Manifest, str]:
     """Return the manifest and its signer's fingerprint; refuse what the recipient couldn't open.
 
     Its sender seals it anew then, sooner than by the recipient's silence.
     """
     manifest, signer = await open_signed(hub, Manifest, claimed, caller)
-    if (manifest.sender, str(manifest.id)) != (caller.party, message_id):
+    if (manifest.sender, message_id or str(manifest.id)) != (caller.party, str(manifest.id)):
         raise Problem(400, "mismatch", "the path names another message than the manifest")
     binding = await hub.store.binding(manifest.recipient_certificate_sha256)
     if binding is None or binding.party != manifest.recipient or not binding.live(hub.now() + SKEW):

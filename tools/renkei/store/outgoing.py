@@ -5,8 +5,9 @@ leaves either all of them or none. A message is held until its recipient's recei
 a hub that was restored from a backup may ask for it again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import apsw
@@ -61,6 +62,12 @@ _COLUMNS = (
     "id, recipient, stream, sequence, count, manifest, content_sha256, recipient_certificate_sha256,"
     " sealed, content, created_at, accepted_epoch, receipted_at"
 )
+
+_DUE = (
+    "recipient = ?1 AND stream = ?2 AND sealed IS NOT NULL AND voided_at IS NULL AND accepted_epoch IS NOT ?3"
+    f" AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = {ASKED_AGAIN})"
+)
+"""Of the messages to offer: it only spares a look at what is settled, `mailbox.must_offer` decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +245,31 @@ class OutgoingMessages:
 
     def to_offer(self, recipient: str, stream: str, epoch: int) -> OutgoingMessage | None:
         """The lowest message that the hub must be given in this epoch, as `mailbox.must_offer` has it."""
-        candidates = self._messages(  # the query only spares a look at what is settled; the rule decides
-            "WHERE recipient = ? AND stream = ? AND sealed IS NOT NULL AND voided_at IS NULL"
-            " AND accepted_epoch IS NOT ? AND (receipted_at IS NULL OR accepted_epoch IS NULL OR accepted_epoch = ?)"
-            " ORDER BY sequence LIMIT 1",
-            (recipient, stream, epoch, ASKED_AGAIN),
-        )
+        candidates = self._messages(f"WHERE {_DUE} ORDER BY sequence LIMIT 1", (recipient, stream, epoch))
         due = (m for m in candidates if must_offer(m.accepted_epoch, epoch, receipted=m.receipted_at is not None))
         return next(due, None)
+
+    def small_to_offer(
+        self, recipient: str, stream: str, epoch: int, *, after: int, largest: int, most: int
+    ) -> list[OutgoingMessage]:
+        """The messages of a stream behind a number that `to_offer` would give one by one, up to one that isn't small.
+
+        Args:
+            recipient: of the stream.
+            stream: its name.
+            epoch: of the hub.
+            after: the number.
+            largest: sealed bytes that a small one has at most.
+            most: how many to return.
+        """
+        place = (recipient, stream, epoch, after)
+        sql = f"SELECT sequence, size FROM outgoing WHERE {_DUE} AND sequence > ?4 ORDER BY sequence LIMIT ?5"  # noqa: S608 (a constant)
+        sizes = rows(self._database, sql, (*place, most))
+        last = max((n for n, _ in takewhile(lambda each: each[1] <= largest, sizes)), default=after)
+        candidates = self._messages(
+            f"WHERE {_DUE} AND sequence > ?4 AND sequence <= ?5 ORDER BY sequence", (*place, last)
+        )
+        return [m for m in candidates if must_offer(m.accepted_epoch, epoch, receipted=m.receipted_at is not None)]
 
     def held(self, recipient: str, stream: str, sequence: int) -> OutgoingMessage | None:
         """The message of a number, if its bytes are still here."""
@@ -271,8 +295,13 @@ class OutgoingMessages:
 
     def accept(self, message_id: str, epoch: int, acceptance: bytes | None) -> None:
         """Keep the hub's verified acceptance; where it gives none, as the recipient has it, the former one stays."""
+        self.accept_all({message_id: acceptance}, epoch)
+
+    def accept_all(self, acceptances: Mapping[str, bytes | None], epoch: int) -> None:
+        """Keep the acceptances of messages, by their ids, in one transaction; see `accept`."""
         sql = "UPDATE outgoing SET accepted_epoch = ?, acceptance = coalesce(?, acceptance) WHERE id = ?"
-        self._database.write(lambda c: c.execute(sql, (epoch, acceptance, message_id)))
+        values = [(epoch, acceptance, message_id) for message_id, acceptance in acceptances.items()]
+        self._database.write(lambda c: c.executemany(sql, values))
 
     def replace_envelope(self, message_id: str, manifest: bytes, sealed: bytes, certificate_sha256: str) -> None:
         """Keep a message sealed anew: same id, number and content; the hub hasn't accepted this envelope yet."""

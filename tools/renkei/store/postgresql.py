@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Lock, Timer
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -30,7 +30,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from renkei.store.errors import StoreError
-from renkei.store.writer import Statistics, Writer
+from renkei.store.writer import Outcome, Statistics, Writer
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -187,6 +187,10 @@ class Database:
     def submit(self, work: Work[T]) -> Future[T]:
         """Hand `work` to the writer; see `Writer.submit`."""
         return self._writer.submit(work)
+
+    def submit_together(self, works: Sequence[Work[Any]]) -> Future[list[Outcome]]:
+        """Hand works to the writer that go into one commit; see `Writer.submit_together`."""
+        return self._writer.submit_together(works)
 
     def read(self, work: Work[T], *, together: bool = True) -> T:
         """Run `work`, which only reads; all that it reads `together` is of one moment.

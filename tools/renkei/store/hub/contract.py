@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.words import Horizon, Settlement, SignedWord
 
 ItemKind = Literal["manifest", "receipt", "void"]
@@ -18,6 +19,10 @@ EnrolmentKind = Literal["enrolment", "renewal"]
 
 SignAcceptance = Callable[[int, int], bytes]
 """(journal index, epoch) → the acceptance envelope; called inside the transaction, so it must be quick and sure."""
+
+
+Accepted = tuple[bytes, bool]
+"""The acceptance of a message, and whether it is a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +238,7 @@ class HubStore(Protocol):
             QuotaRefusal: the sender would hold more than `quota` bytes.
         """
 
-    async def accept(self, message: Message, sign: SignAcceptance, quota: int, at: int) -> tuple[bytes, bool]:
+    async def accept(self, message: Message, sign: SignAcceptance, quota: int, at: int) -> Accepted:
         """Accept a message; return its acceptance and whether this is a new one.
 
         The same manifest again gets the same acceptance. The same id, place and content sealed to another
@@ -245,6 +250,14 @@ class HubStore(Protocol):
             MissingPartsRefusal: parts are missing or have another size.
             ReceiptedRefusal: sealed anew, but the recipient has it.
             QuotaRefusal: the sender holds too much, or too many messages of the stream are unreceipted.
+        """
+
+    async def accept_together(
+        self, offered: Sequence[tuple[Message, SignAcceptance]], quota: int, at: int
+    ) -> list[Accepted | StoreRefusal]:
+        """Accept messages in their order and by one commit; return for each what `accept` would return or raise.
+
+        Of what is refused nothing is kept, whatever becomes of the others.
         """
 
     async def message(self, sender: str, message_id: str) -> StoredMessage | None:

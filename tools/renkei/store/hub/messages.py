@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from renkei.store.hub.contract import (
+    Accepted,
     Bounds,
     Content,
     InboxItem,
@@ -49,7 +50,7 @@ def put_part(transaction: Transaction, sender: str, digest: str, content: bytes,
 
 def accept(
     transaction: Transaction, message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int
-) -> tuple[bytes, bool]:
+) -> Accepted:
     """Accept a message, or answer a duplicate with its acceptance."""
     stream, next_sequence, unreceipted = _stream(transaction, message.sender, message.recipient, message.stream)
     known = transaction.one(
@@ -250,6 +251,10 @@ def expire_parts(transaction: Transaction, before: int, limit: int) -> int:
     return len(unused)
 
 
+_NEW_PART = (
+    "INSERT INTO parts (sender, sha256, size, stored_at, uses, content) VALUES (?, ?, ?, ?, 1, ?)"
+    " ON CONFLICT (sender, sha256) DO NOTHING RETURNING part"
+)
 _PART_OF = "SELECT part, size FROM parts WHERE sender = ? AND sha256 = ?"
 _STREAM = "SELECT stream, next_sequence, unreceipted FROM streams WHERE sender = ? AND recipient = ? AND name = ?"
 
@@ -274,16 +279,17 @@ def _take_parts(transaction: Transaction, message: Message, at: int) -> tuple[li
     """Return the numbers of a message's parts, and how many bytes of them came with it and are new."""
     numbers, missing, came = [], [], 0
     for digest, size in message.parts:
+        if message.sealed is not None:
+            values = (message.sender, digest, size, at, message.sealed)
+            if (new := transaction.one(_NEW_PART, values)) is not None:
+                numbers.append(new[0])
+                came += size
+                continue
         row = transaction.one(
             "UPDATE parts SET uses = uses + 1 WHERE sender = ? AND sha256 = ? RETURNING part, size",
             (message.sender, digest),
         )
-        if row is None and message.sealed is not None:
-            sql = "INSERT INTO parts (sender, sha256, size, stored_at, uses, content) VALUES (?, ?, ?, ?, 1, ?)"
-            values = (message.sender, digest, size, at, message.sealed)
-            numbers.append(transaction.count(f"{sql} RETURNING part", values))
-            came += size
-        elif row is None:
+        if row is None:
             missing.append(digest)
         elif row[1] != size:
             raise ConflictRefusal(f"the manifest says that part {digest} has {size} bytes, it has {row[1]}")

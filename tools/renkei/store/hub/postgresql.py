@@ -7,11 +7,11 @@ What one hub takes for a party it tells the others by NOTIFY, which goes out wit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.sql import Identifier
@@ -23,7 +23,7 @@ from renkei.store.hub.schema import MIGRATIONS, ONLY_ADDED_TO, in_postgresql
 from renkei.store.hub.store import SqlHubStore, Work
 from renkei.store.hub.transaction import Row, Transaction
 from renkei.store.postgresql import Connection, Database, Server
-from renkei.store.writer import Statistics
+from renkei.store.writer import Outcome, Statistics
 
 T = TypeVar("T")
 
@@ -164,7 +164,10 @@ class PostgresHubStore(SqlHubStore):
         return await self._write(replace)
 
     async def _write(self, work: Work[T]) -> T:
-        return await asyncio.wrap_future(self._database.submit(lambda c: work(PostgresTransaction(c))))
+        return await asyncio.wrap_future(self._database.submit(_on_connection(work)))
+
+    async def _write_together(self, works: Sequence[Work[Any]]) -> list[Outcome]:
+        return await asyncio.wrap_future(self._database.submit_together([_on_connection(work) for work in works]))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._in_thread(work, together=True)
@@ -183,6 +186,10 @@ class PostgresHubStore(SqlHubStore):
         if checksums == ("on",):
             return []
         return ["PostgreSQL: no data checksums: a rotten page would go unseen; make the cluster with --data-checksums"]
+
+
+def _on_connection(work: Work[T]) -> Callable[[Connection], T]:
+    return lambda connection: work(PostgresTransaction(connection))
 
 
 @lru_cache(maxsize=512)

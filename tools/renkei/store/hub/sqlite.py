@@ -8,10 +8,10 @@ loop, for in WAL mode it waits for nobody; what may be large is read in a few th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
@@ -22,7 +22,7 @@ from renkei.store.hub.schema import MIGRATIONS
 from renkei.store.hub.store import SqlHubStore, Work
 from renkei.store.hub.transaction import Row, Transaction
 from renkei.store.sqlite import Database
-from renkei.store.writer import Statistics
+from renkei.store.writer import Outcome, Statistics
 
 T = TypeVar("T")
 
@@ -112,10 +112,17 @@ class SqliteHubStore(SqlHubStore):
         await loop.run_in_executor(self._threads, lambda: copy_file(self.database.path, target, progress))
 
     async def _write(self, work: Work[T]) -> T:
+        return await self._gathered().write(_on_connection(work))
+
+    async def _write_together(self, works: Sequence[Work[Any]]) -> list[Outcome]:
+        return await self._gathered().write_together([_on_connection(work) for work in works])
+
+    def _gathered(self) -> Gathering[apsw.Connection]:
+        """Return where the writes of the running loop gather."""
         loop = asyncio.get_running_loop()
         if self._gathering is None or self._gathering.loop is not loop:
             self._gathering = Gathering(loop, self.database.begin_together)
-        return await self._gathering.write(lambda connection: work(SqliteTransaction(connection)))
+        return self._gathering
 
     async def _read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._now, work)
@@ -128,6 +135,10 @@ class SqliteHubStore(SqlHubStore):
 
     async def _check_database(self) -> list[str]:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.database.read, check_file)
+
+
+def _on_connection(work: Work[T]) -> Callable[[apsw.Connection], T]:
+    return lambda connection: work(SqliteTransaction(connection))
 
 
 def check_file(connection: apsw.Connection) -> list[str]:

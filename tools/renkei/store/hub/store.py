@@ -11,12 +11,14 @@ The databases differ in how a transaction is had and in nothing that a rule can 
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from renkei.store.copies import Progress
 from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports, settlements
 from renkei.store.hub.contract import (
+    Accepted,
     Binding,
     Bounds,
     Content,
@@ -37,9 +39,10 @@ from renkei.store.hub.contract import (
     Void,
 )
 from renkei.store.hub.journal import Journal
+from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.transaction import Transaction
 from renkei.store.hub.words import Horizon, Settlement, SignedWord
-from renkei.store.writer import Statistics
+from renkei.store.writer import Outcome, Statistics
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -79,6 +82,10 @@ class SqlHubStore(ABC):
         """Run work that writes; return after the durable commit."""
 
     @abstractmethod
+    async def _write_together(self, works: Sequence[Work[Any]]) -> list[Outcome]:
+        """Run works that write, in one transaction, each undone alone where it fails; return after the commit."""
+
+    @abstractmethod
     async def _read(self, work: Work[T]) -> T:
         """Run work that reads one moment."""
 
@@ -102,9 +109,21 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._write(lambda t: messages.put_part(t, sender, digest, content, quota, at))
 
-    async def accept(self, message: Message, sign: SignAcceptance, quota: int, at: int) -> tuple[bytes, bool]:
+    async def accept(self, message: Message, sign: SignAcceptance, quota: int, at: int) -> Accepted:
         """See `HubStore`."""
-        return await self._write(lambda t: messages.accept(t, message, sign, quota, self._bounds, at))
+        return await self._write(partial(_accept, message, sign, quota, self._bounds, at))
+
+    async def accept_together(
+        self, offered: Sequence[tuple[Message, SignAcceptance]], quota: int, at: int
+    ) -> list[Accepted | StoreRefusal]:
+        """See `HubStore`."""
+        works = [partial(_accept, message, sign, quota, self._bounds, at) for message, sign in offered]
+        answers: list[Accepted | StoreRefusal] = []
+        for result, raised in await self._write_together(works):
+            if raised is not None and not isinstance(raised, StoreRefusal):
+                raise raised
+            answers.append(result if raised is None else raised)
+        return answers
 
     async def message(self, sender: str, message_id: str) -> StoredMessage | None:
         """See `HubStore`."""
@@ -275,3 +294,9 @@ class SqlHubStore(ABC):
     async def check(self) -> list[str]:
         """Recompute all that is derived, and have the database check itself; return what is wrong."""
         return await self._check_database() + await self._read(reports.check)
+
+
+def _accept(
+    message: Message, sign: SignAcceptance, quota: int, bounds: Bounds, at: int, transaction: Transaction
+) -> Accepted:
+    return messages.accept(transaction, message, sign, quota, bounds, at)
