@@ -39,8 +39,8 @@ class Scene:
         settle(self.ministry, self.sender)
 
     def give(self) -> None:
-        """Two files for the outbox: a parcel that goes whole, and one that goes in parts."""
-        for count in (2, LARGE):
+        """Files for the outbox: a parcel that goes whole, one that goes in parts, behind it two that go together."""
+        for count in (2, LARGE, 1, 1):
             (self.sender.settings.outbox / f"{self.given:06d}.csv").write_bytes(self.file(count, first=self.given + 1))
             self.given += count
 

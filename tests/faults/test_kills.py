@@ -7,6 +7,7 @@ import pytest
 
 from faults.killing import SUBJECTS, Scene, kill_at
 from faults.kills import stratified
+from faults.work import TOGETHER, served
 
 POINTS = 20
 """For each of the three who are killed."""
@@ -21,7 +22,8 @@ def test_a_kill_at_any_write_loses_and_doubles_nothing(
     scene.kills = 0
     points = stratified(calls, POINTS)
     assert len(points) == POINTS
-    assert scene.sizes == {1, 2}, "both ways of handing in a parcel are killed"
+    assert scene.sizes == {1, 2}, "parcels that go whole and in parts are killed"
+    assert subject == "hub" or served(fleet, TOGETHER) > 0, "and parcels that go together"
     kill_at(scene, subject, points)
     assert scene.kills == POINTS, f"{scene.kills} of {POINTS} died"
     scene.check()

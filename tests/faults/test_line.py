@@ -8,7 +8,7 @@ import pytest
 from faults.place import Lines
 from faults.promises import assert_promises
 from faults.proxy import CALM, Fault, Trouble
-from faults.work import attempt, settle
+from faults.work import TOGETHER, attempt, served, settle
 from renkei.agent.status import status_of
 
 SHINJUKU = "131041"
@@ -49,6 +49,27 @@ def test_what_a_bad_line_delays_arrives_once_it_is_good(
     line.trouble = CALM
     settle(shinjuku, ministry)
     assert_promises(ministry, shinjuku, [f"N-{SHINJUKU}-{n:06d}" for n in range(1, given + 1)])
+
+
+@pytest.mark.parametrize(("place", "trouble"), [("outside", "cut"), ("behind", "corrupt"), ("behind", "all")])
+def test_parcels_that_go_together_arrive_once_whatever_becomes_of_the_request(
+    fleet: Any, lines: Lines, residence_csv: Any, trouble: str, place: str
+) -> None:
+    ministry, shinjuku = fleet.agent("ministry"), fleet.agent(SHINJUKU)
+    settle(ministry, shinjuku)
+    line = getattr(lines, place)
+    line.trouble = Trouble(TROUBLES[trouble][0], every=8_000)
+    given = range(1, 5 * ROUNDS + 1)
+    for number in given:
+        (shinjuku.settings.outbox / f"{number:04d}.csv").write_bytes(residence_csv(1, first=number))
+        if number % 5 == 0:
+            for home in (shinjuku, ministry):
+                attempt(home)
+    assert line.happened.total() > 0
+    line.trouble = CALM
+    settle(shinjuku, ministry)
+    assert served(fleet, TOGETHER) > 0
+    assert_promises(ministry, shinjuku, [f"N-{SHINJUKU}-{n:06d}" for n in given])
 
 
 def test_a_slow_line_gets_everything_through(fleet: Any, lines: Lines, residence_csv: Any) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import httpx
 import pytest
 
 from renkei.agent.contact import HubNotGenuine
@@ -11,9 +12,13 @@ from renkei.agent.intake import Watch
 from renkei.client.connection import Connection, Timeouts
 from renkei.client.errors import HubError
 from renkei.client.hub import HubClient
+from unit.agent.conftest import Fleet
 
 IMPATIENT = Timeouts(connect=2, packet=0.7)
 """A test can't wait half a minute for each line that fell silent."""
+
+TOGETHER = "/v1/messages/{sender}"
+"""The route by which several parcels go in one request."""
 
 _ROUNDS = 8
 
@@ -28,6 +33,15 @@ def attempt(home: Home) -> bool:
         except (HubError, HubNotGenuine):
             return False
     return True
+
+
+def served(fleet: Fleet, route: str) -> int:
+    """How many requests of a route the hub has answered with 200 since it started."""
+    transport = httpx.HTTPTransport(uds=str(fleet.folder / "run" / "health.sock"))
+    with httpx.Client(transport=transport, base_url="http://hub", timeout=30) as client:
+        text = client.get("/metrics").text
+    name = f'renkei_hub_requests_total{{listener="exchange",route="{route}",status="200"}} '
+    return sum(int(float(line.removeprefix(name))) for line in text.splitlines() if line.startswith(name))
 
 
 def settle(*homes: Home) -> None:

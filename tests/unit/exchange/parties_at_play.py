@@ -5,8 +5,10 @@ party has noted is durable at once: a crash is that nothing more comes of what i
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice, takewhile
 from uuid import UUID
 
 from renkei.domain.notices import StatusNotice
@@ -122,12 +124,12 @@ class Sender:
         return goes_on > asked
 
     def to_offer(self) -> Outgoing | None:
-        found = (
-            each
-            for _, each in sorted(self.outgoing.items())
-            if must_offer(each.accepted_in, self.epoch, receipted=each.receipted) and self._is_here(each)
-        )
-        return next(found, None)
+        return next(self._due(), None)
+
+    def _due(self) -> Iterator[Outgoing]:
+        for _, each in sorted(self.outgoing.items()):
+            if must_offer(each.accepted_in, self.epoch, receipted=each.receipted) and self._is_here(each):
+                yield each
 
     def _is_settled(self, each: Outgoing, live: Machine) -> bool:
         stale = each.parcel.manifest.recipient_certificate_sha256 != live.verified.fingerprint
@@ -155,6 +157,15 @@ class Sender:
                 return number, None
             self._answer(refused, each, hub, live[0], now)
             return None
+
+    def offer_together(self, hub: Hub, live: list[Machine], now: datetime, most: int) -> list[tuple[int, bytes]]:
+        """Give the hub several messages at once, up to a void; what it accepted. The rest is left to `offer`."""
+        taken = []
+        for each in islice(takewhile(lambda each: each.void is None, [*self._due()]), most):
+            with suppress(Refused):
+                answer = hub.put_message(each.parcel.manifest_envelope, each.parcel.sealed, live, now)
+                taken.append((each.entry.sequence, answer))
+        return taken
 
     def _answer(self, refused: Refused, each: Outgoing, hub: Hub, live: Machine, now: datetime) -> None:
         """Do what the hub's refusal asks for, so that the next offer goes further."""

@@ -75,6 +75,20 @@ class Stream(RuleBasedStateMachine):
             self.sender.accepted(*taken, self.hub.epoch)
             self.acknowledged.add(taken[0])
 
+    @rule(most=st.integers(2, 5), answered=st.booleans())
+    def the_sender_offers_together(self, most: int, *, answered: bool) -> None:
+        """Several in one request: its answer comes back whole or not at all, whatever the hub took of it."""
+        self.sender.enter(self.hub.epoch)
+        self.sender.return_receipts(self.hub, TERMINALS, self.terminal, NOW)
+        self.sender.reseal(self.terminal.verified)
+        taken = self.sender.offer_together(self.hub, [self.terminal], NOW, most)
+        for number, acceptance in taken:
+            parcel = self.sender.outgoing[number].parcel
+            self.earlier.append((parcel.manifest_envelope, parcel.sealed))
+            if answered:
+                self.sender.accepted(number, acceptance, self.hub.epoch)
+                self.acknowledged.add(number)
+
     @precondition(lambda self: self.earlier)
     @rule(data=st.data(), corrupt=st.booleans())
     def an_earlier_request_comes_again(self, data: st.DataObject, *, corrupt: bool) -> None:

@@ -13,6 +13,7 @@ EXCHANGE = [
     ("POST", "/v1/parts/missing"),
     ("PUT", f"/v1/parts/{'0' * 64}"),
     ("PUT", f"/v1/messages/131041/{SOME}"),
+    ("PUT", "/v1/messages/131041"),
     ("GET", f"/v1/messages/131041/{SOME}/content"),
     ("GET", "/v1/inbox"),
     ("PUT", f"/v1/receipts/131041/{SOME}"),

@@ -116,6 +116,31 @@ class History(RuleBasedStateMachine):
         self.number += 1
         self.next += 1
 
+    @rule(data=st.data(), steps=st.lists(st.sampled_from(["next", "gap", "again", "lacking"]), min_size=1, max_size=6))
+    def offer_messages_together(self, data: st.DataObject, steps: list[str]) -> None:
+        """Each is answered as if it were alone, whatever becomes of those before it."""
+        offered, answers = [], []
+        size = self.heads[-1].size
+        for step in steps:
+            content = b"%d whole" % self.number
+            if step == "again" and self.accepted:
+                known, acceptance, _ = self.accepted[data.draw(st.sampled_from(sorted(self.accepted)))]
+                offered.append((known, sign))
+                answers.append((acceptance, False))
+                continue
+            new = message(self.number, self.next + (step == "gap"), [content])
+            whole = replace(new, sealed=None if step == "lacking" else content)
+            offered.append((whole, sign))
+            if step in {"gap", "lacking"}:
+                answers.append(SequenceRefusal if step == "gap" else MissingPartsRefusal)
+                continue
+            answers.append((sign(size, 1), True))
+            self.accepted[self.number] = (whole, sign(size, 1), [content])
+            self.inbox.append(("manifest", whole.manifest))
+            size, self.number, self.next = size + 1, self.number + 1, self.next + 1
+        found = self.run(self.store.accept_together(offered, PLENTY, self.clock))
+        assert [each if isinstance(each, tuple) else type(each) for each in found] == answers
+
     @precondition(lambda self: self.accepted)
     @rule(data=st.data())
     def offer_again(self, data: st.DataObject) -> None:

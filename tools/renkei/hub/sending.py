@@ -205,8 +205,8 @@ def _answer(hub: Hub, outcome: contract.Accepted | StoreRefusal | bytes | Proble
 def _claimed_id(envelope: bytes) -> str:
     """Return the id that a manifest claims, for a look at what is known of it; "" where it claims none."""
     try:
-        return str(peek(envelope).payload.get("id", ""))
-    except DocumentError:
+        return str(UUID(str(peek(envelope).payload.get("id"))))
+    except (DocumentError, ValueError):
         return ""
 
 
