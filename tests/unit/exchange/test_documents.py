@@ -18,6 +18,7 @@ from renkei.exchange.documents import (
     MAX_ENVELOPE,
     DocumentError,
     Kind,
+    NamedKey,
     Signer,
     canonical,
     open_document,
@@ -115,6 +116,15 @@ def test_a_foreign_signer_is_named_and_refused() -> None:
     foreign = Signer(make_key())
     with pytest.raises(DocumentError, match=f"signed by the key {foreign.key_id[:16]}"):
         open_document(foreign.sign(Kind.RECEIPT, {}), Kind.RECEIPT, PUBLIC)
+
+
+def test_a_key_may_come_with_its_id() -> None:
+    named = NamedKey.of(PUBLIC)
+    assert named.key_id == SIGNER.key_id
+    assert open_document(SIGNED, Kind.RECEIPT, named) == {"id": "x", "count": 3}
+    for other in (NamedKey.of(make_key().public_key()), NamedKey(make_key().public_key(), named.key_id)):
+        with pytest.raises(DocumentError):
+            open_document(SIGNED, Kind.RECEIPT, other)
 
 
 def test_a_foreign_signature_under_the_right_key_id_is_refused() -> None:

@@ -265,9 +265,11 @@ class OutgoingMessages:
         place = (recipient, stream, epoch, after)
         sql = f"SELECT sequence, size FROM outgoing WHERE {_DUE} AND sequence > ?4 ORDER BY sequence LIMIT ?5"  # noqa: S608 (a constant)
         sizes = rows(self._database, sql, (*place, most))
-        last = max((n for n, _ in takewhile(lambda each: each[1] <= largest, sizes)), default=after)
+        numbers = [number for number, _ in takewhile(lambda each: each[1] <= largest, sizes)]
+        if not numbers:
+            return []
         candidates = self._messages(
-            f"WHERE {_DUE} AND sequence > ?4 AND sequence <= ?5 ORDER BY sequence", (*place, last)
+            f"WHERE {_DUE} AND sequence > ?4 AND sequence <= ?5 ORDER BY sequence", (*place, numbers[-1])
         )
         return [m for m in candidates if must_offer(m.accepted_epoch, epoch, receipted=m.receipted_at is not None)]
 
