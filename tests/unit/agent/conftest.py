@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -325,20 +326,27 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return Pki(tmp_path_factory.mktemp("pki"))
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
-    settings = prepare_hub(tmp_path, pki)
-    hub = start_hub(tmp_path)
-    server = pki.server(tmp_path, "localhost")
-    front = Front(tmp_path / "run" / "hub.sock", server, pki.anchor_file)
-    enrolment_front = Front(tmp_path / "run" / "enrolment.sock", server, None)
-    fleet = Fleet(tmp_path, pki, front, enrolment_front, settings, hub)
+@contextmanager
+def a_fleet(folder: Path, pki: Pki) -> Iterator[Fleet]:
+    """A hub that serves, and nobody enrolled yet."""
+    settings = prepare_hub(folder, pki)
+    hub = start_hub(folder)
+    server = pki.server(folder, "localhost")
+    front = Front(folder / "run" / "hub.sock", server, pki.anchor_file)
+    enrolment_front = Front(folder / "run" / "enrolment.sock", server, None)
+    fleet = Fleet(folder, pki, front, enrolment_front, settings, hub)
     yield fleet
     for home in fleet.homes:
         home.spool.close()
     front.close()
     enrolment_front.close()
     fleet.stop_hub()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
+    with a_fleet(tmp_path, pki) as fleet:
+        yield fleet
 
 
 @dataclass

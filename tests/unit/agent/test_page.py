@@ -18,7 +18,7 @@ from renkei.agent.exchange import alone
 from renkei.agent.home import Home, stamp
 from renkei.agent.page import words
 from renkei.agent.page.door import SESSIONS, Door
-from renkei.agent.page.server import page
+from renkei.agent.page.server import _listen, page
 from renkei.agent.page.standing import overview
 from renkei.agent.register.pending import STANDINGS
 from renkei.agent.register.share import prepare
@@ -65,6 +65,13 @@ def clerk(folder: Path) -> Iterator[Clerk]:
 
 
 # -- who may come in
+
+
+def test_no_answer_waits_until_the_browser_has_acknowledged_its_beginning() -> None:
+    with _listen(0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_ticket_is_good_once_and_the_next_lies_there(folder: Path) -> None:

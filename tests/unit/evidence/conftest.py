@@ -1,5 +1,5 @@
-"""A fleet with a real hub, as the agent's tests have it."""
+"""The certificates and files of the agent's tests."""
 
-from unit.agent.conftest import fleet, pki, residence_csv, status_csv
+from unit.agent.conftest import pki, residence_csv
 
-__all__ = ["fleet", "pki", "residence_csv", "status_csv"]
+__all__ = ["pki", "residence_csv"]

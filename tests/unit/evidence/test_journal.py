@@ -1,8 +1,9 @@
 """`renkei journal verify` on a real hub's database: tampered with in every way, and seen from every side."""
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from renkei.cli import hub as hub_cli
 from renkei.cli.journal import app
 from renkei.exchange.documents import canonical
 from renkei.exchange.journal import MerkleTree, leaf_hash
+from unit.agent.conftest import Pki, a_fleet
 
 pytestmark = pytest.mark.thorough
 
@@ -26,9 +28,21 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in ("verify", *words)])
 
 
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory, pki: Pki, residence_csv: Any) -> Iterator["Scene"]:
+    with a_fleet(tmp_path_factory.mktemp("history"), pki) as fleet:
+        yield Scene(fleet, residence_csv)
+
+
 @pytest.fixture
-def scene(fleet: Any, residence_csv: Any) -> "Scene":
-    return Scene(fleet, residence_csv)
+def scene(history: "Scene", tmp_path: Path) -> Iterator["Scene"]:
+    """The one history, whose hub has its state back after a test has tampered with it."""
+    state = history.fleet.hub_settings.state
+    shutil.copytree(state, tmp_path / "kept")
+    yield history
+    history.fleet.stop_hub()
+    shutil.rmtree(state)
+    shutil.copytree(tmp_path / "kept", state)
 
 
 class Scene:

@@ -60,6 +60,8 @@ def _lay_out(home: Home, door: Door) -> None:
 def _listen(port: int) -> socket.socket:
     listener = socket.create_server((HOST, port), backlog=_CONNECTIONS)
     listener.set_inheritable(False)
+    # connections have it from here: asyncio doesn't set it on them, and every answer would wait 40 ms for the other end
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
