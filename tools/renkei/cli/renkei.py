@@ -24,6 +24,8 @@ COMMANDS = {
     "capacity": ("renkei.cli.capacity", "How long updates and notices take to every endpoint; what to change."),
     "notice": ("renkei.cli.notice", "Check and convert files of notices, and print what the layouts are."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
+    "updates": ("renkei.cli.updates", "The signed catalogue of Windows updates."),
+    "wave": ("renkei.cli.wave", "Waves of updates: plan, approve, run, halt."),
     "release": ("renkei.cli.release", "Build the archive of the software that hosts install."),
     "ca": ("renkei.cli.ca", "The offline root."),
     "ministry": ("renkei.cli.ministry", "Registration authority, connector, simulator of the immigration system."),

@@ -1,0 +1,235 @@
+"""`renkei updates` and `renkei wave`, as two people and an authority use them, with real keys and entries."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typer.testing import CliRunner
+
+from renkei.cli import updates, wave, wave_run
+from renkei.exchange.certificates import certificate_to_pem, key_to_pem, make_key
+from renkei.exchange.documents import Signer
+from renkei.exchange.parties import AUTHORITY, Party
+from renkei.exchange.updates import Order, PatchState
+from renkei.fleet.waves.plan import Plan
+from renkei.store.waves.ledger import open_ledger
+from unit.exchange.conftest import NOW, Machine, World
+from unit.fleet.conftest import INVENTORY
+from unit.fleet.waves.country import KB, NEW, OLD
+from unit.fleet.waves.country import UPDATE as COUNTRYS
+
+UPDATE = COUNTRYS.model_dump(mode="json")
+
+
+class Clock(datetime):
+    """What the commands take for now."""
+
+    at = NOW + timedelta(hours=3)
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # a plain datetime will do
+        del tz
+        return cls.at
+
+
+@dataclass
+class Desk:
+    """The files of ministry IT."""
+
+    folder: Path
+    world: World = field(default_factory=World)
+    runner: CliRunner = field(default_factory=CliRunner)
+
+    def __post_init__(self) -> None:
+        self.authority = self.world.enrol(AUTHORITY, "moj-linkage")
+        self.keys = {name: make_key() for name in ("sato", "suzuki", "stranger")}
+        for name, key in {**self.keys, "authority": self.authority.key}.items():
+            self.file(f"{name}.key").write_text(key_to_pem(key))
+        self.file("root.pem").write_text(certificate_to_pem(self.world.root.certificate))
+        self.file("entry.json").write_bytes(self.authority.entry.to_json())
+        self.file("updates.json").write_text(json.dumps([UPDATE]))
+        form = PublicFormat.SubjectPublicKeyInfo
+        people = {
+            name: self.keys[name].public_key().public_bytes(Encoding.PEM, form).decode() for name in ("sato", "suzuki")
+        }
+        self.file("people.json").write_text(json.dumps(people))
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    def run(self, app: Any, *words: str, code: int = 0) -> str:
+        result = self.runner.invoke(app, list(words))
+        assert result.exit_code == code, result.output
+        return result.stdout
+
+    def wave(self, *words: str, code: int = 0) -> str:
+        return self.run(wave.app, *words, "--ledger", str(self.file("waves.db")), code=code)
+
+    def sign_catalogue(self) -> None:
+        signing = ("--key", str(self.file("authority.key")), "--entry", str(self.file("entry.json")))
+        self.run(
+            updates.app, "sign", str(self.file("updates.json")), "--number", "7", *signing, "--out", self.catalogue
+        )
+
+    @property
+    def catalogue(self) -> str:
+        return str(self.file("catalogue.json"))
+
+    @property
+    def anchor(self) -> tuple[str, str]:
+        return "--trust-anchor", str(self.file("root.pem"))
+
+    def plan(self, *words: str, code: int = 0) -> str:
+        self.sign_catalogue()
+        person = ("--as", "sato", "--key", str(self.file("sato.key")))
+        fleet = ("--fleet", str(INVENTORY / "lab"), "--catalogue", self.catalogue)
+        return self.wave("plan", "--kb", KB, *person, *fleet, *self.anchor, *words, code=code)
+
+    def planned(self) -> str:
+        return str(json.loads(self.plan("--json"))["wave"])
+
+    def approve(self, number: str, person: str, key: str, code: int = 0) -> str:
+        who = ("--as", person, "--key", str(self.file(f"{key}.key")), "--people", str(self.file("people.json")))
+        return self.wave("approve", number, *who, code=code)
+
+    def go(self, number: str, *words: str, code: int = 0) -> str:
+        files = ("--key", str(self.file("authority.key")), "--people", str(self.file("people.json")))
+        return self.wave("run", number, "--post", str(self.file("post")), *files, *self.anchor, *words, code=code)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    for module in (wave, wave_run, updates):
+        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(Clock, "at", NOW + timedelta(hours=3))
+    return Desk(tmp_path)
+
+
+def test_a_catalogue_is_signed_and_listed_and_one_that_was_changed_is_refused(desk: Desk) -> None:
+    desk.sign_catalogue()
+    assert KB in desk.run(updates.app, "list", desk.catalogue, *desk.anchor)
+    listed = json.loads(desk.run(updates.app, "list", desk.catalogue, *desk.anchor, "--json"))
+    assert (listed["number"], listed["updates"]) == (7, [UPDATE])
+    text = json.loads(desk.file("catalogue.json").read_text())
+    text["envelope"] = text["envelope"].replace("A", "B", 1)
+    desk.file("catalogue.json").write_text(json.dumps(text))
+    desk.run(updates.app, "list", desk.catalogue, *desk.anchor, code=1)
+    desk.file("updates.json").write_text(json.dumps([{**UPDATE, "requires": ["KB1234567"]}]))
+    words = ("--key", str(desk.file("authority.key")), "--entry", str(desk.file("entry.json")), "--out", desk.catalogue)
+    desk.run(updates.app, "sign", str(desk.file("updates.json")), "--number", "8", *words, code=1)
+
+
+def test_a_plan_that_is_only_tried_leaves_nothing(desk: Desk) -> None:
+    shown = desk.plan("--dry-run")
+    assert "nothing was kept" in shown
+    assert "700 MB a machine" in shown
+    assert json.loads(desk.wave("status", "--json")) == []
+
+
+def test_nobody_approves_what_he_planned_nor_with_somebody_elses_key(desk: Desk) -> None:
+    number = desk.planned()
+    desk.approve(number, "sato", "sato", code=1)
+    desk.approve(number, "suzuki", "sato", code=1)
+    desk.approve(number, "suzuki", "stranger", code=1)
+    desk.approve(number, "stranger", "stranger", code=1)
+    desk.go(number, "--once", code=1)
+    assert not (desk.folder / "post" / "out").exists()
+    assert "approved" in desk.approve(number, "suzuki", "suzuki")
+    desk.approve(number, "suzuki", "suzuki", code=1)
+
+
+def test_a_wave_from_plan_to_end(desk: Desk) -> None:
+    number = desk.planned()
+    desk.approve(number, "suzuki", "suzuki")
+    desk.go(number, "--dry-run")
+    assert not (desk.folder / "post").exists()
+    machines: dict[str, Machine] = {}
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        hosts = Plan.read(ledger.plan_of(number) or b"").hosts
+    for opens in sorted({window.opens for host in hosts for window in host.windows}):
+        for minutes in range(4):  # ordered, ready, permitted, done
+            Clock.at = opens + timedelta(minutes=minutes)
+            state = json.loads(desk.go(number, "--once", "--json"))
+            for order in desk.folder.glob("post/out/*/*/order.json"):
+                _answer(desk, order, machines)
+        if state["phase"] == "finished":
+            break
+    assert state["phase"] == "finished"
+    assert all(set(counts) == {"well"} for counts in state["groups"].values())
+    assert set(machines) == {host.terminal for host in hosts}
+    assert not list(desk.folder.glob("post/out/*/*/*"))
+    assert json.loads(desk.wave("status", number, "--json"))["groups"] == state["groups"]
+
+
+def _answer(desk: Desk, file: Path, machines: dict[str, Machine]) -> None:
+    """Be the terminal: ask for a permit in a window, and be done once it is there."""
+    order = Order.open(file.read_bytes(), desk.authority.key.public_key())
+    if order.terminal not in machines:
+        machines[order.terminal] = desk.world.enrol(Party(order.endpoint), order.terminal)
+    done = not order.permit or (file.parent / "permit.json").exists()
+    if order.open_at(Clock.at) is None:
+        return
+    machine = machines[order.terminal]
+    envelope = PatchState(
+        endpoint=order.endpoint,
+        terminal=order.terminal,
+        answers=order.id,
+        stage="done" if done else "ready",
+        build=NEW if done else OLD,
+        installed=[KB] if done else [],
+        missing=[],
+        catalogue=7,
+        exchanged_at=Clock.at,
+        problem=None,
+        checked_at=Clock.at,
+    ).sign(Signer(machine.key))
+    text = {"entry": machine.entry.model_dump(), "envelope": envelope.decode()}
+    (desk.folder / "post" / "in").mkdir(parents=True, exist_ok=True)
+    (desk.folder / "post" / "in" / f"{order.terminal}.json").write_text(json.dumps(text))
+
+
+def test_a_person_halts_resumes_and_aborts_and_the_exit_code_tells(desk: Desk) -> None:
+    number = desk.planned()
+    why = ("--as", "suzuki", "--why", "smoke")
+    desk.wave("halt", number, *why, code=1)
+    desk.approve(number, "suzuki", "suzuki")
+    desk.go(number, "--once")
+    assert "suzuki: smoke" in desk.wave("halt", number, *why)
+    assert "renkei wave resume" in desk.wave("status", number, code=3)
+    desk.go(number, code=3)
+    desk.wave("resume", number, *why)
+    desk.wave("resume", number, *why, code=1)
+    desk.wave("abort", number, *why)
+    desk.wave("status", number, code=4)
+    desk.go(number, code=4)
+    assert "aborted" in desk.wave("status")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda desk: desk.file("people.json").write_text("[]"),
+        lambda desk: desk.file("people.json").unlink(),
+        lambda desk: desk.file("authority.key").write_text("no key"),
+        lambda desk: desk.file("root.pem").write_text("no root"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_named_and_runs_nothing(
+    desk: Desk, spoil: Callable[[Desk], Any]
+) -> None:
+    number = desk.planned()
+    desk.approve(number, "suzuki", "suzuki")
+    spoil(desk)
+    desk.go(number, "--once", code=1)
+    assert not list(desk.folder.glob("post/out/*"))
+
+
+def test_a_wave_or_a_ring_that_is_not_there_is_named(desk: Desk) -> None:
+    desk.wave("status", "nothing", code=1)
+    desk.plan("--ring", "nobody", code=1)
+    desk.plan("--minutes", "600", "--days", "1", code=1)

@@ -1,0 +1,255 @@
+"""`renkei wave`: plan a wave of updates, have somebody else approve it, run it, halt it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from renkei.cli.inventory import DEFAULT_FLEET, FleetOption, load_or_exit, print_json
+from renkei.cli.wave_common import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    Key,
+    LedgerOption,
+    Passphrase,
+    PeopleOption,
+    Person,
+    Root,
+    WaveArgument,
+    Why,
+    errors_in_words,
+    exit_code,
+    opened,
+    outline,
+    read_anchor,
+    read_signed,
+    read_signer,
+    show_state,
+)
+from renkei.cli.wave_run import run
+from renkei.fleet.model import Fleet
+
+if TYPE_CHECKING:
+    from renkei.fleet.waves.plan import Plan, WindowsOf
+
+app = typer.Typer(no_args_is_help=True, help="Waves of updates: plan, approve, run, halt.")
+app.command()(run)
+
+
+@app.command()
+def plan(  # noqa: PLR0913 - a command has as many options as it needs
+    *,
+    kb: Annotated[
+        list[str], typer.Option(metavar="KB", help="An update; may be repeated. What it requires comes too.")
+    ],
+    catalogue: Annotated[Path, typer.Option(metavar="FILE", help="The signed catalogue, from `renkei updates sign`.")],
+    root: Root,
+    person: Person,
+    key: Key,
+    passphrase_file: Passphrase = None,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove these updates instead.")] = False,
+    ring: Annotated[list[str] | None, typer.Option(help="Only this ring; may be repeated.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=60, help="How far ahead windows are taken.")] = 14,
+    minutes: Annotated[int, typer.Option(min=10, max=600, help="What a machine needs of a window.")] = 60,
+    overdue: Annotated[int, typer.Option(min=20, max=1440, help="Minutes until a machine counts as lost.")] = 120,
+    fleet: FleetOption = DEFAULT_FLEET,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and keep nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan a wave over a fleet's machines in service; sign and keep the plan.
+
+    Shown are groups in their order, machines, bytes to fetch, and when the
+    first of each group can begin.
+
+    Exit codes: 0, 1 it can't be planned, 2 usage.
+    """
+    from uuid import uuid4
+
+    from renkei.exchange.documents import payload_sha256
+    from renkei.exchange.parties import AUTHORITY
+    from renkei.exchange.updates import Catalogue
+    from renkei.fleet.waves.consents import plan_consent
+    from renkei.fleet.waves.plan import Wish, make_plan
+
+    loaded = load_or_exit(fleet, as_json=as_json)
+    now = datetime.now(UTC)
+    with errors_in_words():
+        signer = read_signer(key, passphrase_file)
+        entry, envelope = read_signed(catalogue)
+        party = read_anchor(root).verify_entry(entry, now, AUTHORITY)
+        found = Catalogue.open(envelope, party.signing_public_key)
+        action: Any = "uninstall" if uninstall else "install"
+        wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue)
+        made = make_plan(wish, loaded, (found, payload_sha256(envelope)), _windows_of(loaded), uuid4(), now)
+        consent = plan_consent(made, signer, now)
+        if not dry_run:
+            with opened(ledger) as book:
+                book.plan(str(made.id), made.to_bytes(), int(now.timestamp()), consent)
+    _show_plan(made, kept=not dry_run, as_json=as_json)
+
+
+@app.command()
+def approve(
+    wave: WaveArgument,
+    *,
+    person: Person,
+    key: Key,
+    people: PeopleOption,
+    passphrase_file: Passphrase = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a plan that somebody else has made, so that it may run.
+
+    Exit codes: 0, 1 you planned it yourself, aren't among the people, or it
+    isn't waiting for an approval, 2 usage.
+    """
+    from renkei.fleet.waves import consents
+    from renkei.fleet.waves.engine import act_of_person, load
+    from renkei.fleet.waves.state import Phase
+    from renkei.store.waves.ledger import Act
+
+    now = datetime.now(UTC)
+    with errors_in_words(), opened(ledger) as book:
+        state = load(book, wave)
+        document = consents.approve(state, person, read_signer(key, passphrase_file), consents.read_people(people), now)
+        act = Act("consent", "", "approver", document, int(now.timestamp()))
+        state = act_of_person(book, state, act, frozenset({Phase.PLANNED}))
+    show_state(state, as_json=as_json)
+
+
+@app.command()
+def status(
+    wave: Annotated[str | None, typer.Argument(metavar="WAVE", help="Id of the wave; without it, all waves.")] = None,
+    *,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a wave stands, or list all waves.
+
+    Exit codes: 0, 1 there is no such wave, 2 usage, 3 it is halted,
+    4 it is aborted.
+    """
+    from renkei.fleet.waves.engine import load
+
+    with errors_in_words(), opened(ledger) as book:
+        if wave is not None:
+            state = load(book, wave)
+        else:
+            states = [load(book, each) for each, _ in book.waves()]
+    if wave is not None:
+        show_state(state, as_json=as_json)
+        raise typer.Exit(exit_code(state))
+    rows = [outline(each) for each in states]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['wave']}  {row['phase']:9} {row['planned_at']}  {', '.join(row['updates'])}")
+
+
+def _by_person(name: str, text: str, phases: Callable[[], frozenset[Any]]) -> None:
+    """Add the command of a person who halts, resumes or aborts."""
+
+    def command(
+        wave: WaveArgument,
+        *,
+        why: Why,
+        person: Person,
+        ledger: LedgerOption = DEFAULT_LEDGER,
+        as_json: JsonOption = False,
+    ) -> None:
+        from renkei.fleet.waves.engine import act_of_person, load
+        from renkei.store.waves.ledger import Act
+
+        with errors_in_words(), opened(ledger) as book:
+            what: Any = name
+            act = Act(what, detail=f"{person}: {why}", at=int(datetime.now(UTC).timestamp()))
+            state = act_of_person(book, load(book, wave), act, phases())
+        show_state(state, as_json=as_json)
+
+    command.__doc__ = text
+    app.command(name)(command)
+
+
+def _phases(*names: str) -> Callable[[], frozenset[Any]]:
+    def phases() -> frozenset[Any]:
+        from renkei.fleet.waves.state import Phase
+
+        return frozenset(map(Phase, names))
+
+    return phases
+
+
+_by_person(
+    "halt",
+    """Halt a wave: from now on no permit is given, so nobody begins.
+
+    Whoever has begun goes on; what it comes to is still taken.
+
+    Exit codes: 0, 1 the wave isn't one that can be halted, 2 usage.
+    """,
+    _phases("approved", "running"),
+)
+_by_person(
+    "resume",
+    """Let a halted wave go on; it is judged by what comes after.
+
+    Exit codes: 0, 1 the wave isn't halted, 2 usage.
+    """,
+    _phases("halted"),
+)
+_by_person(
+    "abort",
+    """End a wave for good: nobody begins any more.
+
+    Exit codes: 0, 1 the wave has come to an end already, 2 usage.
+    """,
+    _phases("planned", "approved", "running", "halted"),
+)
+
+
+def _show_plan(made: "Plan", *, kept: bool, as_json: bool) -> None:
+    from renkei.exchange.clock import format_time
+
+    groups = {group: [host for host in made.hosts if host.group == group] for group in made.groups}
+    first = {group: format_time(min(host.windows[0].opens for host in hosts)) for group, hosts in groups.items()}
+    if as_json:
+        rows = {
+            group: {
+                "bytes": made.size * len(hosts),
+                "first": first[group],
+                "hosts": [{"endpoint": host.endpoint, "terminal": host.terminal} for host in hosts],
+            }
+            for group, hosts in groups.items()
+        }
+        print_json({"wave": str(made.id), "kept": kept, "plan_sha256": made.sha256, "groups": rows})
+        return
+    names = ", ".join(f"{update.kb} ({update.build}, {update.urgency})" for update in made.updates)
+    typer.echo(f"wave {made.id}: {made.action} {names}; {made.size / 1e6:,.0f} MB a machine")
+    table = Table("group", "machines", "GB", "first begins", box=None, pad_edge=False)
+    for group, hosts in groups.items():
+        table.add_row(group, str(len(hosts)), f"{made.size * len(hosts) / 1e9:,.1f}", first[group])
+    Console().print(table)
+    typer.echo(
+        "nothing was kept (--dry-run)" if not kept else f"next: somebody else runs renkei wave approve {made.id}"
+    )
+
+
+def _windows_of(fleet: Fleet) -> "WindowsOf":
+    from renkei.domain.windows import JST
+
+    def windows_of(endpoint: str, start: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+        first, last = start.astimezone(JST).date(), until.astimezone(JST).date()
+        place = fleet.sites[endpoint].endpoint
+        if place is None:
+            return []
+        found = fleet.windows(place, first - timedelta(days=1), last + timedelta(days=1))
+        return [(span.start, span.end) for span in found.spans(start, until)]
+
+    return windows_of

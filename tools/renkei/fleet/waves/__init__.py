@@ -1,0 +1,7 @@
+"""Waves of updates over the country: planned, approved by somebody else, run by orders and permits, halting themselves.
+
+- `plan`: who, in which group, when, how many bytes; planner and approver sign its digest
+- `state`: what the acts of the ledger add up to
+- `engine`: a turn of the wave: take evidence, judge, halt or let the next machines begin
+- `post`: how orders, permits and evidence travel: folders that the line or a medium carries
+"""

@@ -1,0 +1,102 @@
+"""How orders, permits and evidence travel: a folder in which whoever carries them puts and takes whole files.
+
+    out/ENDPOINT/TERMINAL/order.json, permit.json    to the terminal, the newest counts
+    in/NAME.json         from terminals: {"entry": directory entry, "envelope": a patch-state}
+    refused/NAME.json    what couldn't be believed, for a person to look at
+
+The line (through the hub), a medium, and Ansible at the staging bench all carry these files; none of them is trusted
+with more than carrying. A file is put by a rename, so it is there whole or not at all.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol, get_args
+
+from renkei.exchange.bindings import BindingError, DirectoryEntry
+from renkei.exchange.documents import MAX_ENVELOPE
+
+_LIMIT: Final = 4 * MAX_ENVELOPE
+_AT_ONCE: Final = 2000
+
+Name = Literal["order", "permit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came from a terminal: the directory entry that it gave, and its envelope; neither is believed yet."""
+
+    name: str
+    entry: DirectoryEntry
+    envelope: bytes
+
+
+class Post(Protocol):
+    """What the engine needs of whoever carries."""
+
+    def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
+        """Hand over what is for a terminal; doing it twice does no harm."""
+
+    def withdraw(self, endpoint: str, terminal: str) -> None:
+        """Take back what is there for a terminal: its work has ended, or the wave was aborted."""
+
+    def heard(self) -> Iterator[Heard]:
+        """Yield what has come, oldest first; it comes again until it is settled."""
+
+    def settle(self, name: str, *, refused: bool) -> None:
+        """Have no more of what was heard: it is in the ledger, or it couldn't be believed."""
+
+
+class FolderPost:
+    """The folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name it; its parts are made as they are needed."""
+        self._folder = folder
+        self._in, self._refused = folder / "in", folder / "refused"
+        for each in (self._in, self._refused):
+            each.mkdir(parents=True, exist_ok=True)
+
+    def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
+        """See `Post`."""
+        target = self._folder / "out" / endpoint / terminal / f"{name}.json"
+        if target.exists() and target.read_bytes() == envelope:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f".{target.name}.new")
+        with new.open("wb") as stream:
+            stream.write(envelope)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(target)
+
+    def withdraw(self, endpoint: str, terminal: str) -> None:
+        """See `Post`."""
+        folder = self._folder / "out" / endpoint / terminal
+        for name in get_args(Name):
+            (folder / f"{name}.json").unlink(missing_ok=True)
+
+    def heard(self) -> Iterator[Heard]:
+        """See `Post`; what isn't of the form goes to `refused/` at once."""
+        names = sorted(path.name for path in self._in.glob("[!.]*.json"))
+        for name in names[:_AT_ONCE]:
+            try:
+                with (self._in / name).open("rb") as stream:
+                    text = stream.read(_LIMIT + 1)
+                value = json.loads(text) if len(text) <= _LIMIT else None
+                match value:
+                    case {"entry": dict(entry), "envelope": str(envelope)}:
+                        yield Heard(name, DirectoryEntry.read(entry), envelope.encode())
+                    case _:
+                        self.settle(name, refused=True)
+            except (ValueError, RecursionError, BindingError):
+                self.settle(name, refused=True)
+
+    def settle(self, name: str, *, refused: bool) -> None:
+        """See `Post`."""
+        if refused:
+            (self._in / name).replace(self._refused / name)
+        else:
+            (self._in / name).unlink(missing_ok=True)
