@@ -27,6 +27,9 @@ folder = "/srv/renkei-register"      # a share that the register system reads an
 port = 8470
 folder = "/var/lib/renkei-page"      # readable by the permitted group and nobody else
 
+[updates]                            # of Windows, by the ministry's orders (docs/updates.md)
+reserve_gib = 10                     # what the system's volume must have free before anything is installed
+
 [publish]                            # the ministry only
 connector = true                     # horizons follow the connector's mark; without one the outbox is the source
 seconds = 300
@@ -177,6 +180,12 @@ class PageSettings(_Settings):
     session_minutes: Annotated[int, Field(ge=1, le=600)] = 60
 
 
+class UpdatesSettings(_Settings):
+    """What this terminal asks of itself before it lets Windows be updated; where updates come from follows from the link."""
+
+    reserve_gib: Annotated[int, Field(ge=1, le=1024)] = 10
+
+
 class Settings(_Settings):
     """All of `agent.toml`; see the module for an example."""
 
@@ -194,6 +203,7 @@ class Settings(_Settings):
     publish: PublishSettings = PublishSettings()
     bridge: BridgeSettings = BridgeSettings()
     media: MediaSettings = MediaSettings()
+    updates: UpdatesSettings = UpdatesSettings()
     page: PageSettings | None = None
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@
     spool.renewals   at the ministry: renewals that came by medium (`store.renewals`)
     spool.voids      numbers of own streams under which nothing comes (`store.voids`)
     spool.settlements numbers with a receipt of which the hub or a new machine doesn't know (`store.settlements`)
+    spool.updates    this machine's updates: orders, how far it is, what it says (`store.updates`)
 
 The spool itself holds what belongs to no message: the hub's epoch and cursor, pinned directory entries,
 the last tree head, alarms, and the last contact with each party. Times are RFC 3339 text, given by the caller.
@@ -34,6 +35,7 @@ from renkei.store.queries import row, rows
 from renkei.store.renewals import RENEWALS_SCHEMA, CarriedRenewals
 from renkei.store.settlements import Settlements
 from renkei.store.sqlite import Database
+from renkei.store.updates import UPDATES_SCHEMA, Updates
 from renkei.store.voids import VOIDS_SCHEMA, SentVoids
 
 _SCHEMA = """
@@ -74,6 +76,7 @@ MIGRATIONS = (
     MEDIA_SCHEMA,
     RENEWALS_SCHEMA,
     BEGINNINGS_SCHEMA,
+    UPDATES_SCHEMA,
 )
 """A released one never changes; what is new is appended."""
 
@@ -136,6 +139,7 @@ class Spool:
         self.heads = SeenHeads(self._database)
         self.media = Media(self._database)
         self.renewals = CarriedRenewals(self._database)
+        self.updates = Updates(self._database)
 
     def close(self) -> None:
         """Finish what is being written and close."""
