@@ -62,6 +62,7 @@ class Wine:
             stderr=subprocess.DEVNULL,
         )
         self.run("cmd.exe", "/c", "ver")
+        self.run("net", "start", "schedule", check=False)  # on Windows it always runs
 
     def cut_power(self) -> None:
         """End everything at once, without a word to anybody."""

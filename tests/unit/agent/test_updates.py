@@ -9,9 +9,11 @@ import pytest
 
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
-from renkei.agent.updates import documents, patching
+from renkei.agent.page.standing import overview
+from renkei.agent.updates import documents, patching, standing
 from renkei.agent.updates.course import Step
 from renkei.agent.updates.machine import MachineError, Work
+from renkei.cli import agent_updates
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, make_key, make_request, public_key_of
 from renkei.exchange.clock import whole_seconds
@@ -168,6 +170,7 @@ def test_a_machine_that_cant_be_asked_is_alarmed_and_asked_again(
     def broken() -> None:
         raise MachineError("powershell.exe ended with code 1")
 
+    office.take(office.order())
     with monkeypatch.context() as patched:
         patched.setattr(office.host, "survey", broken)
         office.turn()
@@ -320,14 +323,9 @@ def test_what_a_terminal_says_asks_for_an_exchange_and_ready_for_its_permit(offi
     office.take(office.order())
     office.exchanges = False
     office.home.spool.note(exchanged_at=office.host.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    assert office.turn().exchange  # what it has, for today
-    for said in office.home.spool.updates.to_send():
-        office.home.spool.updates.sent(said.number, said.at)
-    assert not office.turn().exchange
+    assert not office.turn().exchange  # what it has, for today, goes with the next
     office.pass_time(30)
     assert office.turn().exchange
-    for said in office.home.spool.updates.to_send():
-        office.home.spool.updates.sent(said.number, said.at)
     assert office.turn().exchange  # none for over three minutes: the permit may be there
     office.home.spool.note(exchanged_at=office.host.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
     assert not office.turn().exchange
@@ -354,3 +352,60 @@ def test_what_has_ended_is_forgotten_in_its_time(office: Office) -> None:
     office.home.spool.updates.forget("9999")
     assert not office.home.spool.updates.orders()
     assert not office.home.spool.updates.since("")
+
+
+def test_the_command_shows_what_is_ordered_installed_and_when(office: Office, capsys: Any) -> None:
+    given = office.order()
+    office.take(office.catalogue(7))
+    office.take(given)
+    office.pass_time(30)
+    office.host.on_mains = False
+    office.turn()
+    found = standing.standing_of(office.home, office.host.now)
+    assert (found.build, found.missing, found.needs_person) == (BEFORE, ("KB5058411",), True)
+    shown = standing.ordered(office.home, office.host.now)
+    assert shown == found.orders[0]
+    assert shown is not None
+    assert (shown.step, shown.said, shown.updates) == ("waiting", "blocked", ("KB5058411",))
+    assert shown.problem == "the machine runs on its battery; plug it in"
+    assert shown.window_opens == given.windows[0].opens.strftime("%Y-%m-%dT%H:%M:%SZ")
+    agent_updates._show(found)
+    printed = capsys.readouterr().out
+    assert "missing by catalogue 7: KB5058411" in printed
+    assert "order 00000000-0000-0000-0000-000000000001: install KB5058411" in printed
+    assert all(len(line) <= 80 for line in printed.splitlines())
+
+
+def test_what_has_ended_well_waits_for_nobody(office: Office) -> None:
+    assert not standing.standing_of(office.home, office.host.now).needs_person
+    given = office.order()
+    office.take(given)
+    office.pass_time(30)
+    office.turn()
+    office.take(office.permit(given))
+    office.run(90)
+    found = standing.standing_of(office.home, office.host.now)
+    assert (found.build, found.needs_person, found.orders[0].step) == (AFTER, False, "ended")
+    assert standing.ordered(office.home, office.host.now) is None
+
+
+def test_the_clerks_page_says_when_the_machine_is_updated(office: Office) -> None:
+    assert overview(office.home).planned is None
+    given = office.order()
+    office.take(given)
+    planned = overview(office.home).planned
+    assert planned is not None
+    assert (planned.opens, planned.closes) == (given.windows[0].opens, given.windows[0].closes)
+    assert not planned.going_on
+    office.pass_time(30)
+    office.turn()
+    office.take(office.permit(given))
+    office.turn()
+    planned = overview(office.home).planned
+    assert planned is not None
+    assert planned.going_on
+    office.pass_time(20)
+    office.turn()
+    planned = overview(office.home).planned
+    assert planned is not None
+    assert planned.restarting

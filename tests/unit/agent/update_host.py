@@ -101,6 +101,9 @@ class Host:
     def result(self, work: Work) -> Result | None:
         return self.answers.get((work.order.id, work.number))
 
+    def end(self) -> None:
+        """Nothing is kept here."""
+
     def restart(self, work: Work) -> None:
         window = work.order.open_at(self.now)
         assert window is not None, "a restart outside of the order's windows"

@@ -35,6 +35,7 @@ def remove_old(home: Home, at: datetime) -> None:
         log.info("the documents of %d messages were removed after %d days", settled, KEPT_PROOFS.days)
     home.spool.imports.forget(format_time(before))
     home.spool.dispatches.forget(format_time(before))
+    home.spool.updates.forget(proofs_before)
     removed = sum(_remove_files(folder, before.timestamp()) for folder in (home.settings.done, home.settings.rejected))
     if removed:
         log.info("%d files of done/ and rejected/ were removed after %d days", removed, home.settings.keep_days)

@@ -21,6 +21,10 @@ from renkei.agent.intake import Watch, candidates
 from renkei.agent.page.server import page
 from renkei.agent.register import bridge
 from renkei.agent.settings import Link
+from renkei.agent.updates import patching
+from renkei.agent.updates.machine import Machine
+from renkei.agent.updates.places import Places
+from renkei.agent.updates.windows_update import WindowsUpdate
 from renkei.client.backoff import Backoff
 from renkei.client.errors import GatewayNotTrusted, HubBusy, HubError, NotAllowed
 from renkei.exchange.clock import parse_time
@@ -66,6 +70,9 @@ class Service:
         self._bridge_again = 0.0
         self._was_asked = False
         self._answer_after = 0.0
+        self._updates_again = 0.0
+        self._updates_call = False
+        self._machine = _machine_of(home)
         self.activity = Activity()
 
     def stop(self) -> None:
@@ -101,6 +108,8 @@ class Service:
             return
         if self._home.keyring.current() is not None and self._bridge_calls():
             self._guarded(self._tend_bridge)
+        if self._home.keyring.current() is not None and time.monotonic() >= self._updates_again:
+            self._tend_updates()
         if self._home.keyring.current() is None:
             if time.monotonic() >= self._answer_after:
                 self._answer_after = time.monotonic() + _ANSWER_AGAIN
@@ -123,6 +132,7 @@ class Service:
             (self._spool_calls, "the spool has something"),
             (self._receipts_may_have_come, "receipts may have come"),
             (self._is_due, "it is time"),
+            (lambda: self._updates_call, "the updates have something to say, or to ask"),
             (lambda: publishing.is_due(self._home), "horizons are due"),
         )
         return next((text for applies, text in reasons if applies()), "")
@@ -185,6 +195,16 @@ class Service:
         if tended.away or not (tended.handed or tended.fetched):
             self._bridge_again = time.monotonic() + self._home.settings.exchange.retry_seconds
 
+    def _tend_updates(self) -> None:
+        """Carry on the updates of this machine, where it is one that is updated by order."""
+        if self._machine is None:
+            self._updates_again = float("inf")
+            return
+        self._updates_again = time.monotonic() + patching.LATER
+        turn = patching.tend(self._home, self._machine)
+        self._updates_call = turn.exchange
+        self._updates_again = time.monotonic() + turn.again
+
     def _offline(self) -> None:
         with alone(self._home, _PATIENCE):
             take_offline(self._home, self._watch)
@@ -197,7 +217,8 @@ class Service:
             except (NotAllowed, GatewayNotTrusted):
                 renewal.check(self._home)
                 raise
-            self._was_asked = False
+            self._was_asked = self._updates_call = False
+            self._updates_again = 0.0  # a permit may have come
             renewal.tend(self._home, client)
         if outcome.parcels_sent and self._home.settings.link is not Link.ONLINE:
             begin = time.monotonic()
@@ -253,6 +274,14 @@ class Service:
                             self._woken.set()
             except (HubError, NotEnrolled, StoreError, OSError):
                 self._stopping.wait(backoff.pause())
+
+
+def _machine_of(home: Home) -> Machine | None:
+    """Return the machine that is updated by order; None where the system's updates aren't the agent's."""
+    programs = platform.update_tools()
+    if programs is None or home.settings.is_ministry:
+        return None
+    return WindowsUpdate(programs, Places(home.settings.home), from_source=not home.settings.is_offline)
 
 
 def _is_still(watch: Watch, path: Path) -> bool:

@@ -181,7 +181,7 @@ class PageSettings(_Settings):
 
 
 class UpdatesSettings(_Settings):
-    """What this terminal asks of itself before it lets Windows be updated; where updates come from follows from the link."""
+    """What this terminal asks of itself before Windows is updated: GiB that the system's volume must have free."""
 
     reserve_gib: Annotated[int, Field(ge=1, le=1024)] = 10
 

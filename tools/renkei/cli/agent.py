@@ -17,7 +17,15 @@ from renkei.agent.intake import Watch
 from renkei.agent.service import Service
 from renkei.agent.settings import Link
 from renkei.agent.status import Status, status_of
-from renkei.cli import agent_counter, agent_first_boot, agent_life, agent_media, agent_page, agent_register
+from renkei.cli import (
+    agent_counter,
+    agent_first_boot,
+    agent_life,
+    agent_media,
+    agent_page,
+    agent_register,
+    agent_updates,
+)
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
     NEEDS_PERSON,
@@ -172,6 +180,7 @@ agent_counter.add_to(app)
 agent_register.add_to(app)
 agent_first_boot.add_to(app)
 agent_life.add_to(app)
+agent_updates.add_to(app)
 app.add_typer(agent_media.app, name="media")
 app.add_typer(agent_page.app, name="page")
 if sys.platform == "win32":

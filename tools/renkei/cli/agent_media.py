@@ -126,6 +126,8 @@ def media_import(folder: Folder, config: Config = DEFAULT_CONFIG, *, as_json: As
             f"{brought.refused} refused, {brought.replayed} taken before, {brought.foreign} for others, "
             f"{brought.wiped} deleted from the medium, {'scanned' if brought.scanned else 'not scanned'}"
         )
+        if brought.updates or brought.packages:
+            print(f"{brought.updates} documents of updates, {brought.packages} packages")
         for digest in brought.digests:
             print(f"digest {digest[:_FINGERPRINT]}")
     if brought.refused or brought.replayed:

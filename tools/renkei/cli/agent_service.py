@@ -20,6 +20,7 @@ from renkei.agent.windows.access import AccessError
 from renkei.agent.windows.clerks import GROUP
 from renkei.agent.windows.installing import InstallError
 from renkei.agent.windows.manager import ServiceTrouble
+from renkei.agent.windows.task import TaskError
 from renkei.cli.agent_shared import NEEDS_PERSON, AsJson, fail, print_json
 
 app = typer.Typer(
@@ -120,7 +121,7 @@ def _reported() -> Iterator[None]:
     """Turn what can go wrong into a message and an exit code."""
     try:
         yield
-    except (AccessError, InstallError, ServiceTrouble, SettingsError, VersionsError) as error:
+    except (AccessError, InstallError, ServiceTrouble, SettingsError, TaskError, VersionsError) as error:
         fail(error, NEEDS_PERSON)
     except OSError as error:
         fail(OSError(f"{error.filename}: {error.strerror}; call this as an administrator"), NEEDS_PERSON)

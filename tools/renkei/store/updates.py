@@ -159,6 +159,11 @@ class Updates:
         found = self._said("WHERE answers IS ? ORDER BY number DESC LIMIT 1", (answers,))
         return found[0] if found else None
 
+    def newest(self) -> Said | None:
+        """What was said last."""
+        found = self._said("ORDER BY number DESC LIMIT 1", ())
+        return found[0] if found else None
+
     def since(self, at: str) -> list[Said]:
         """States said since a moment, oldest first."""
         return self._said("WHERE at >= ? ORDER BY number", (at,))

@@ -12,7 +12,7 @@ from uuid import uuid4
 from renkei.agent import directory, platform, profiles, publishing
 from renkei.agent.files import stage
 from renkei.agent.home import Home, now, stamp
-from renkei.agent.media import renewing
+from renkei.agent.media import renewing, updating
 from renkei.agent.media.registration import MediaError, read_registration
 from renkei.agent.media.shape import (
     COVER,
@@ -46,6 +46,9 @@ RECEIPTS_REPEATED = timedelta(days=60)
 """A medium may be lost: receipts of this many days go on every one."""
 
 
+_MAX_SIGNERS = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """What was written onto a medium, and where; `digest` is that of the list of its files."""
@@ -67,6 +70,7 @@ class _Load:
     documents: tuple[tuple[str, bytes], ...]
     messages: tuple[OutgoingMessage, ...]
     whole: bool
+    carried: tuple[updating.Carried, ...] = ()
 
     def count(self, kind: str) -> int:
         return sum(1 for each, _ in self.documents if each == kind)
@@ -99,6 +103,7 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
         voids=load.count("void"),
     )
     name = f"{PREFIX}{home.party}-{recipient}-{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    _bring_packages(home, medium, load)
     _write(medium, name, {**files, LISTING: listing, COVER: cover.sign(keys.signer)})
     home.spool.media.note(carried(cover, "written", stamp()))
     return Export(
@@ -139,19 +144,33 @@ def _gather(home: Home, recipient: Party) -> _Load:
     receipts = [m.receipt for m in home.spool.incoming.receipts_since(recipient, since) if m.receipt is not None]
     documents = [("receipt", signed_now(home, Receipt, receipt)) for receipt in receipts]
     documents += [("void", signed_now(home, Void, void.envelope)) for void in home.spool.voids.to(recipient)]
+    carried = updating.to_carry(home, recipient) if home.settings.is_ministry else []
+    documents += [(kind, envelope) for kind, envelope, _ in carried]
+    if not home.settings.is_ministry:
+        documents += updating.said_lately(home, since)
     # those that don't fit any more wait for the next medium, the oldest going first
     fitting = messages[: max(0, MAX_DOCUMENTS - len(documents))]
     documents += [("manifest", message.manifest) for message in fitting]
-    return _Load(tuple(documents[:MAX_DOCUMENTS]), tuple(fitting), whole=len(fitting) == len(messages))
+    whole = len(fitting) == len(messages)
+    return _Load(tuple(documents[:MAX_DOCUMENTS]), tuple(fitting), whole, tuple(carried))
+
+
+def _bring_packages(home: Home, medium: Path, load: _Load) -> None:
+    try:
+        updating.write_packages(home, medium, list(load.carried))
+    except OSError as error:
+        raise MediaError(f"{error.filename or medium}: can't be copied ({error.strerror}); has it room?") from error
 
 
 def _files(home: Home, recipient: Party, load: _Load) -> Iterator[tuple[str, bytes]]:
     known = home.spool.profiles.newest(recipient)
     packs = known is not None and encoding.LATEST in known.encodings  # who reads that reads compact documents, too
     suffix = "bin" if packs else "json"
-    for generation in home.keyring.generations()[:MAX_ENTRIES]:
+    for generation in home.keyring.generations()[: MAX_ENTRIES - _MAX_SIGNERS - 1]:
         entry = generation.entry.to_json()
         yield f"{ENTRIES}/{generation.number}.{suffix}", pack_entry(entry) if packs else entry
+    for number, entry in enumerate(_signers(load), start=1):
+        yield f"{ENTRIES}/updates-{number}.{suffix}", pack_entry(entry) if packs else entry
     if home.anchor.crl is not None:
         yield CRL, home.anchor.crl.pem.encode()
     if home.settings.is_ministry:
@@ -168,6 +187,11 @@ def _files(home: Home, recipient: Party, load: _Load) -> Iterator[tuple[str, byt
         yield f"{DOCUMENTS}/{number:05d}-{kind}.{suffix}", pack(envelope) if packs else envelope
     for message in load.messages:
         yield f"{SEALED}/{Manifest.read(peek(message.manifest).payload).envelope_sha256}", message.sealed or b""
+
+
+def _signers(load: _Load) -> list[bytes]:
+    """Directory entries of those who signed what is only carried, each once."""
+    return list(dict.fromkeys(entry.to_json() for _, _, entry in load.carried))[:_MAX_SIGNERS]
 
 
 def _write(medium: Path, name: str, files: dict[str, bytes]) -> None:

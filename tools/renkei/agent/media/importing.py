@@ -16,7 +16,7 @@ from renkei.agent import crl, enrolment, gaps, horizons, platform, profiles
 from renkei.agent.delivery import deliver_all
 from renkei.agent.files import read_bounded
 from renkei.agent.home import Home, log, now, stamp
-from renkei.agent.media import renewing
+from renkei.agent.media import renewing, updating
 from renkei.agent.media.exporting import carried
 from renkei.agent.media.inspecting import Found, Standing, inspect
 from renkei.agent.media.registration import MediaError, read_registration
@@ -34,7 +34,7 @@ from renkei.agent.media.shape import (
     some_files,
 )
 from renkei.agent.receiving import NotBelieved, Received, finish, take
-from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import CertificateError
 from renkei.exchange.compact import unpack
 from renkei.exchange.crl import MAX_CRL
@@ -43,7 +43,7 @@ from renkei.exchange.errors import ExchangeError
 from renkei.exchange.payloads import MAX_SEALED, Cover, Manifest
 from renkei.store.incoming import IncomingMessage, State
 
-_KINDS = frozenset({"manifest", "receipt", "void"})
+_KINDS = frozenset({"manifest", "receipt", "void", *updating.KINDS})
 
 
 @dataclass(slots=True)
@@ -57,6 +57,7 @@ class Import:
         delivered, notices: parcels that reached the inbox, and what was in them.
         refused: exports and documents that can't be believed.
         scanned: whether the malware scanner saw what was taken.
+        updates, packages: documents of updates, and their packages, that were new.
         wiped: exports that were deleted from the medium.
     """
 
@@ -70,6 +71,8 @@ class Import:
     notices: int = 0
     refused: int = 0
     scanned: bool = False
+    updates: int = 0
+    packages: int = 0
     wiped: int = 0
     digests: list[str] = field(default_factory=list)
 
@@ -91,7 +94,9 @@ def import_all(home: Home, medium: Path) -> Import:
             again = [found for found in inspect(home, medium, registered) if found.folder in folders]
             new = [found for found in again if _is_new(home, found, outcome)]
         for found in new:
-            outcome.refused += _take(home, found, received)
+            outcome.refused += _take(home, found, received, outcome)
+        if not home.settings.is_ministry:
+            outcome.packages = updating.bring_packages(home, medium)
     except OSError as error:
         raise MediaError(f"{medium}: can't be read ({error.strerror}); put it in again, nothing is lost") from error
     if home.keyring.took_over:
@@ -148,7 +153,7 @@ def _take_crl(home: Home, found: Found) -> bool:
     return newer
 
 
-def _take(home: Home, found: Found, received: Received) -> int:
+def _take(home: Home, found: Found, received: Received, outcome: Import) -> int:
     """Bring an export's documents and sealed bytes into the spool; how many documents can't be believed."""
     folder, entries = found.folder, found.entries
     refused = _take_beside(home, folder, entries) + _take_renewal(home, found)
@@ -156,8 +161,11 @@ def _take(home: Home, found: Found, received: Received) -> int:
         kind = path.stem.partition("-")[2]
         try:
             envelope = unpack((read_bounded(path, MAX_ENVELOPE) if kind in _KINDS else None) or b"")
-            take(home, kind, envelope, _entry_of(entries, envelope), received)
-        except (NotBelieved, DocumentError) as error:
+            if kind in updating.KINDS:
+                outcome.updates += updating.take(home, envelope, _entry_of(entries, envelope))
+            else:
+                take(home, kind, envelope, _entry_of(entries, envelope), received)
+        except (NotBelieved, BindingError, DocumentError) as error:
             refused += 1
             home.alarm("medium", f"{folder.name}/{path.name}", f"the medium holds a document that is none: {error}")
     for message in home.spool.incoming.in_state(State.ANNOUNCED):

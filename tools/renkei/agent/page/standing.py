@@ -10,6 +10,7 @@ from renkei.agent.home import Home, now
 from renkei.agent.page.words import ALARMS, UNKNOWN, Advice
 from renkei.agent.settings import JST, Link
 from renkei.agent.status import REASON_SUFFIX, AlarmStatus, Status, status_of
+from renkei.agent.updates import standing as updates
 from renkei.exchange.bindings import BindingError, VerifiedParty
 from renkei.exchange.clock import parse_time
 from renkei.store.standings import Standing
@@ -64,6 +65,19 @@ class Patches:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What is going to happen to the machine by the ministry's order; times are Japan's.
+
+    `going_on`: it is being installed, or checked; `restarting`: it restarts as soon as the window allows.
+    """
+
+    opens: datetime
+    closes: datetime
+    going_on: bool
+    restarting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The front page; times are in Japan's time.
 
@@ -78,6 +92,7 @@ class Overview:
         held, not_imported: parcels that wait for an earlier one; notices that aren't in the register yet.
         certificate: None before enrolment, or when it isn't good.
         patches: of the operating system.
+        planned: its next update, None where none is ordered.
     """
 
     verdict: Verdict
@@ -95,6 +110,7 @@ class Overview:
     not_imported: int
     certificate: Certificate | None
     patches: Patches
+    planned: Planned | None
 
     @property
     def tasks(self) -> int:
@@ -123,6 +139,7 @@ def overview(home: Home) -> Overview:
         not_imported=sum(waiting.values()),
         certificate=_certificate(home, at) if status.enrolled else None,
         patches=_patches(at),
+        planned=_planned(home, at),
     )
     return _judged(home, found, at)
 
@@ -172,6 +189,14 @@ def _patches(at: datetime) -> Patches:
         return Patches(None, None, old=False)
     age = at - changed
     return Patches(changed.astimezone(JST), max(age.days, 0), age > PATCH_AGE)
+
+
+def _planned(home: Home, at: datetime) -> Planned | None:
+    order = updates.ordered(home, at)
+    if order is None or order.window_opens is None or order.window_closes is None:
+        return None
+    opens, closes = (parse_time(text).astimezone(JST) for text in (order.window_opens, order.window_closes))
+    return Planned(opens, closes, order.step in {"installing", "checking"}, order.step == "restarting")
 
 
 def is_by_medium(home: Home) -> bool:

@@ -141,6 +141,13 @@ ALARMS: dict[str, Advice] = {
     ),
     "roots": _WITH_HUB,
     "stream": Advice(("送信が止まっています", "Sending has stopped"), _CALL),
+    "updates": Advice(
+        ("OSの更新を始められません", "Windows can't be updated yet"),
+        (
+            "「詳細」を確かめ、電源ケーブルをつなぎ、空き容量を空けてください。消えないときは、法務省の連携窓口に連絡してください。",
+            "Read the details; plug the machine in and make room. Call the ministry's support if this stays.",
+        ),
+    ),
     "void": Advice(("取り消した通知が先に届いていました", "A notice was delivered before it was voided"), _CALL),
     "waiting": Advice(
         ("送る予定の通知に問題があります", "A notice that is to be sent breaks a rule"),

@@ -30,6 +30,7 @@ if sys.platform == "win32":
         replace,
         software_changed_at,
         sync_directory,
+        update_tools,
         volume_of,
     )
 else:
@@ -56,6 +57,7 @@ else:
         replace,
         software_changed_at,
         sync_directory,
+        update_tools,
         volume_of,
     )
 
@@ -82,5 +84,6 @@ __all__ = [
     "replace",
     "software_changed_at",
     "sync_directory",
+    "update_tools",
     "volume_of",
 ]

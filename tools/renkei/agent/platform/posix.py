@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from renkei.agent.updates.tools import Tools
+
 DEFAULT_CONFIG = Path("/etc/renkei/agent.toml")
 DEFAULT_HOME = Path("/var/lib/renkei-agent")
 DEFAULT_PAGE = Path("/var/lib/renkei-page")
@@ -202,3 +204,8 @@ def software_changed_at() -> datetime | None:
         return datetime.fromtimestamp(Path("/var/lib/dpkg/status").stat().st_mtime, UTC)
     except OSError:
         return None
+
+
+def update_tools() -> Tools | None:
+    """Return nothing: Linux hosts are updated by their playbook, not by orders to an agent."""
+    return None

@@ -29,6 +29,7 @@ import win32crypt
 import win32file
 import win32security
 
+from renkei.agent.updates.tools import Tools
 from renkei.agent.windows import layout
 
 DEFAULT_CONFIG = Path(layout.CONFIG)
@@ -44,7 +45,7 @@ _PURPOSE = b"renkei-agent private keys"
 _CRYPTPROTECT_UI_FORBIDDEN = 0x1
 _MOVEFILE_WRITE_THROUGH = 0x8
 
-_OWN = {"first-boot", "service", "page", "retire"}
+_OWN = {"first-boot", "service", "page", "retire", "install-updates"}
 """Commands that whoever calls them carries out."""
 
 _EVERYBODY = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545")
@@ -124,11 +125,11 @@ def end_service(home: Path) -> None:
     Raises:
         OSError: something can't be removed.
     """
-    from renkei.agent.windows import installing, manager  # noqa: PLC0415 - a retiring machine alone needs it
+    from renkei.agent.windows import installing, manager, task  # noqa: PLC0415 - a retiring machine alone needs it
 
     try:
         installing.end_service(installing.Place(installing.this_release()[0], home))
-    except (installing.InstallError, manager.ServiceTrouble) as error:
+    except (installing.InstallError, manager.ServiceTrouble, task.TaskError) as error:
         raise OSError(str(error)) from error
 
 
@@ -300,6 +301,23 @@ def software_changed_at() -> datetime | None:
     except OSError:
         return None
     return _FILETIME_BEGIN + timedelta(microseconds=max(found) // 10) if found else None
+
+
+def update_tools() -> Tools:
+    """Return the programs by which Windows is updated."""
+    system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
+    powershell = (
+        str(system / "WindowsPowerShell" / "v1.0" / "powershell.exe"),
+        *("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"),
+    )
+    scripts = Path(layout.__file__).parent
+    return Tools(
+        survey=(*powershell, str(scripts / "Get-UpdateState.ps1")),
+        source=(*powershell, str(scripts / "Install-FromSource.ps1")),
+        dism=(str(system / "Dism.exe"),),
+        restart=(str(system / "shutdown.exe"),),
+        begin=(str(system / "schtasks.exe"), "/run", "/tn", layout.TASK),
+    )
 
 
 def _stop_at_end_of_input(stop: Callable[[], None]) -> None:

@@ -25,6 +25,14 @@ from renkei.store.updates import Kept, KeptOrder
 
 KINDS: Final = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PERMIT})
 
+
+class Replayed(OrderError):
+    """The document was taken before and has done its work, or a later one has taken its place: it counts for nothing.
+
+    A medium or a hub may bring it again at any time.
+    """
+
+
 _SKEW = timedelta(minutes=5)
 """How far clocks may differ before a document that lies in the future is refused."""
 
@@ -40,7 +48,8 @@ def take(home: Home, envelope: bytes, entry: DirectoryEntry) -> bool:
         entry: its signer's directory entry.
 
     Raises:
-        OrderError: it isn't for this terminal, not of this time, or was replaced.
+        Replayed: it was taken before and has ended, or a later one is here.
+        OrderError: it isn't for this terminal, or not of this time.
         ExchangeError: it isn't the authority's word, or isn't such a document.
     """
     key = home.anchor.verify_entry(entry, now(), AUTHORITY).signing_public_key
@@ -101,7 +110,7 @@ def _take_catalogue(home: Home, envelope: bytes, entry: DirectoryEntry, key: ec.
     if known is not None and rank <= known.rank:
         if payload_sha256(known.envelope) == payload_sha256(envelope):
             return False
-        raise OrderError(f"the catalogue {new.number} is older than {int(known.rank)}, which is here")
+        raise Replayed(f"the catalogue {new.number} is older than {int(known.rank)}, which is here")
     home.spool.updates.keep(Kind.CATALOGUE, _kept(rank, envelope, entry), stamp())
     log.info("catalogue %d of updates, with %d", new.number, len(new.updates))
     return True
@@ -117,7 +126,7 @@ def _take_order(home: Home, envelope: bytes, entry: DirectoryEntry, key: ec.Elli
         if payload_sha256(known.envelope) != payload_sha256(envelope):
             raise OrderError(f"another order of the id {order.id} is here; the authority signed two")
         if known.ended_at is not None:
-            raise OrderError(f"the order {order.id} ended at {known.ended_at}; an order counts once")
+            raise Replayed(f"the order {order.id} ended at {known.ended_at}; an order counts once")
         return False
     _check_past(order.issued_at, "order")
     if now() >= order.expires:
@@ -125,7 +134,7 @@ def _take_order(home: Home, envelope: bytes, entry: DirectoryEntry, key: ec.Elli
     issued = format_time(order.issued_at)
     newer = next((each for each in home.spool.updates.orders(1) if each.issued_at >= issued), None)
     if newer is not None:
-        raise OrderError(f"the order {order.id} was replaced: {newer.id} was issued later")
+        raise Replayed(f"the order {order.id} was replaced: {newer.id} was issued later")
     course = Course(since=whole_seconds(now())).model_dump_json()
     kept = KeptOrder(str(order.id), issued, envelope, entry.to_json().decode(), course)
     taken = home.spool.updates.add_order(kept, stamp())
@@ -148,7 +157,7 @@ def _take_permit(home: Home, envelope: bytes, entry: DirectoryEntry, key: ec.Ell
     if known is not None and rank <= known.rank:
         if payload_sha256(known.envelope) == payload_sha256(envelope):
             return False
-        raise OrderError(f"the permit was given at {rank}, the one that is here at {known.rank}")
+        raise Replayed(f"the permit was given at {rank}, the one that is here at {known.rank}")
     home.spool.updates.keep(Kind.PERMIT, _kept(rank, envelope, entry), stamp())
     return True
 

@@ -96,6 +96,9 @@ class Machine(Protocol):
     def result(self, work: Work) -> Result | None:
         """What the installer answered to this try; None while it works, and when it was cut off."""
 
+    def end(self) -> None:
+        """Remove what was kept for the order, which has ended."""
+
     def restart(self, work: Work) -> None:
         """Restart the machine in a minute, telling whoever sits there.
 

@@ -25,7 +25,8 @@ PERMIT_EVERY = timedelta(minutes=3)
 """How often one that is ready asks for its permit, where nothing is held open."""
 
 _GIB = 1024**3
-_SOON, _LATER = 15.0, 300.0
+_SOON, LATER = 15.0, 300.0
+"""Seconds until the next turn: with an order that is worked on, and otherwise."""
 _KIND = "updates"
 
 
@@ -34,7 +35,7 @@ class Turn:
     """What a turn left: whether an exchange should follow, and after how many seconds the next turn is due."""
 
     exchange: bool = False
-    again: float = _LATER
+    again: float = LATER
 
 
 def tend(home: Home, machine: Machine) -> Turn:
@@ -53,18 +54,26 @@ def tend(home: Home, machine: Machine) -> Turn:
         turn = _advance(home, machine, moment)
         _check(home, machine, moment)
     except (MachineError, ExchangeError) as error:
-        home.alarm(_KIND, "machine", str(error))
-        return Turn(again=_LATER)
+        if home.spool.updates.unfinished():
+            home.alarm(_KIND, "machine", str(error))
+        else:
+            log.warning("this machine's updates: %s", error)  # the ministry misses its word, and has alarms for that
+        return Turn(again=LATER)
     home.spool.settle(_KIND, "machine")
-    return replace(turn, exchange=turn.exchange or bool(home.spool.updates.to_send(1)))
+    return turn
+
+
+def counting(home: Home) -> KeptOrder | None:
+    """The order that counts: one that was begun, or else the one issued last. Nothing is written for this."""
+    unfinished = home.spool.updates.unfinished()
+    begun = [each for each in unfinished if course_of(each).step is not Step.WAITING]
+    return next(iter(begun or unfinished), None)
 
 
 def active(home: Home) -> KeptOrder | None:
-    """The order that counts: one that was begun, or else the one issued last; those it replaced end here."""
-    unfinished = home.spool.updates.unfinished()
-    begun = [each for each in unfinished if course_of(each).step is not Step.WAITING]
-    chosen = next(iter(begun or unfinished), None)
-    for each in unfinished:
+    """The order that counts; those that it replaced before they began end here."""
+    chosen = counting(home)
+    for each in home.spool.updates.unfinished():
         if chosen is not None and each.issued_at < chosen.issued_at:
             log.info("order %s: replaced by %s before it began", each.id, chosen.id)
             home.spool.updates.advance(each.id, each.course, [], format_time(now()))
@@ -93,12 +102,14 @@ def _advance(home: Home, machine: Machine, moment: datetime) -> Turn:
         said = [_signed(home, move.say)] if move.say is not None else []
         home.spool.updates.advance(kept.id, move.course.model_dump_json(), said, ended)
         _tell(home, kept.id, course, move.course)
+        if ended is not None:
+            machine.end()
     work = replace(work, number=move.course.tries)
     if move.act is Act.START:
         machine.start(work)
     elif move.act is Act.RESTART:
         machine.restart(work)
-    return Turn(_wants_exchange(move.course, view), _SOON)
+    return Turn(move.say is not None or _wants_exchange(move.course, view), _SOON)
 
 
 def _can_wait(course: Course, order: Order, moment: datetime) -> bool:

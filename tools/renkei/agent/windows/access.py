@@ -57,6 +57,11 @@ def keys_sddl() -> str:
     return f"D:P(A;OICI;{_FULL};;;{service_sid()}){erase}"
 
 
+def installer_sddl() -> str:
+    """What the installer of updates writes as SYSTEM: the service reads it and can't put a link in its way."""
+    return f"D:P{_everywhere()}(A;OICI;{_READ};;;{service_sid()})"
+
+
 def settings_sddl() -> str:
     """Settings and the trust anchor: administrators write, the service reads."""
     return f"D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;{_READ_FILE};;;{service_sid()})"

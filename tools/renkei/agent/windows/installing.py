@@ -22,10 +22,10 @@ from pathlib import Path
 
 from renkei.agent import versions
 from renkei.agent.versions import MARK, Chosen, Trial, VersionsError
-from renkei.agent.windows import access, clerks, manager
+from renkei.agent.windows import access, clerks, manager, task
 from renkei.agent.windows.layout import Programs
 
-_FOLDERS = ("state", "log", "staging", *access.CLERKS)
+_FOLDERS = ("state", "log", "staging", "updates", *access.CLERKS)
 _COMMAND = '@"{python}" -X utf8 -m renkei.cli.agent %*\r\n'
 _TRIES, _PAUSE = 50, 0.2
 
@@ -71,13 +71,15 @@ def install(place: Place, version: str, group: str = "") -> list[str]:
         What was changed, in words; nothing on a second run.
 
     Raises:
-        InstallError, VersionsError, AccessError, ServiceTrouble: what couldn't be done.
+        InstallError, VersionsError, AccessError, ServiceTrouble, TaskError: what couldn't be done.
     """
     sid, made = clerks.ensure_group(group) if group else ("", False)
     changes = [f"group {group}"] if made else []
     changes += _folders(place, sid)
     if clerks.lay_out_shortcut(place.data / "page") if group else clerks.remove_shortcut():
         changes.append("shortcut")
+    if task.ensure(Path(place.layout.command), place.data / "agent.toml", _task_note(place)):
+        changes.append(f"task {task.TASK}")
     running = manager.state() == "running"
     if _launcher_differs(place, version):
         manager.stop()
@@ -130,9 +132,11 @@ def end_service(place: Place) -> list[str]:
         What was removed.
 
     Raises:
-        InstallError, ServiceTrouble: something can't be removed.
+        InstallError, ServiceTrouble, TaskError: something can't be removed.
     """
     removed = ["service"] if manager.delete() else []
+    if task.remove(_task_note(place)):
+        removed.append("task")
     launcher = Path(place.layout.launcher)
     if launcher.exists():
         _remove_tree(launcher)
@@ -141,6 +145,10 @@ def end_service(place: Place) -> list[str]:
         path.unlink(missing_ok=True)
     clerks.remove_shortcut()
     return removed
+
+
+def _task_note(place: Place) -> Path:
+    return place.programs / "updates-task.xml"
 
 
 def status(place: Place) -> dict[str, object]:
@@ -162,6 +170,7 @@ def _folders(place: Place, group: str) -> list[str]:
     changes = []
     wanted = [(place.programs, access.programs_sddl()), (place.data, access.data_sddl())]
     wanted += [(place.data / name, access.data_sddl(group if name in access.CLERKS else "")) for name in _FOLDERS]
+    wanted += [(place.data / "installer", access.installer_sddl())]
     wanted += [(place.data / "keys", access.keys_sddl()), (place.data / "page", access.page_sddl(group))]
     for folder, sddl in wanted:
         made = not folder.is_dir()

@@ -10,6 +10,8 @@ agent.toml, root.pem              administrators write, the service reads
 keys\                             the service alone
 page\                             the service writes, the clerks' group reads: what opens the status page
 state\, log\, state.db            the service
+updates\                          the service: packages of updates, and what it asks of the installer
+installer\                        SYSTEM alone, the service reads: what the installer answers
 inbox\, outbox\, done\, rejected\, confirm\
 """
 
@@ -28,6 +30,9 @@ PIPE: Final = rf"\\.\pipe\{SERVICE}"
 
 UNDER_SERVICE: Final = "RENKEI_UNDER_SERVICE"
 """Set in the environment of what the launcher starts: it runs as the service's account already."""
+
+TASK: Final = r"\Renkei\Updates"
+"""What installs updates, as SYSTEM (`renkei.agent.windows.task`)."""
 
 PROGRAMS: Final = PureWindowsPath(r"C:\Program Files\Renkei")
 DATA: Final = PureWindowsPath(r"C:\ProgramData\Renkei")

@@ -1,0 +1,161 @@
+"""Orders and packages go out on a medium, patch-states come back: the same documents as by line."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renkei.agent import media
+from renkei.agent.home import Home
+from renkei.agent.keys import point_of
+from renkei.agent.media import MediaError
+from renkei.agent.updates import patching
+from renkei.agent.updates.places import Places
+from renkei.exchange.certificates import make_key, make_request
+from renkei.exchange.clock import whole_seconds
+from renkei.exchange.documents import Signer, peek
+from renkei.exchange.parties import MINISTRY, Party
+from renkei.exchange.payloads import Payload
+from renkei.exchange.updates import Catalogue, Order, PatchState
+from unit.agent.test_update_installing import CONTENT, package
+from unit.agent.update_host import Host, order
+
+ENDPOINT = "131041"
+
+
+@dataclass
+class Office:
+    """The ministry's agent and an endpoint's, a medium between them, and the authority."""
+
+    ministry: Home
+    endpoint: Home
+    medium: Path
+    signer: Signer
+    entry: Any
+
+    def order(self, **changes: Any) -> Order:
+        begin = whole_seconds(patching.now())
+        return order(1, begin, **{"updates": [package()], "permit": False, **changes})
+
+    def lay_out(self, name: str, document: Payload, signer: Signer | None = None) -> None:
+        path = Places(self.ministry.settings.home).updates / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        envelope = document.sign(signer or self.signer).decode()
+        path.write_text(json.dumps({"envelope": envelope, "entry": json.loads(self.entry.to_json())}))
+
+    def packages(self) -> Path:
+        folder = Places(self.ministry.settings.home).packages
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / package().file).write_bytes(CONTENT)
+        return folder
+
+    def go(self) -> media.Import:
+        """An export of the ministry's, and its import at the endpoint."""
+        media.export(self.ministry, self.medium, Party(ENDPOINT))
+        return media.import_all(self.endpoint, self.medium)
+
+    def come_back(self) -> media.Import:
+        media.export(self.endpoint, self.medium, MINISTRY)
+        return media.import_all(self.ministry, self.medium)
+
+    def states(self) -> list[PatchState]:
+        files = sorted((Places(self.ministry.settings.home).updates / "states").glob("*.json"))
+        envelopes = [json.loads(path.read_text())["envelope"].encode() for path in files]
+        return [PatchState.read(peek(envelope).payload) for envelope in envelopes]
+
+
+@pytest.fixture
+def office(offline: Any, tmp_path: Path) -> Office:
+    ministry = offline.agent("ministry", media={"scan": "off"})
+    endpoint = offline.agent(ENDPOINT, link="media", media={"scan": "off"})
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    media.register(endpoint, medium, Party(ENDPOINT), "USB-01")
+    key = make_key()
+    request = make_request(key, Party("authority"), "linkage")
+    entry = offline.pki.entry(request, "authority", "linkage", point_of(make_key().public_key()))
+    return Office(ministry, endpoint, medium, Signer(key), entry)
+
+
+def test_an_order_goes_by_medium_with_its_packages_and_the_answer_comes_back(office: Office) -> None:
+    given = office.order()
+    office.lay_out(f"{ENDPOINT}/order.json", given)
+    office.lay_out("catalogue.json", Catalogue(number=4, issued_at=given.issued_at, updates=given.updates))
+    office.packages()
+    brought = office.go()
+    assert (brought.updates, brought.packages, brought.refused) == (2, 1, 0)
+    assert (Places(office.endpoint.settings.home).packages / package().file).read_bytes() == CONTENT
+    kept = patching.active(office.endpoint)
+    assert kept is not None
+    assert kept.id == str(given.id)
+
+    patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
+    back = office.come_back()
+    assert (back.updates, back.refused) == (1, 0)
+    assert [(each.stage, each.catalogue, each.missing) for each in office.states()] == [("checked", 4, ["KB5058411"])]
+
+
+def test_a_lost_medium_costs_nothing_and_what_comes_twice_counts_once(office: Office) -> None:
+    office.lay_out(f"{ENDPOINT}/order.json", office.order())
+    office.packages()
+    assert office.go().updates == 1
+    again = office.go()
+    assert (again.updates, again.packages, again.refused) == (0, 0, 0)
+    patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
+    assert office.come_back().updates == 1
+    assert (office.come_back().updates, len(office.states())) == (0, 1)
+
+
+def test_what_the_authority_didnt_sign_is_refused_with_an_alarm(office: Office) -> None:
+    office.lay_out(f"{ENDPOINT}/order.json", office.order(), Signer(make_key()))
+    office.packages()
+    brought = office.go()
+    assert (brought.updates, brought.packages, brought.refused) == (0, 0, 1)
+    assert "is none" in office.endpoint.spool.alarms()[0].text
+    assert patching.active(office.endpoint) is None
+
+
+def test_an_order_of_another_terminal_is_refused(office: Office) -> None:
+    office.lay_out(f"{ENDPOINT}/order.json", office.order(terminal="T-2"))
+    office.packages()
+    assert office.go().refused == 1
+    assert "is for 131041/T-2" in office.endpoint.spool.alarms()[0].text
+
+
+def test_a_package_that_was_changed_on_the_medium_doesnt_come_in(office: Office) -> None:
+    office.lay_out(f"{ENDPOINT}/order.json", office.order())
+    office.packages()
+    media.export(office.ministry, office.medium, Party(ENDPOINT))
+    (office.medium / "packages" / package().file).write_bytes(b"x" * len(CONTENT))
+    brought = media.import_all(office.endpoint, office.medium)
+    assert (brought.updates, brought.packages) == (1, 0)
+    assert "isn't the package of KB5058411" in office.endpoint.spool.alarms()[0].text
+    office.packages()
+    (office.medium / "packages" / package().file).unlink()
+    assert office.go().packages == 1
+    assert office.endpoint.spool.alarms() == []
+
+
+def test_the_ministry_names_a_package_that_it_hasnt(office: Office) -> None:
+    office.lay_out(f"{ENDPOINT}/order.json", office.order())
+    with pytest.raises(MediaError, match=r"windows11\.0-kb5058411-x64\.msu"):
+        media.export(office.ministry, office.medium, Party(ENDPOINT))
+
+
+def test_a_file_that_is_no_document_stops_the_export(office: Office) -> None:
+    folder = Places(office.ministry.settings.home).updates / ENDPOINT
+    folder.mkdir(parents=True)
+    (folder / "order.json").write_text("{}")
+    with pytest.raises(MediaError, match="isn't a document of updates"):
+        media.export(office.ministry, office.medium, Party(ENDPOINT))
+
+
+def test_a_terminal_speaks_for_itself_alone(office: Office, offline: Any) -> None:
+    other = offline.agent("131032", link="media", media={"scan": "off"})
+    patching.tend(other, Host(now=whole_seconds(patching.now())))
+    said = other.spool.updates.since("")[0]
+    office.endpoint.spool.updates.say(said)
+    assert office.come_back().refused == 1
+    assert office.states() == []

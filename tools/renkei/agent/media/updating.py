@@ -1,0 +1,147 @@
+"""Updates without a line: the ministry's orders, catalogue and packages go out, the machine's word comes back.
+
+    ministry's agent                                      endpoint
+    HOME/updates/CODE/*.json, catalogue.json          →   documents/, taken like those of a line
+    HOME/updates/packages/*.msu                       →   DIR/packages/, copied in pieces, for their digests
+    HOME/updates/states/*.json                        ←   documents/: its patch-states of the last 60 days
+
+A file of the ministry's folder is JSON `{envelope, entry}`: a signed document and its signer's directory entry. Whoever
+carries the medium, and the ministry's agent too, only carries: the terminal believes the authority, the authority the
+terminal. Packages lie beside the exports, since every terminal of an order takes the same ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from renkei.agent.files import put, read_bounded
+from renkei.agent.home import Home, log, now
+from renkei.agent.media.registration import MediaError
+from renkei.agent.signing import signed_now
+from renkei.agent.updates import documents, packages, patching
+from renkei.agent.updates.packages import PackageError
+from renkei.agent.updates.places import Places
+from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
+from renkei.exchange.clock import format_time
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, peek
+from renkei.exchange.parties import Party
+from renkei.exchange.updates import MAX_UPDATES, PatchState, Update
+
+KINDS = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PATCH_STATE})
+PACKAGES = "packages"
+"""The folder of a medium that has packages of updates."""
+
+_MAX_DOCUMENTS = 64
+_MAX_FILE = 4 * MAX_ENVELOPE
+
+Carried = tuple[str, bytes, DirectoryEntry]
+"""Kind, envelope, its signer's entry."""
+
+
+def to_carry(home: Home, recipient: Party) -> list[Carried]:
+    """At the ministry: the documents of updates that an export takes along.
+
+    Raises:
+        MediaError: a file of the folder isn't one.
+    """
+    updates = Places(home.settings.home).updates
+    files = [path for path in (updates / "catalogue.json",) if path.is_file()]
+    folder = updates / recipient
+    files += sorted(folder.glob("*.json"))[:_MAX_DOCUMENTS] if folder.is_dir() else []
+    return [_read(path) for path in files]
+
+
+def said_lately(home: Home, since: str) -> Iterator[tuple[str, bytes]]:
+    """At an endpoint: what its machine said since a moment; a medium may be lost, so it goes on every one."""
+    for each in home.spool.updates.since(since)[-_MAX_DOCUMENTS:]:
+        yield Kind.PATCH_STATE, signed_now(home, PatchState, each.envelope)
+
+
+def take(home: Home, envelope: bytes, entry: DirectoryEntry) -> bool:
+    """Take a document of updates; false when it is known.
+
+    Raises:
+        ExchangeError: it can't be believed, or isn't for this agent.
+    """
+    if not home.settings.is_ministry:
+        try:
+            return documents.take(home, envelope, entry)
+        except documents.Replayed as replayed:
+            log.info("%s", replayed)  # a medium may be lost: what it says is on the next one again
+            return False
+    return _keep_state(home, envelope, entry, home.anchor.verify_entry(entry, now()))
+
+
+def bring_packages(home: Home, medium: Path) -> int:
+    """At an endpoint: copy from a medium what its order needs and isn't here; how many packages came.
+
+    Raises:
+        OSError: the medium can't be read; what was copied stays for the next time.
+    """
+    order = patching.active(home)
+    if order is None:
+        return 0
+    places, brought = Places(home.settings.home), 0
+    for update in packages.lacking(places.packages, documents.read_order(home, order, now()).updates):
+        brought += _bring(home, medium / PACKAGES / update.file, places.packages, update)
+    return brought
+
+
+def write_packages(home: Home, medium: Path, carried: list[Carried]) -> int:
+    """At the ministry: copy onto a medium the packages that the carried orders need; how many weren't there.
+
+    Raises:
+        MediaError: a package isn't in the ministry's folder, or isn't the one that was signed.
+        OSError: the medium can't be written.
+    """
+    wanted: dict[str, Update] = {}
+    for kind, envelope, _ in carried:
+        if kind == Kind.ORDER:
+            listed = peek(envelope).payload.get("updates")
+            updates = [Update.model_validate(each) for each in (listed if isinstance(listed, list) else [])]
+            wanted |= {each.file: each for each in updates[:MAX_UPDATES]}
+    source, target = Places(home.settings.home).packages, medium / PACKAGES
+    missing = packages.lacking(target, list(wanted.values()))
+    for update in missing:
+        try:
+            packages.bring(source / update.file, target, update)
+        except PackageError as error:
+            raise MediaError(f"{source / update.file}: {error}") from error
+    return len(missing)
+
+
+def _bring(home: Home, source: Path, folder: Path, update: Update) -> int:
+    if not source.is_file() or source.is_symlink():
+        return 0  # the order says so where it waits for it
+    try:
+        packages.bring(source, folder, update)
+    except PackageError as error:
+        home.alarm("medium", source.name, str(error))
+        return 0
+    home.spool.settle("medium", source.name)
+    return 1
+
+
+def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: VerifiedParty) -> bool:
+    state = PatchState.open(envelope, signer.signing_public_key)
+    if (state.endpoint, state.terminal) != (signer.party, signer.terminal):
+        raise DocumentError(f"{signer.party}/{signer.terminal} speaks for {state.endpoint}/{state.terminal}")
+    at = format_time(state.checked_at).replace(":", "")
+    digest = hashlib.sha256(peek(envelope).body).hexdigest()[:16]
+    path = Places(home.settings.home).updates / "states" / f"{state.endpoint}-{state.terminal}-{at}-{digest}.json"
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"envelope": envelope.decode(), "entry": json.loads(entry.to_json())}
+    put(path, json.dumps(document, ensure_ascii=False).encode(), home.settings.staging)
+    return True
+
+
+def _read(path: Path) -> Carried:
+    try:
+        document = json.loads(read_bounded(path, _MAX_FILE) or b"")
+        envelope, entry = document["envelope"].encode(), DirectoryEntry.from_json(json.dumps(document["entry"]))
+        return peek(envelope).kind.value, envelope, entry
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BindingError, DocumentError) as error:
+        raise MediaError(f"{path}: isn't a document of updates with its signer's entry ({error}); remove it") from error
