@@ -1,8 +1,9 @@
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from renkei.agent.settings import SettingsError, load
+from renkei.agent.settings import JST, SettingsError, UpdatesSettings, load
 
 GOOD = """
 endpoint = "131041"
@@ -60,3 +61,22 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--config"):
         load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("at", "minutes", "why"),
+    [
+        ("2026-11-26T17:15", 60, ""),
+        ("2026-11-26T17:14", 1, "it would reach into the office hours 08:30-17:15"),
+        ("2026-11-26T07:30", 60, ""),
+        ("2026-11-26T07:31", 60, "it would reach into the office hours 08:30-17:15"),
+        ("2026-11-28T10:00", 600, ""),  # a Saturday
+        ("2026-11-23T10:00", 600, ""),  # 勤労感謝の日
+        ("2026-12-29T10:00", 600, ""),  # the year's end
+    ],
+)
+def test_a_terminal_has_office_hours_of_its_own(at: str, minutes: int, why: str) -> None:
+    moment = datetime.fromisoformat(at).replace(tzinfo=JST)
+    own = UpdatesSettings.model_validate({"office_hours": "08:30-17:15"})
+    assert own.against(moment, timedelta(minutes=minutes)) == why
+    assert UpdatesSettings().against(moment, timedelta(minutes=minutes)) == ""

@@ -1,6 +1,7 @@
 """What the role writes is what the agent reads."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from renkei.agent.settings import SettingsError, load
 from renkei.domain.layouts import Layout
+from renkei.domain.windows import JST
 
 TEMPLATE = Path(__file__).parents[3] / "roles/agent/templates/etc/renkei/agent.toml.j2"
 
@@ -31,6 +33,9 @@ def rendered(tmp_path: Path, **changes: Any) -> Path:
         "agent_exchange_horizon_hours": 24,
         "agent_exchange_crl_grace_days": 4,
         "agent_keep_days": 366,
+        "agent_updates_reserve_gib": 10,
+        "agent_updates_office_hours": "08:30-17:15",
+        "agent_updates_closed_on": ["sat", "sun"],
         "agent_bridge": "none",
         "agent_home": "/var/lib/renkei-agent",
         "agent_trust_anchor": "/etc/renkei/pki/root.pem",
@@ -72,3 +77,13 @@ def test_the_page_is_served_where_the_inventory_wants_it(tmp_path: Path) -> None
     assert page is not None
     assert (page.port, page.folder) == (8471, Path("/var/lib/renkei-page"))
     assert load(rendered(tmp_path, agent_page=False)).page is None
+
+
+def test_the_office_hours_of_the_maintenance_profile_reach_the_agent(tmp_path: Path) -> None:
+    thursday = datetime(2026, 11, 26, 10, tzinfo=JST)
+    saturday = datetime(2026, 11, 28, 10, tzinfo=JST)
+    own = load(rendered(tmp_path)).updates.own_windows
+    assert own is not None
+    assert not own.is_open(thursday)
+    assert own.is_open(saturday)
+    assert load(rendered(tmp_path, agent_updates_office_hours="")).updates.own_windows is None

@@ -10,8 +10,9 @@ import pytest
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.page.standing import overview
+from renkei.agent.settings import UpdatesSettings
 from renkei.agent.updates import documents, patching, standing
-from renkei.agent.updates.course import Step
+from renkei.agent.updates.course import RESTART_TAKES, Step
 from renkei.agent.updates.machine import MachineError, Work
 from renkei.cli import agent_updates
 from renkei.exchange.bindings import BindingError, DirectoryEntry
@@ -22,7 +23,8 @@ from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Payload
 from renkei.exchange.updates import Catalogue, Consent, Order, OrderError, PatchState, Permit
 from renkei.store.spool import Spool
-from unit.agent.update_host import AFTER, BEFORE, MINUTE, Host, order, update
+from renkei.store.sqlite import Database
+from unit.agent.update_host import AFTER, BEFORE, HOUR, MINUTE, Host, order, update
 
 
 @dataclass
@@ -409,3 +411,91 @@ def test_the_clerks_page_says_when_the_machine_is_updated(office: Office) -> Non
     planned = overview(office.home).planned
     assert planned is not None
     assert planned.restarting
+
+
+def test_whatever_an_order_says_nothing_begins_or_restarts_in_the_terminals_own_office_hours(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closes = {"start": office.begin + 3 * HOUR, "restart": office.begin + 4 * HOUR}
+
+    def against(_settings: UpdatesSettings, moment: datetime, takes: timedelta) -> str:
+        return "office hours" if moment < closes["restart" if takes == RESTART_TAKES else "start"] else ""
+
+    monkeypatch.setattr(UpdatesSettings, "against", against)
+    given = office.order()
+    office.take(given)
+    office.pass_time(30)
+    office.run(120)
+    assert office.said(given.id) == office.host.began == []
+    office.pass_time(30)
+    office.turn()
+    office.take(office.permit(given))
+    office.run(55)
+    assert len(office.host.began) == 1
+    assert office.host.restarts == []
+    office.run(30)
+    assert len(office.host.restarts) == 1
+
+
+KILLS = 100
+
+
+@pytest.mark.parametrize("step", [3, pytest.param(None, marks=pytest.mark.thorough)])
+def test_a_kill_before_or_after_anything_that_is_written_or_done_changes_nothing_of_its_course(
+    office: Office, monkeypatch: pytest.MonkeyPatch, step: int | None
+) -> None:
+    """Killed at each of its steps in turn, an agent installs once, restarts once, and says the same."""
+    number, killed = 0, True
+    for number in range(KILLS) if step is None else [step]:
+        given = order(number + 1, office.host.now, nights=1)
+        office.host.build, office.host.installed, office.host.began, office.host.restarts = BEFORE, [], [], []
+        office.take(given)
+        office.pass_time(30)
+        killed = _live_through(office, given, monkeypatch, number)
+        stages = [each.stage for each in office.said(given.id)]
+        assert stages[-2:] == ["restarting", "done"], (number, stages)
+        assert stages.count("done") == stages.count("restarting") == 1
+        assert (len(office.host.began), len(office.host.restarts)) == (1, 1), number
+        assert office.said(given.id)[-1].fulfils(given)
+        office.pass_time(24 * 60)
+        if not killed:
+            break
+    assert not killed or step is not None, "more steps than were tried"
+
+
+class Killed(BaseException):
+    """What no handler of the program's catches."""
+
+
+def _live_through(office: Office, given: Order, monkeypatch: pytest.MonkeyPatch, step: int) -> bool:
+    """Let an order be carried out by an agent that dies at its step-th step; whether it came to that."""
+    counted, killed = 0, False
+
+    def deadly(work: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal counted, killed
+            result = None
+            for after in (False, True):
+                if after:
+                    result = work(*arguments, **named)
+                counted += 1
+                if counted == step + 1:
+                    killed = True
+                    raise Killed
+            return result
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "write", deadly(Database.write))
+        for name in ("start", "restart"):
+            patched.setattr(office.host, name, deadly(getattr(office.host, name)))
+        for _ in range(40):
+            try:
+                office.turn()
+                if office.said(given.id) and office.said(given.id)[-1].stage == "ready":
+                    office.take(office.permit(given))
+            except Killed:
+                office.reopen()
+            office.pass_time(5)
+    return killed

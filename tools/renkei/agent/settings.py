@@ -29,6 +29,8 @@ folder = "/var/lib/renkei-page"      # readable by the permitted group and nobod
 
 [updates]                            # of Windows, by the ministry's orders (docs/updates.md)
 reserve_gib = 10                     # what the system's volume must have free before anything is installed
+office_hours = "08:30-17:15"         # of a working day; whatever an order says, nothing begins or restarts in them
+closed_on = ["sat", "sun"]           # besides the holidays of the law and the year's end
 
 [publish]                            # the ministry only
 connector = true                     # horizons follow the connector's mark; without one the outbox is the source
@@ -39,13 +41,14 @@ import datetime as dt
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from renkei.agent import platform
 from renkei.domain.layouts import Layout
+from renkei.domain.windows import Hours, Rule, Windows
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Mode
 
@@ -90,6 +93,10 @@ def _layout(value: object) -> object:
     return Layout.parse(value) if isinstance(value, str) else value
 
 
+def _hours(value: object) -> object:
+    return Hours.parse(value) if isinstance(value, str) else value
+
+
 def _party(value: str) -> Party:
     return Party(value)
 
@@ -97,7 +104,12 @@ def _party(value: str) -> Party:
 GatewayUrl = Annotated[str, AfterValidator(_gateway_url)]
 LayoutName = Annotated[Layout, BeforeValidator(_layout)]
 ClockTime = Annotated[dt.time, BeforeValidator(_clock_time)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$")]
+
+
+_WEEK: tuple[Weekday, ...] = get_args(Weekday)
+_WHOLE_DAY = Hours.parse("00:00-24:00")
 
 
 class _Settings(BaseModel):
@@ -181,9 +193,33 @@ class PageSettings(_Settings):
 
 
 class UpdatesSettings(_Settings):
-    """What this terminal asks of itself before Windows is updated: GiB that the system's volume must have free."""
+    """What this terminal asks of itself before Windows is updated, besides what the order says.
+
+    Attributes:
+        reserve_gib: GiB that the system's volume must have free.
+        office_hours: of a working day, in which nothing begins or restarts; None leaves it to the order's windows, as
+            where a municipality's own calendar allows maintenance in them.
+        closed_on: days of the week that are closing days.
+    """
 
     reserve_gib: Annotated[int, Field(ge=1, le=1024)] = 10
+    office_hours: Annotated[Hours | None, BeforeValidator(_hours)] = None
+    closed_on: Annotated[tuple[Weekday, ...], Field(max_length=7)] = ("sat", "sun")
+
+    @property
+    def own_windows(self) -> Windows | None:
+        """All the time that isn't an office hour, by the law's calendar; None where the order's windows alone count."""
+        if self.office_hours is None:
+            return None
+        closed_on = frozenset(_WEEK.index(day) for day in self.closed_on)
+        return Windows(Rule(self.office_hours, (_WHOLE_DAY,), (_WHOLE_DAY,), closed_on))
+
+    def against(self, moment: dt.datetime, takes: dt.timedelta) -> str:
+        """Say why work of such a length can't begin at a moment, whatever an order's windows are; empty if it can."""
+        own = self.own_windows
+        if own is None or own.minutes_left(moment) * dt.timedelta(minutes=1) >= takes:
+            return ""
+        return f"it would reach into the office hours {self.office_hours}"
 
 
 class Settings(_Settings):

@@ -11,7 +11,8 @@ from renkei.domain.windows import Hours, Rule
 from renkei.fleet.documents import Document
 from renkei.fleet.problems import Problem
 
-_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""Days of the week, Monday first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Maintenance:
 def read_maintenance(document: Document, problems: list[Problem]) -> Maintenance:
     """Read the section, whose form the schema has checked, adding to `problems` what is wrong with it."""
     data = document.data["maintenance"]
-    closed_on = frozenset(_WEEK.index(day) for day in data["closed_on"])
+    closed_on = frozenset(WEEK.index(day) for day in data["closed_on"])
     profiles = {
         str(name): _profile(document, str(name), profile, closed_on, problems)
         for name, profile in data["profiles"].items()

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from renkei.fleet.addresses import CORE_PREFIX, EDGE_PREFIX, LAN_PREFIX, Network, dotted
+from renkei.fleet.maintenance import WEEK
 from renkei.fleet.model import ASP, Fleet, Host, Part, Site
 from renkei.fleet.policy import core_reaches_lan
 
@@ -65,6 +66,11 @@ def host_variables(fleet: Fleet, host: Host) -> dict[str, Any]:
             "renkei_register_bridge": endpoint.register_bridge.value,
             "renkei_layout": str(endpoint.layout or fleet.settings.exchange_layout),
         }
+    if endpoint and host.part is Part.TERMINAL and not (endpoint.calendar or fleet.settings.maintenance.calendar):
+        # a calendar may allow maintenance in office hours, and the terminal doesn't know it
+        rule = fleet.profile(endpoint).rule
+        closed_on = [WEEK[day] for day in sorted(rule.closed_on)]
+        variables["renkei_maintenance"] = {"office_hours": str(rule.office_hours), "closed_on": closed_on}
     if terminal and host.part is Part.TERMINAL:
         variables["renkei_terminal"] = {
             "asset_number": terminal.asset_number,

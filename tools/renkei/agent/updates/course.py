@@ -92,7 +92,8 @@ class View:
         order: verified.
         survey: of the machine, just now.
         progress: of the packages.
-        not_now: why the order can't begin at this moment (window, exchange), permit aside; empty if it can.
+        not_now: why the order can't begin at this moment (window, exchange), permit aside; empty if it can. In the step
+            `restarting`, why the machine itself doesn't let itself be restarted now.
         no_permit: why no permit is good for it; empty if one is, or none is needed.
         hindrance: what of the machine stands in the way; empty if nothing does.
         working, result: of the installer, for the try that the course names.
@@ -236,7 +237,7 @@ _RULES: Mapping[Step, Callable[[Course, View], Move]] = {
 def _may_restart(course: Course, view: View) -> bool:
     """Whether a window has room for it, and the ministry knows, or the restart asked for last has had its time."""
     window = view.order.open_at(view.now)
-    if window is None or view.now + RESTART_TAKES > window.closes:
+    if view.not_now or window is None or view.now + RESTART_TAKES > window.closes:
         return False
     asked = course.restart_asked_at
     if asked is None or asked < course.since:

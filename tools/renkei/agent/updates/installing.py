@@ -17,6 +17,7 @@ from renkei.agent import platform
 from renkei.agent.home import now, read_anchor
 from renkei.agent.settings import Settings
 from renkei.agent.updates import packages, servicing, tools
+from renkei.agent.updates.course import RESTART_TAKES
 from renkei.agent.updates.packages import PackageError
 from renkei.agent.updates.places import Begun, Job, JobAnswer, Places, Working, read, write
 from renkei.agent.updates.tools import Tools
@@ -98,6 +99,9 @@ def _accept(settings: Settings, job: Job, places: Places) -> _Accepted:
         if (order.endpoint, order.terminal) != place or moment >= order.expires:
             raise OrderError(f"the order {order.id} isn't for this terminal, or ended at {format_time(order.expires)}")
         return _Accepted(job, order, digest)
+    takes = timedelta(minutes=order.minutes) if job.doing == "install" else RESTART_TAKES
+    if own := settings.updates.against(moment, takes):
+        raise OrderError(f"the order {order.id} can't go on now: {own}")
     begun = read(places.begun, Begun) or Begun(orders=[])
     if digest in begun.orders:
         _check_going_on(order, place, moment, job)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from renkei.agent.exchange import Busy, alone
 from renkei.agent.home import Home, log, now
 from renkei.agent.updates import documents
-from renkei.agent.updates.course import Act, Course, Step, View, decide, hindrance_of
+from renkei.agent.updates.course import RESTART_TAKES, Act, Course, Step, View, decide, hindrance_of
 from renkei.agent.updates.machine import Machine, MachineError, Survey, Work
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
 from renkei.exchange.documents import Kind
@@ -59,7 +59,7 @@ def tend(home: Home, machine: Machine) -> Turn:
         else:
             log.warning("this machine's updates: %s", error)  # the ministry misses its word, and has alarms for that
         return Turn(again=LATER)
-    home.spool.settle(_KIND, "machine")
+    _settle(home, "machine")
     return turn
 
 
@@ -139,7 +139,7 @@ def _look(home: Home, machine: Machine, course: Course, work: Work, moment: date
     if course.step is Step.WAITING and not course.fetched:
         view = replace(view, progress=machine.fetch(work))
     if course.step is Step.RESTARTING:
-        return view
+        return replace(view, not_now=home.settings.updates.against(moment, RESTART_TAKES))
     not_now, no_permit = _may_begin(home, work, moment)
     reserve = settings.updates.reserve_gib * _GIB
     hindrance = hindrance_of(view, reserve)
@@ -156,6 +156,8 @@ def _may_begin(home: Home, work: Work, moment: datetime) -> tuple[str, str]:
         check_start(order.model_copy(update={"permit": False}), work.envelope, None, key, place, moment)
     except OrderError as error:
         return str(error), ""
+    if own := home.settings.updates.against(moment, timedelta(minutes=order.minutes)):
+        return own, ""
     try:
         if work.permit is not None:
             key = documents.signer_of(home, work.entries[-1], moment)
@@ -224,4 +226,10 @@ def _tell(home: Home, order_id: str, before: Course, after: Course) -> None:
     if after.step is Step.WAITING and after.said == "blocked":
         home.alarm(_KIND, "blocked", after.said_problem)
     else:
-        home.spool.settle(_KIND, "blocked")
+        _settle(home, "blocked")
+
+
+def _settle(home: Home, subject: str) -> None:
+    """End an alarm; most turns have none, and write nothing."""
+    if any((alarm.kind, alarm.subject) == (_KIND, subject) for alarm in home.spool.alarms()):
+        home.spool.settle(_KIND, subject)
