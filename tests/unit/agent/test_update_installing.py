@@ -229,6 +229,9 @@ def test_without_a_permit_of_now_and_an_open_window_nothing_is_touched(
     with pytest.raises(OrderError, match=said):
         made.carry_out()
     assert made.programs.added() == []
+    result = made.machine.result(work)
+    assert result is not None
+    assert said in result.problem
 
 
 def test_a_restart_needs_an_order_too(bench: Callable[..., Bench]) -> None:

@@ -23,7 +23,7 @@ from renkei.agent.updates.places import Begun, Job, JobAnswer, Places, Working, 
 from renkei.agent.updates.tools import Tools
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.clock import format_time, whole_seconds
-from renkei.exchange.documents import payload_sha256
+from renkei.exchange.documents import payload_sha256, peek
 from renkei.exchange.parties import AUTHORITY
 from renkei.exchange.updates import Order, OrderError, check_start
 
@@ -61,7 +61,7 @@ def carry_out(settings: Settings, system: Tools) -> JobAnswer:
 
     Raises:
         NothingToDo: there is no job.
-        ExchangeError: the job isn't the ministry's will; nothing was touched.
+        ExchangeError: the job isn't the ministry's will; nothing was touched, and the answer says why.
         MachineError: the machine can't be asked.
         OSError: the installer's folder can't be written.
     """
@@ -69,7 +69,12 @@ def carry_out(settings: Settings, system: Tools) -> JobAnswer:
     job = read(places.job, Job)
     if job is None or abs(now() - job.asked_at) > _STALE:
         raise NothingToDo(f"{places.job}: no job, or one of another time")
-    accepted = _accept(settings, job, places)
+    try:
+        accepted = _accept(settings, job, places)
+    except ExchangeError as error:
+        claimed = str(peek(job.order.encode()).payload.get("id", ""))
+        write(places.answer, JobAnswer(doing=job.doing, order=claimed, number=job.number, problem=f"refused: {error}"))
+        raise
     before = read(places.answer, JobAnswer)
     asked = (job.doing, str(accepted.order.id), job.number)
     if job.doing == "install" and before is not None and (before.doing, before.order, before.number) == asked:

@@ -25,7 +25,7 @@ PERMIT_EVERY = timedelta(minutes=3)
 """How often one that is ready asks for its permit, where nothing is held open."""
 
 _GIB = 1024**3
-_SOON, LATER = 15.0, 300.0
+_SOON, LATER = 20.0, 300.0
 """Seconds until the next turn: with an order that is worked on, and otherwise."""
 _KIND = "updates"
 
@@ -109,7 +109,8 @@ def _advance(home: Home, machine: Machine, moment: datetime) -> Turn:
         machine.start(work)
     elif move.act is Act.RESTART:
         machine.restart(work)
-    return Turn(move.say is not None or _wants_exchange(move.course, view), _SOON)
+    waits = move.course.step is Step.WAITING and order.open_at(moment) is None
+    return Turn(move.say is not None or _wants_exchange(move.course, view), LATER if waits else _SOON)
 
 
 def _can_wait(course: Course, order: Order, moment: datetime) -> bool:
