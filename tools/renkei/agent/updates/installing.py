@@ -24,6 +24,7 @@ from renkei.agent.updates.tools import Tools
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import payload_sha256, peek
+from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import AUTHORITY
 from renkei.exchange.updates import Order, OrderError, check_start
 
