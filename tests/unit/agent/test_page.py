@@ -4,6 +4,8 @@ import ast
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ from renkei.agent import platform
 from renkei.agent.activity import Activity
 from renkei.agent.exchange import alone
 from renkei.agent.home import Home, stamp
+from renkei.agent.page import app as page_app
 from renkei.agent.page import words
 from renkei.agent.page.door import SESSIONS, Door
 from renkei.agent.page.server import _listen, page
-from renkei.agent.page.standing import overview
+from renkei.agent.page.standing import Planned, overview
 from renkei.agent.register.pending import STANDINGS
 from renkei.agent.register.share import prepare
-from renkei.agent.settings import PageSettings, SettingsError, load
+from renkei.agent.settings import JST, PageSettings, SettingsError, load
 from renkei.cli.agent import app
 from renkei.store.standings import Standing
 from unit.agent.page_scenes import FORM, Clerk, page_settings
@@ -489,3 +492,21 @@ def test_the_ministry_has_no_page_and_the_port_is_no_system_port(tmp_path: Path)
             load(path)
     path.write_text(text.format("131041", 8470))
     assert load(path).page is not None
+
+
+def test_the_page_says_when_the_machine_will_be_updated_and_restarted(
+    home: Home, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "次の更新と再起動" not in clerk.get().text
+    opens, closes = (datetime(2026, 11, 28, hour, 30, tzinfo=JST) for hour in (17, 22))
+    for planned, said in (
+        (Planned(opens, closes, going_on=False, restarting=False), "17:30"),
+        (Planned(opens, closes, going_on=True, restarting=False), "更新しています"),
+        (Planned(opens, closes, going_on=False, restarting=True), "まもなく再起動します"),
+    ):
+        shown = replace(overview(home), planned=planned)
+        monkeypatch.setattr(page_app.standing, "overview", lambda _home, shown=shown: shown)
+        text = clerk.get().text
+        assert "次の更新と再起動" in text
+        assert said in text
+        assert "電源を切らず、電源ケーブルをつないでおいてください。" in text

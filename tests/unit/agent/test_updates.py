@@ -1,11 +1,14 @@
 """An agent and its orders: which documents are taken, what is said and signed, and that nothing is lost by a kill."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
@@ -15,6 +18,7 @@ from renkei.agent.updates import documents, patching, standing
 from renkei.agent.updates.course import RESTART_TAKES, Step
 from renkei.agent.updates.machine import MachineError, Work
 from renkei.cli import agent_updates
+from renkei.cli.agent import app
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, make_key, make_request, public_key_of
 from renkei.exchange.clock import whole_seconds
@@ -499,3 +503,26 @@ def _live_through(office: Office, given: Order, monkeypatch: pytest.MonkeyPatch,
                 office.reopen()
             office.pass_time(5)
     return killed
+
+
+def test_the_commands_end_with_codes_that_programs_can_use(office: Office, pki: Any, tmp_path: Path) -> None:
+    office.take(office.order())
+    office.pass_time(30)
+    office.host.on_mains = False
+    office.turn()
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f'endpoint = "131041"\nterminal = "T"\nmachine_serial = "S"\nhome = "{office.home.settings.home}"\n'
+        f'trust_anchor = "{pki.anchor_file}"\ngateway = "https://localhost:1"\nenrolment = "https://localhost:1"\n'
+    )
+    shown = CliRunner().invoke(app, ["updates", "--config", str(config), "--json"])
+    assert shown.exit_code == 1, shown.output
+    found = json.loads(shown.stdout)
+    assert (found["build"], found["orders"][0]["updates"]) == (BEFORE, ["KB5058411"])
+    assert found["orders"][0]["problem"] == "the machine runs on its battery; plug it in"
+    office.host.on_mains = True
+    office.turn()
+    assert CliRunner().invoke(app, ["updates", "--config", str(config)]).exit_code == 0
+    refused = CliRunner().invoke(app, ["install-updates", "--config", str(config)])
+    assert refused.exit_code == 1
+    assert "patch.yml is for it" in refused.output

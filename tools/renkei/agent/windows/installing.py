@@ -23,7 +23,7 @@ from pathlib import Path
 from renkei.agent import versions
 from renkei.agent.versions import MARK, Chosen, Trial, VersionsError
 from renkei.agent.windows import access, clerks, manager, task
-from renkei.agent.windows.layout import Programs
+from renkei.agent.windows.layout import TASK, Programs
 
 _FOLDERS = ("state", "log", "staging", "updates", *access.CLERKS)
 _COMMAND = '@"{python}" -X utf8 -m renkei.cli.agent %*\r\n'
@@ -79,7 +79,7 @@ def install(place: Place, version: str, group: str = "") -> list[str]:
     if clerks.lay_out_shortcut(place.data / "page") if group else clerks.remove_shortcut():
         changes.append("shortcut")
     if task.ensure(Path(place.layout.command), place.data / "agent.toml", _task_note(place)):
-        changes.append(f"task {task.TASK}")
+        changes.append(f"task {TASK}")
     running = manager.state() == "running"
     if _launcher_differs(place, version):
         manager.stop()
