@@ -23,6 +23,7 @@ from unit.agent.test_update_installing import CONTENT, package
 from unit.agent.update_host import Host, order
 
 ENDPOINT = "131041"
+ORDER = f"out/{ENDPOINT}/T/order.json"
 
 
 @dataclass
@@ -42,7 +43,14 @@ class Office:
     def lay_out(self, name: str, document: Payload, signer: Signer | None = None) -> None:
         path = Places(self.ministry.settings.home).updates / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        envelope = document.sign(signer or self.signer).decode()
+        path.write_bytes(document.sign(signer or self.signer))
+
+    def sign_catalogue(self, signer: Signer | None = None) -> None:
+        """What `renkei updates sign` writes."""
+        given = Catalogue(number=4, issued_at=whole_seconds(patching.now()), updates=[package()])
+        envelope = given.sign(signer or self.signer).decode()
+        path = Places(self.ministry.settings.home).updates / "catalogue.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"envelope": envelope, "entry": json.loads(self.entry.to_json())}))
 
     def packages(self) -> Path:
@@ -61,7 +69,7 @@ class Office:
         return media.import_all(self.ministry, self.medium)
 
     def states(self) -> list[PatchState]:
-        files = sorted((Places(self.ministry.settings.home).updates / "states").glob("*.json"))
+        files = sorted((Places(self.ministry.settings.home).updates / "in").glob("*.json"))
         envelopes = [json.loads(path.read_text())["envelope"].encode() for path in files]
         return [PatchState.read(peek(envelope).payload) for envelope in envelopes]
 
@@ -76,14 +84,15 @@ def office(offline: Any, tmp_path: Path) -> Office:
     key = make_key()
     request = make_request(key, Party("authority"), "linkage")
     entry = offline.pki.entry(request, "authority", "linkage", point_of(make_key().public_key()))
-    return Office(ministry, endpoint, medium, Signer(key), entry)
+    office = Office(ministry, endpoint, medium, Signer(key), entry)
+    office.sign_catalogue()
+    office.packages()
+    return office
 
 
 def test_an_order_goes_by_medium_with_its_packages_and_the_answer_comes_back(office: Office) -> None:
     given = office.order()
-    office.lay_out(f"{ENDPOINT}/order.json", given)
-    office.lay_out("catalogue.json", Catalogue(number=4, issued_at=given.issued_at, updates=given.updates))
-    office.packages()
+    office.lay_out(ORDER, given)
     brought = office.go()
     assert (brought.updates, brought.packages, brought.refused) == (2, 1, 0)
     assert (Places(office.endpoint.settings.home).packages / package().file).read_bytes() == CONTENT
@@ -94,43 +103,46 @@ def test_an_order_goes_by_medium_with_its_packages_and_the_answer_comes_back(off
     patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
     back = office.come_back()
     assert (back.updates, back.refused) == (1, 0)
-    assert [(each.stage, each.catalogue, each.missing) for each in office.states()] == [("checked", 4, ["KB5058411"])]
+    said = office.states()[0]
+    assert (said.stage, said.catalogue, said.missing) == ("checked", 4, ["KB5058411"])
+    assert said.exchanged_at is not None
+    assert said.exchanged_at >= given.issued_at
 
 
 def test_a_lost_medium_costs_nothing_and_what_comes_twice_counts_once(office: Office) -> None:
-    office.lay_out(f"{ENDPOINT}/order.json", office.order())
-    office.packages()
-    assert office.go().updates == 1
+    office.lay_out(ORDER, office.order())
+    assert office.go().updates == 2
     again = office.go()
     assert (again.updates, again.packages, again.refused) == (0, 0, 0)
     patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
     assert office.come_back().updates == 1
-    assert (office.come_back().updates, len(office.states())) == (0, 1)
+    for path in (Places(office.ministry.settings.home).updates / "in").iterdir():
+        path.unlink()  # the wave has it in its ledger
+    assert (office.come_back().updates, office.states()) == (0, [])
 
 
 def test_what_the_authority_didnt_sign_is_refused_with_an_alarm(office: Office) -> None:
-    office.lay_out(f"{ENDPOINT}/order.json", office.order(), Signer(make_key()))
-    office.packages()
+    forger = Signer(make_key())
+    office.lay_out(ORDER, office.order(), forger)
+    office.sign_catalogue(forger)
     brought = office.go()
-    assert (brought.updates, brought.packages, brought.refused) == (0, 0, 1)
+    assert (brought.updates, brought.packages, brought.refused) == (0, 0, 2)
     assert "is none" in office.endpoint.spool.alarms()[0].text
     assert patching.active(office.endpoint) is None
 
 
 def test_an_order_of_another_terminal_is_refused(office: Office) -> None:
-    office.lay_out(f"{ENDPOINT}/order.json", office.order(terminal="T-2"))
-    office.packages()
+    office.lay_out(ORDER, office.order(terminal="T-2"))
     assert office.go().refused == 1
     assert "is for 131041/T-2" in office.endpoint.spool.alarms()[0].text
 
 
 def test_a_package_that_was_changed_on_the_medium_doesnt_come_in(office: Office) -> None:
-    office.lay_out(f"{ENDPOINT}/order.json", office.order())
-    office.packages()
+    office.lay_out(ORDER, office.order())
     media.export(office.ministry, office.medium, Party(ENDPOINT))
     (office.medium / "packages" / package().file).write_bytes(b"x" * len(CONTENT))
     brought = media.import_all(office.endpoint, office.medium)
-    assert (brought.updates, brought.packages) == (1, 0)
+    assert (brought.updates, brought.packages) == (2, 0)
     assert "isn't the package of KB5058411" in office.endpoint.spool.alarms()[0].text
     office.packages()
     (office.medium / "packages" / package().file).unlink()
@@ -139,15 +151,17 @@ def test_a_package_that_was_changed_on_the_medium_doesnt_come_in(office: Office)
 
 
 def test_the_ministry_names_a_package_that_it_hasnt(office: Office) -> None:
-    office.lay_out(f"{ENDPOINT}/order.json", office.order())
+    (office.packages() / package().file).unlink()
+    office.lay_out(ORDER, office.order())
     with pytest.raises(MediaError, match=r"windows11\.0-kb5058411-x64\.msu"):
         media.export(office.ministry, office.medium, Party(ENDPOINT))
 
 
-def test_a_file_that_is_no_document_stops_the_export(office: Office) -> None:
-    folder = Places(office.ministry.settings.home).updates / ENDPOINT
-    folder.mkdir(parents=True)
-    (folder / "order.json").write_text("{}")
+def test_an_order_whose_signer_isnt_known_stops_the_export(office: Office) -> None:
+    office.lay_out(ORDER, office.order(), Signer(make_key()))
+    with pytest.raises(MediaError, match="has no catalogue of the same signer"):
+        media.export(office.ministry, office.medium, Party(ENDPOINT))
+    (Places(office.ministry.settings.home).updates / "catalogue.json").write_text("{}")
     with pytest.raises(MediaError, match="isn't a document of updates"):
         media.export(office.ministry, office.medium, Party(ENDPOINT))
 

@@ -147,7 +147,7 @@ def _gather(home: Home, recipient: Party) -> _Load:
     carried = updating.to_carry(home, recipient) if home.settings.is_ministry else []
     documents += [(kind, envelope) for kind, envelope, _ in carried]
     if not home.settings.is_ministry:
-        documents += updating.said_lately(home, since)
+        documents += updating.said_lately(home)
     # those that don't fit any more wait for the next medium, the oldest going first
     fitting = messages[: max(0, MAX_DOCUMENTS - len(documents))]
     documents += [("manifest", message.manifest) for message in fitting]

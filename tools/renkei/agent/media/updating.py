@@ -1,22 +1,24 @@
 """Updates without a line: the ministry's orders, catalogue and packages go out, the machine's word comes back.
 
     ministry's agent                                      endpoint
-    HOME/updates/CODE/*.json, catalogue.json          →   documents/, taken like those of a line
+    HOME/updates/catalogue.json                       →   documents/, taken like those of a line
+    HOME/updates/out/CODE/TERMINAL/order.json         →
     HOME/updates/packages/*.msu                       →   DIR/packages/, copied in pieces, for their digests
-    HOME/updates/states/*.json                        ←   documents/: its patch-states of the last 60 days
+    HOME/updates/in/NAME.json                         ←   documents/: its patch-states of the last 60 days
 
-A file of the ministry's folder is JSON `{envelope, entry}`: a signed document and its signer's directory entry. Whoever
-carries the medium, and the ministry's agent too, only carries: the terminal believes the authority, the authority the
-terminal. Packages lie beside the exports, since every terminal of an order takes the same ones.
+`HOME/updates` is the post of a wave (`renkei wave run --post`, docs/runbooks/wave.md) with what `renkei updates sign`
+wrote beside, `{envelope, entry}`: the same authority signed the orders. Whoever carries the medium, and the ministry's
+agent too, only carries: the terminal believes the authority, the authority the terminal. Packages lie beside the
+exports, since every terminal of an order takes the same ones.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from renkei.agent.files import put, read_bounded
-from renkei.agent.home import Home, log, now
+from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.media.registration import MediaError
 from renkei.agent.signing import signed_now
 from renkei.agent.updates import documents, packages, patching
@@ -32,6 +34,10 @@ KINDS = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PATCH_STATE})
 PACKAGES = "packages"
 """The folder of a medium that has packages of updates."""
 
+REPEATED = timedelta(days=60)
+"""A medium may be lost: what a machine said in this time goes on every one."""
+
+_HEARD = "patch_state_heard "
 _MAX_DOCUMENTS = 64
 _MAX_FILE = 4 * MAX_ENVELOPE
 
@@ -43,18 +49,23 @@ def to_carry(home: Home, recipient: Party) -> list[Carried]:
     """At the ministry: the documents of updates that an export takes along.
 
     Raises:
-        MediaError: a file of the folder isn't one.
+        MediaError: a file of the folder isn't one, or an order's signer isn't the catalogue's.
     """
     updates = Places(home.settings.home).updates
-    files = [path for path in (updates / "catalogue.json",) if path.is_file()]
-    folder = updates / recipient
-    files += sorted(folder.glob("*.json"))[:_MAX_DOCUMENTS] if folder.is_dir() else []
-    return [_read(path) for path in files]
+    path = updates / "catalogue.json"
+    catalogue = _read(path) if path.is_file() else None
+    carried = [catalogue] if catalogue is not None else []
+    for order in sorted(updates.glob(f"out/{recipient}/*/order.json"))[:_MAX_DOCUMENTS]:
+        envelope = read_bounded(order, MAX_ENVELOPE) or b""
+        if catalogue is None or peek(envelope).key_id != peek(catalogue[1]).key_id:
+            raise MediaError(f"{order}: has no catalogue of the same signer; put the one that it is from into {path}")
+        carried.append((Kind.ORDER, envelope, catalogue[2]))
+    return carried
 
 
-def said_lately(home: Home, since: str) -> Iterator[tuple[str, bytes]]:
-    """At an endpoint: what its machine said since a moment; a medium may be lost, so it goes on every one."""
-    for each in home.spool.updates.since(since)[-_MAX_DOCUMENTS:]:
+def said_lately(home: Home) -> Iterator[tuple[str, bytes]]:
+    """At an endpoint: what its machine said lately."""
+    for each in home.spool.updates.since(format_time(now() - REPEATED))[-_MAX_DOCUMENTS:]:
         yield Kind.PATCH_STATE, signed_now(home, PatchState, each.envelope)
 
 
@@ -128,14 +139,24 @@ def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: Veri
     if (state.endpoint, state.terminal) != (signer.party, signer.terminal):
         raise DocumentError(f"{signer.party}/{signer.terminal} speaks for {state.endpoint}/{state.terminal}")
     at = format_time(state.checked_at).replace(":", "")
-    digest = hashlib.sha256(peek(envelope).body).hexdigest()[:16]
-    path = Places(home.settings.home).updates / "states" / f"{state.endpoint}-{state.terminal}-{at}-{digest}.json"
-    if path.exists():
-        return False
+    name = f"{at}-{state.endpoint}-{state.terminal}-{peek(envelope).payload_sha256[:16]}"
+    if home.spool.fact(_HEARD + name) is not None:
+        return False  # it is on every medium for 60 days, and the wave has taken it out of the folder
+    path = Places(home.settings.home).updates / "in" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"envelope": envelope.decode(), "entry": json.loads(entry.to_json())}
     put(path, json.dumps(document, ensure_ascii=False).encode(), home.settings.staging)
+    home.spool.note(**{_HEARD + name: stamp()})
+    _forget(home)
     return True
+
+
+def _forget(home: Home) -> None:
+    """Forget which states were heard once no medium repeats them; their names begin with their time."""
+    before = format_time(now() - 2 * REPEATED).replace(":", "")
+    for name in home.spool.noted(_HEARD):
+        if name < before:
+            home.spool.strike(_HEARD + name)
 
 
 def _read(path: Path) -> Carried:

@@ -122,12 +122,11 @@ def _can_wait(course: Course, order: Order, moment: datetime) -> bool:
 def _look(home: Home, machine: Machine, course: Course, work: Work, moment: datetime) -> View:
     survey, settings = machine.survey(), home.settings
     number, missing = _held_against_catalogue(home, survey, moment)
-    exchanged = home.spool.fact("exchanged_at")
     view = View(
         now=moment,
         order=work.order,
         survey=survey,
-        exchanged_at=parse_time(exchanged) if exchanged else None,
+        exchanged_at=_exchanged_at(home),
         has_line=not settings.is_offline,
         told=not home.spool.updates.to_send(1),
         catalogue=number,
@@ -168,6 +167,15 @@ def _may_begin(home: Home, work: Work, moment: datetime) -> tuple[str, str]:
     return "", ""
 
 
+def _exchanged_at(home: Home) -> datetime | None:
+    """When something last came here: by the last exchange that worked, without a line by the last medium."""
+    if home.settings.is_offline:
+        at = next((each.at for each in home.spool.media.all() if each.way == "taken"), None)
+    else:
+        at = home.spool.fact("exchanged_at")
+    return None if at is None else parse_time(at)
+
+
 def _is_idle(home: Home) -> bool:
     try:
         with alone(home, 0):
@@ -198,7 +206,6 @@ def _check(home: Home, machine: Machine, moment: datetime) -> None:
         return
     survey = machine.survey()
     number, missing = _held_against_catalogue(home, survey, moment)
-    exchanged = home.spool.fact("exchanged_at")
     state = PatchState(
         endpoint=home.party,
         terminal=home.settings.terminal,
@@ -208,7 +215,7 @@ def _check(home: Home, machine: Machine, moment: datetime) -> None:
         installed=list(survey.installed),
         missing=list(missing),
         catalogue=number,
-        exchanged_at=parse_time(exchanged) if exchanged else None,
+        exchanged_at=_exchanged_at(home),
         problem=None,
         checked_at=moment,
     )
