@@ -17,12 +17,13 @@ from renkei.agent.settings import UpdatesSettings
 from renkei.agent.updates import documents, patching, standing
 from renkei.agent.updates.course import RESTART_TAKES, Step
 from renkei.agent.updates.machine import MachineError, Work
+from renkei.agent.updates.places import Places
 from renkei.cli import agent_updates
 from renkei.cli.agent import app
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.certificates import certificate_from_pem, make_key, make_request, public_key_of
 from renkei.exchange.clock import whole_seconds
-from renkei.exchange.documents import DocumentError, Signer, payload_sha256
+from renkei.exchange.documents import DocumentError, Signer, payload_sha256, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Payload
 from renkei.exchange.updates import Catalogue, Consent, Order, OrderError, PatchState, Permit
@@ -526,3 +527,35 @@ def test_the_commands_end_with_codes_that_programs_can_use(office: Office, pki: 
     refused = CliRunner().invoke(app, ["install-updates", "--config", str(config)])
     assert refused.exit_code == 1
     assert "patch.yml is for it" in refused.output
+
+
+def test_a_waves_post_can_be_carried_by_hand(office: Office) -> None:
+    places = Places(office.home.settings.home)
+    given = office.order()
+    for folder in (places.arriving, places.leaving):
+        folder.mkdir(parents=True)
+    signed = {"entry": json.loads(office.entry.to_json()), "envelope": office.catalogue(3).sign(office.signer).decode()}
+    (places.arriving / "catalogue.json").write_text(json.dumps(signed))
+    (places.arriving / "a-order.json").write_bytes(given.sign(office.signer))
+    office.exchanges = False
+    office.home.spool.note(exchanged_at=office.host.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    office.pass_time(30)
+    office.turn()
+    assert list(places.arriving.iterdir()) == []
+    said = [json.loads(path.read_text()) for path in sorted(places.leaving.iterdir())]
+    assert {PatchState.read(peek(each["envelope"].encode()).payload).stage for each in said} == {"ready", "checked"}
+    assert {json.dumps(each["entry"]) for each in said} == {json.dumps(json.loads(office.home.keys().entry.to_json()))}
+    assert office.home.spool.updates.to_send() == []
+    (places.arriving / "permit.json").write_bytes(office.permit(given).sign(office.signer))
+    office.turn()
+    assert len(office.host.began) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"entry": 1, "envelope": "x"}', '{"payload": "x"}', "[" * 100_000])
+def test_what_lies_in_the_folder_and_is_no_document_is_alarmed_and_goes(office: Office, text: str) -> None:
+    folder = Places(office.home.settings.home).arriving
+    folder.mkdir(parents=True)
+    (folder / "order.json").write_text(text)
+    office.turn()
+    assert [(each.kind, each.subject) for each in office.home.spool.alarms()] == [("updates", "order.json")]
+    assert list(folder.iterdir()) == []

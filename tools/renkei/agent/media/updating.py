@@ -55,7 +55,7 @@ def to_carry(home: Home, recipient: Party) -> list[Carried]:
     path = updates / "catalogue.json"
     catalogue = _read(path) if path.is_file() else None
     carried = [catalogue] if catalogue is not None else []
-    for order in sorted(updates.glob(f"out/{recipient}/*/order.json"))[:_MAX_DOCUMENTS]:
+    for order in sorted(Places(home.settings.home).leaving.glob(f"{recipient}/*/order.json"))[:_MAX_DOCUMENTS]:
         envelope = read_bounded(order, MAX_ENVELOPE) or b""
         if catalogue is None or peek(envelope).key_id != peek(catalogue[1]).key_id:
             raise MediaError(f"{order}: has no catalogue of the same signer; put the one that it is from into {path}")
@@ -142,7 +142,7 @@ def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: Veri
     name = f"{at}-{state.endpoint}-{state.terminal}-{peek(envelope).payload_sha256[:16]}"
     if home.spool.fact(_HEARD + name) is not None:
         return False  # it is on every medium for 60 days, and the wave has taken it out of the folder
-    path = Places(home.settings.home).updates / "in" / f"{name}.json"
+    path = Places(home.settings.home).arriving / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"envelope": envelope.decode(), "entry": json.loads(entry.to_json())}
     put(path, json.dumps(document, ensure_ascii=False).encode(), home.settings.staging)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from renkei.agent.exchange import Busy, alone
 from renkei.agent.home import Home, log, now
-from renkei.agent.updates import documents
+from renkei.agent.updates import documents, post
 from renkei.agent.updates.course import RESTART_TAKES, Act, Course, Step, View, decide, hindrance_of
 from renkei.agent.updates.machine import Machine, MachineError, Survey, Work
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
@@ -50,9 +50,11 @@ def tend(home: Home, machine: Machine) -> Turn:
         NotEnrolled: this machine can't sign.
     """
     moment = whole_seconds(now())
+    post.collect(home)
     try:
         turn = _advance(home, machine, moment)
         _check(home, machine, moment)
+        post.hand_out(home)
     except (MachineError, ExchangeError) as error:
         if home.spool.updates.unfinished():
             home.alarm(_KIND, "machine", str(error))

@@ -1,6 +1,7 @@
 r"""Where the two parts of updating meet: what the agent asks, and what the part that may install answers.
 
     updates\job.json             the agent's: what is to be done, with the ministry's documents
+    updates\in\, out\            documents that somebody carries (`post`)
     updates\packages\            the agent's: packages, whole once they have their names
     installer\answer.json        the privileged part's: what became of the job
     installer\working.json       the privileged part's: what it is at work on
@@ -80,6 +81,16 @@ class Places:
     def packages(self) -> Path:
         """Where packages are brought together."""
         return self.updates / "packages"
+
+    @property
+    def arriving(self) -> Path:
+        """Where a carrier puts documents for this machine."""
+        return self.updates / "in"
+
+    @property
+    def leaving(self) -> Path:
+        """Where a carrier that made it finds what this machine said."""
+        return self.updates / "out"
 
     @property
     def job(self) -> Path:
