@@ -11,7 +11,7 @@ from renkei.agent import media
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.media import MediaError
-from renkei.agent.updates import patching
+from renkei.agent.updates import orders, patching
 from renkei.agent.updates.places import Places
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import whole_seconds
@@ -96,7 +96,7 @@ def test_an_order_goes_by_medium_with_its_packages_and_the_answer_comes_back(off
     brought = office.go()
     assert (brought.updates, brought.packages, brought.refused) == (2, 1, 0)
     assert (Places(office.endpoint.settings.home).packages / package().file).read_bytes() == CONTENT
-    kept = patching.active(office.endpoint)
+    kept = orders.active(office.endpoint)
     assert kept is not None
     assert kept.id == str(given.id)
 
@@ -128,7 +128,7 @@ def test_what_the_authority_didnt_sign_is_refused_with_an_alarm(office: Office) 
     brought = office.go()
     assert (brought.updates, brought.packages, brought.refused) == (0, 0, 2)
     assert "is none" in office.endpoint.spool.alarms()[0].text
-    assert patching.active(office.endpoint) is None
+    assert orders.active(office.endpoint) is None
 
 
 def test_an_order_of_another_terminal_is_refused(office: Office) -> None:

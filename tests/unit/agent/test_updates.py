@@ -14,7 +14,7 @@ from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.page.standing import overview
 from renkei.agent.settings import UpdatesSettings
-from renkei.agent.updates import documents, patching, standing
+from renkei.agent.updates import documents, orders, patching, standing
 from renkei.agent.updates.course import RESTART_TAKES, Step
 from renkei.agent.updates.machine import MachineError, Work
 from renkei.agent.updates.places import Places
@@ -100,7 +100,7 @@ class Office:
 def office(offline: Any, monkeypatch: pytest.MonkeyPatch) -> Office:
     begin = whole_seconds(offline.now())
     host = Host(now=begin)
-    for module in (documents, patching):
+    for module in (documents, orders, patching):
         monkeypatch.setattr(module, "now", lambda: host.now)
     key = make_key()
     request = make_request(key, Party("authority"), "linkage")
@@ -122,7 +122,7 @@ def test_a_terminal_carries_out_its_order_and_signs_what_became_of_it(office: Of
     assert states[-1].fulfils(given)
     assert (states[-1].catalogue, states[-1].missing) == (7, [])
     assert states[0].missing == ["KB5058411"]
-    assert patching.active(office.home) is None
+    assert orders.active(office.home) is None
     assert len(office.host.began) == 1
 
 
@@ -344,9 +344,9 @@ def test_before_its_window_the_machine_isnt_even_looked_at(office: Office, monke
     office.turn()
     monkeypatch.setattr(office.host, "survey", lambda: pytest.fail("looked at the machine"))
     office.turn()
-    kept = patching.active(office.home)
+    kept = orders.active(office.home)
     assert kept is not None
-    assert patching.course_of(kept).step is Step.WAITING
+    assert orders.course_of(kept).step is Step.WAITING
 
 
 def test_what_has_ended_is_forgotten_in_its_time(office: Office) -> None:

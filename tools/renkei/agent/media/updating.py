@@ -21,7 +21,7 @@ from renkei.agent.files import put, read_bounded
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.media.registration import MediaError
 from renkei.agent.signing import signed_now
-from renkei.agent.updates import documents, packages, patching
+from renkei.agent.updates import documents, orders, packages
 from renkei.agent.updates.packages import PackageError
 from renkei.agent.updates.places import Places
 from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
@@ -90,7 +90,7 @@ def bring_packages(home: Home, medium: Path) -> int:
     Raises:
         OSError: the medium can't be read; what was copied stays for the next time.
     """
-    order = patching.active(home)
+    order = orders.active(home)
     if order is None:
         return 0
     places, brought = Places(home.settings.home), 0

@@ -12,11 +12,12 @@ from renkei.agent.home import Home, log, now
 from renkei.agent.updates import documents, post
 from renkei.agent.updates.course import RESTART_TAKES, Act, Course, Step, View, decide, hindrance_of
 from renkei.agent.updates.machine import Machine, MachineError, Survey, Work
+from renkei.agent.updates.orders import active, course_of
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
 from renkei.exchange.documents import Kind
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.updates import Order, OrderError, PatchState, check_start
-from renkei.store.updates import KeptOrder, Said
+from renkei.store.updates import Said
 
 CHECKED_EVERY = timedelta(days=1)
 """How often a machine says what it has and what it lacks, order or not."""
@@ -63,28 +64,6 @@ def tend(home: Home, machine: Machine) -> Turn:
         return Turn(again=LATER)
     _settle(home, "machine")
     return turn
-
-
-def counting(home: Home) -> KeptOrder | None:
-    """The order that counts: one that was begun, or else the one issued last. Nothing is written for this."""
-    unfinished = home.spool.updates.unfinished()
-    begun = [each for each in unfinished if course_of(each).step is not Step.WAITING]
-    return next(iter(begun or unfinished), None)
-
-
-def active(home: Home) -> KeptOrder | None:
-    """The order that counts; those that it replaced before they began end here."""
-    chosen = counting(home)
-    for each in home.spool.updates.unfinished():
-        if chosen is not None and each.issued_at < chosen.issued_at:
-            log.info("order %s: replaced by %s before it began", each.id, chosen.id)
-            home.spool.updates.advance(each.id, each.course, [], format_time(now()))
-    return chosen
-
-
-def course_of(kept: KeptOrder) -> Course:
-    """How far an order is."""
-    return Course.model_validate_json(kept.course)
 
 
 def _advance(home: Home, machine: Machine, moment: datetime) -> Turn:

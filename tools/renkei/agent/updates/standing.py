@@ -6,7 +6,7 @@ from datetime import datetime
 from renkei.agent.home import Home
 from renkei.agent.updates import documents
 from renkei.agent.updates.course import Step
-from renkei.agent.updates.patching import counting, course_of
+from renkei.agent.updates.orders import counting, course_of
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import peek
 from renkei.exchange.errors import ExchangeError
