@@ -164,7 +164,7 @@ def test_a_socket_is_for_the_hub_and_its_group_alone(tmp_path: Path) -> None:
             listen(path, None)
     with listen(path, None):  # what a killed hub left behind is replaced
         pass
-    with pytest.raises(ServeError, match="member of socket_group"):
+    with pytest.raises(ServeError, match="member of the group"):
         listen(path, "no-such-group")
     with pytest.raises(ServeError, match="the folder"):
         listen(tmp_path / "nowhere" / "x.sock", None)

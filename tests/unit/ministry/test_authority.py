@@ -22,6 +22,7 @@ from renkei.exchange.crl import Crl, read_crl
 from renkei.exchange.documents import peek
 from renkei.exchange.enrolment import EnrolmentFields, EnrolmentRequest, code_key
 from renkei.exchange.payloads import Revocation
+from renkei.exchange.servers import ServerRequest
 from renkei.ministry.authority import AuthorityService
 from renkei.ministry.counter import CounterError, give_out_code, issue_locally, read_request, revoke_machine
 from renkei.ministry.office import Office
@@ -39,6 +40,7 @@ class Hub:
 
     known: set[str] = field(default_factory=set)
     pending: dict[str, EnrolmentRequest] = field(default_factory=dict)
+    servers: dict[str, ServerRequest] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     revocations: list[bytes] = field(default_factory=list)
     crls: list[Crl] = field(default_factory=list)
@@ -67,6 +69,9 @@ class Hub:
                 for name, asked in self.pending.items()
             ]
             return _response(200, {"enrolments": queue})
+        if what == "GET /v1/servers":
+            queue = [{"id": name, "request": json.loads(asked.to_json())} for name, asked in self.servers.items()]
+            return _response(200, {"servers": queue})
         if what == "PUT /v1/bindings":
             self.known.add(_digest(request.content))
         elif what == "PUT /v1/revocations":
@@ -77,6 +82,7 @@ class Hub:
             name = request.url.path.rsplit("/", 1)[1]
             self.answers[name] = json.loads(request.content)
             self.pending.pop(name, None)
+            self.servers.pop(name, None)
         return _response(201, {})
 
     def connect(self, identity: Identity) -> HubClient:

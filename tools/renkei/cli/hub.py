@@ -112,6 +112,39 @@ def renew(
         _fail(str(error))
 
 
+@app.command("renew-server")
+def renew_server(
+    folder: Annotated[Path, typer.Option(help="Of the gateway's key and certificate.")] = Path("/etc/renkei/gateway"),
+    root: Annotated[Path, typer.Option(help="The trust anchor.")] = Path("/etc/renkei/pki/root.pem"),
+    socket: Annotated[Path, typer.Option(help="Where the hub hears the gateway.")] = Path(
+        "/run/renkei-hub/gateway.sock"
+    ),
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="For the authority's answer.", min=0)] = 120,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Renew the gateway's server certificate, if two thirds of its time are over.
+
+    The key is made here, the request proven by the present one; the authority
+    answers by way of the hub, for the names that the present certificate has.
+    A timer does that every day; it prints `not due`, `waiting` or `renewed`.
+
+    Exit codes: 0, or 1 when it was refused, can't be asked for, or is late; the
+    present certificate stays then.
+    """
+    from renkei.client.gateway import GatewayClient
+    from renkei.hub import gateway
+
+    try:
+        found = gateway.renew_server(folder, root, lambda: GatewayClient.at(socket), wait)
+    except gateway.GatewayError as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(json.dumps({"standing": found.standing, "not_after": _time(int(found.not_after.timestamp()))}))
+    else:
+        typer.echo(f"{found.standing}: the certificate ends on {found.not_after:%Y-%m-%d}")
+
+
 @app.command("install-entry")
 def install_entry(
     file: Annotated[Path, typer.Argument(help="The hub's directory entry.", dir_okay=False)], config: Config = _CONFIG

@@ -14,6 +14,7 @@ from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
 from renkei.exchange.pages import unpack_page
+from renkei.exchange.servers import MAX_CHAIN, ServerRequest
 
 _DIGEST = r"^[0-9a-f]{64}$"
 
@@ -163,8 +164,29 @@ class EnrolmentQueue(_Answer):
     enrolments: Annotated[tuple[QueuedEnrolment, ...], Field(max_length=10_000)]
 
 
+class QueuedServer(_Answer):
+    """What a TLS server asks the registration authority for."""
+
+    id: Annotated[str, Field(max_length=64)]
+    request: ServerRequest
+
+
+class ServerQueue(_Answer):
+    """`GET /v1/servers`."""
+
+    servers: Annotated[tuple[QueuedServer, ...], Field(max_length=1000)]
+
+
+class ServerResult(_Answer):
+    """Where a server's request stands; `chain` (PEM) when approved, `reason` when refused."""
+
+    state: Literal["pending", "approved", "refused"]
+    chain: Annotated[str, Field(max_length=MAX_CHAIN)] = ""
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
 class Submitted(_Answer):
-    """The id under which an enrolment or a renewal is queued."""
+    """The id under which an enrolment, a renewal or what a server asks for is queued."""
 
     id: Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
 

@@ -31,6 +31,8 @@ from renkei.client.answers import (
     Missing,
     Proof,
     QueuedEnrolment,
+    QueuedServer,
+    ServerQueue,
     Settled,
     SignedWord,
     StreamState,
@@ -39,7 +41,7 @@ from renkei.client.answers import (
     read_page,
 )
 from renkei.client.connection import Answer, Connection
-from renkei.client.errors import BadAnswer, HubRefused, refusal
+from renkei.client.errors import BadAnswer, HubRefused, NotFound, refusal
 from renkei.exchange import compact, pages, together, whole
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.crl import MAX_CRL
@@ -325,6 +327,24 @@ class HubClient:
         """Answer a queued enrolment with a refusal that the terminal's operator can act on."""
         answer = {"state": "refused", "reason": reason}
         self._line.request("PUT", f"/v1/enrolments/{_part(enrolment_id)}", content=_json(answer))
+
+    def servers(self) -> tuple[QueuedServer, ...]:
+        """What TLS servers ask for; nothing at a hub of an earlier release."""
+        try:
+            answer = self._line.request("GET", "/v1/servers")
+        except NotFound:
+            return ()
+        return read(ServerQueue, answer, "GET /v1/servers").servers
+
+    def approve_server(self, asking_id: str, chain: str) -> None:
+        """Answer a server with its new certificate and the issuing CA's (PEM)."""
+        answer = {"state": "approved", "chain": chain}
+        self._line.request("PUT", f"/v1/servers/{_part(asking_id)}", content=_json(answer))
+
+    def refuse_server(self, asking_id: str, reason: str) -> None:
+        """Answer a server with a refusal that the ASP's operator can act on."""
+        answer = {"state": "refused", "reason": reason}
+        self._line.request("PUT", f"/v1/servers/{_part(asking_id)}", content=_json(answer))
 
     def put_binding(self, entry: DirectoryEntry) -> None:
         """Make a binding live in the hub's directory and allow-list."""

@@ -118,6 +118,11 @@ class TrustAnchor:
         self._crl: Crl | None = None
 
     @property
+    def anchors(self) -> Anchors:
+        """The roots, as they are trusted now."""
+        return self._anchors
+
+    @property
     def crl(self) -> Crl | None:
         """The newest list of revoked certificates that was taken, None before the first."""
         return self._crl

@@ -160,6 +160,15 @@ def make_server_request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
     return _request(key, name, x509.DNSName(name))
 
 
+def key_of_request(request: str) -> ec.EllipticCurvePublicKey:
+    """Return the key of a certificate signing request (PEM).
+
+    Raises:
+        CertificateError: the request is malformed or not signed by its own key.
+    """
+    return public_key_of(_read_request(request))
+
+
 def make_root(name: str, key: ec.EllipticCurvePrivateKey, not_before: datetime, days: int) -> Authority:
     """Make the root: self-signed, good for one level of issuing CA below it."""
     subject = _name(name)
@@ -288,8 +297,13 @@ def identity_of(certificate: x509.Certificate) -> Identity:
 
 def is_due(certificate: x509.Certificate, at: datetime) -> bool:
     """Say whether two thirds of a certificate's time are over, so that a new one has to take its place."""
+    return at >= due_at(certificate)
+
+
+def due_at(certificate: x509.Certificate) -> datetime:
+    """Return when two thirds of a certificate's time are over."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return at >= begin + (end - begin) * 2 / 3
+    return begin + (end - begin) * 2 / 3
 
 
 def _bounded(pem: str) -> bytes:

@@ -60,6 +60,7 @@ class Kind(StrEnum):
     COVER = "cover"
     TREE_HEAD = "tree-head"
     RENEWAL = "renewal"
+    SERVER_RENEWAL = "server-renewal"
     IMAGE = "image"
     CATALOGUE = "catalogue"
     CONSENT = "consent"

@@ -1,6 +1,6 @@
 """The hub's listeners as ASGI applications: routes, who may use them, and what surrounds each request.
 
-`exchange` and `enrolment` stand behind the gateway, each on its own Unix socket; `health` never does.
+`exchange` and `enrolment` stand behind the gateway, each on its own Unix socket; `gateway` and `health` never do.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY, Party
-from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending, settlements
+from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending, servers, settlements
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
@@ -74,6 +74,8 @@ def exchange(hub: Hub) -> ASGIApp:
         route("PUT", "/v1/enrolments/{id}", registry.answer, _registers),
         route("PUT", "/v1/bindings", registry.put_binding, _registers),
         route("PUT", "/v1/revocations", registry.put_revocation, _registers),
+        route("GET", "/v1/servers", servers.pending, _registers),
+        route("PUT", "/v1/servers/{id}", servers.answer, _registers),
         route("POST", "/v1/renewals", registry.renew, _anybody),
         route("GET", "/v1/renewals/{id}", registry.renewal_result, _anybody),
     ]
@@ -91,6 +93,19 @@ def enrolment(hub: Hub) -> ASGIApp:
         route("GET", "/v1/enrolments/{id}", registry.enrolment_result),
     ]
     return _Surroundings(hub, "enrolment", routes)
+
+
+def gateway(hub: Hub) -> ASGIApp:
+    """Return the application by which the gateway itself asks for its next certificate."""
+
+    async def ask(request: Request) -> Response:
+        return await servers.ask(hub, request)
+
+    async def result(request: Request) -> Response:
+        return await servers.result(hub, request)
+
+    routes = [Route("/v1/servers", ask, methods=["POST"]), Route("/v1/servers/{id}", result)]
+    return _Surroundings(hub, "gateway", routes)
 
 
 def health(hub: Hub) -> ASGIApp:

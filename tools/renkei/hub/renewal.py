@@ -25,11 +25,12 @@ _PROVEN = "renewal.json"
 
 
 class Standing(StrEnum):
-    """Where the hub's renewal stands."""
+    """Where a renewal stands, of the hub's or of the gateway's certificate."""
 
     NOT_DUE = "not due"
     ASKED = "asked"
     WAITING = "waiting"
+    RENEWED = "renewed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The hub's process: one event loop, three Unix sockets, and what it does by itself now and then."""
+"""The hub's process: one event loop, four Unix sockets, and what it does by itself now and then."""
 
 import asyncio
 import contextlib
@@ -42,6 +42,9 @@ from renkei.store.postgresql import Server
 SOCKET = "hub.sock"
 """The exchange listener's socket, in the folder of the setting `run`."""
 
+GATEWAY_SOCKET = "gateway.sock"
+"""Where the gateway asks for its next certificate."""
+
 _BACKLOG = 1024
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
@@ -54,7 +57,7 @@ class ServeError(Exception):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process, which has three of them."""
+    """A uvicorn server that leaves signals to the process, which has several of them."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,6 +124,7 @@ async def _serve(hub: Hub, store: SqlHubStore) -> None:
     listeners = (
         (app.exchange(hub), run / SOCKET, group),
         (app.enrolment(hub), run / "enrolment.sock", group),
+        (app.gateway(hub), run / GATEWAY_SOCKET, hub.settings.gateway_group),
         (app.health(hub), run / "health.sock", None),
     )
     servers = [(_server(hub, application), listen(path, owner)) for application, path, owner in listeners]
@@ -191,7 +195,7 @@ def listen(path: Path, group: str | None) -> socket.socket:
     except (OSError, KeyError) as error:
         sock.close()
         raise ServeError(
-            f"{path}: {error}; the folder (setting run) must be the hub's, its user a member of socket_group, "
+            f"{path}: {error}; the folder (setting run) must be the hub's, its user a member of the group, "
             "and chown allowed to the service unless the folder gives its sockets that group"
         ) from error
     return sock

@@ -1,9 +1,10 @@
 """The hub's settings, `/etc/renkei/hub.toml`. All have defaults that fit docs/topology.md; an empty file is good.
 
 state = "/var/lib/renkei-hub"          # hub.db and keys/
-run = "/run/renkei-hub"                # the sockets hub.sock, enrolment.sock, health.sock
+run = "/run/renkei-hub"                # the sockets hub.sock, enrolment.sock, gateway.sock, health.sock
 root = "/etc/renkei/pki/root.pem"      # the trust anchor
 socket_group = "www-data"              # who besides the hub's user may open hub.sock and enrolment.sock
+gateway_group = "renkei-gateway"       # who besides the hub's user may open gateway.sock
 
 [store]                                # without this table: hub.db in the state folder
 url = "postgresql://renkei-hub@db1,db2/renkei?sslmode=verify-full"
@@ -107,6 +108,7 @@ class Settings(BaseModel):
     run: Path = Path("/run/renkei-hub")
     root: Path = Path("/etc/renkei/pki/root.pem")
     socket_group: str | None = None
+    gateway_group: str | None = None
     store: StoreSettings | None = None
     limits: Limits = Limits()
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from renkei.client.answers import QueuedEnrolment
+from renkei.client.answers import QueuedEnrolment, QueuedServer
 from renkei.client.backoff import Backoff
 from renkei.client.connection import Connection, Credentials, Timeouts
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed
@@ -21,6 +21,7 @@ from renkei.exchange.clock import format_time
 from renkei.ministry.issuing import IssuingError
 from renkei.ministry.office import Office
 from renkei.ministry.own import Identity
+from renkei.ministry.servers import renew_server
 from renkei.ministry.service import ALARM, Stop, notify
 from renkei.ministry.settings import HubSettings, SettingsError
 from renkei.store.errors import StoreError
@@ -97,7 +98,8 @@ class AuthorityService:
         self._follow_epoch(line)
         self.push(line)
         answered = [self._answer(line, queued) for queued in line.enrolments()]
-        return sum(answered)
+        renewed = [self._answer_server(line, queued) for queued in line.servers()]
+        return sum(answered) + sum(renewed)
 
     def _follow_epoch(self, line: HubClient) -> None:
         """A hub that was restored forgot who may speak, and worse, who may not: it is told all of it again."""
@@ -157,6 +159,16 @@ class AuthorityService:
             entry = DirectoryEntry.from_json(answer.entry)
             line.approve(queued.id, entry)
             self._confirmed(fingerprint(certificate_from_pem(entry.certificate)))
+            return True
+        return False
+
+    def _answer_server(self, line: HubClient, queued: QueuedServer) -> bool:
+        answer = renew_server(self._office, queued.request, self._clock())
+        with self._one("server", queued.id):
+            if answer.chain:
+                line.approve_server(queued.id, answer.chain)
+            else:
+                line.refuse_server(queued.id, answer.refused)
             return True
         return False
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from renkei.store.hub.refusals import StoreRefusal
-from renkei.store.hub.words import Horizon, Settlement, SignedWord
+from renkei.store.hub.words import AskingState, Horizon, ServerAsking, Settlement, SignedWord
 
 ItemKind = Literal["manifest", "receipt", "void"]
-EnrolmentState = Literal["pending", "approved", "refused"]
+EnrolmentState = AskingState
 EnrolmentKind = Literal["enrolment", "renewal"]
 
 SignAcceptance = Callable[[int, int], bytes]
@@ -378,6 +378,27 @@ class HubStore(Protocol):
             ConflictRefusal: it was answered otherwise.
         """
 
+    async def enqueue_server(self, asking: ServerAsking, at: int) -> bool:
+        """Queue what a server asks for; false when it was there and not refused.
+
+        Raises:
+            QuotaRefusal: too many wait.
+        """
+
+    async def server(self, asking_id: str) -> ServerAsking | None:
+        """Return what a server asked for."""
+
+    async def servers(self, state: AskingState, limit: int) -> list[ServerAsking]:
+        """Return what servers asked for, by its state, oldest first."""
+
+    async def answer_server(self, asking_id: str, chain: bytes | None, reason: str, by: str, at: int) -> bool:
+        """Answer a server by its new certificate, or without one by a reason; false for a repeat.
+
+        Raises:
+            UnknownRefusal: no such request.
+            ConflictRefusal: it was answered otherwise.
+        """
+
     async def tree(self) -> TreeState:
         """Return the journal's tree of now."""
 
@@ -423,7 +444,7 @@ class HubStore(Protocol):
     async def expire(self, parts_before: int, enrolments_before: int, settled_before: int) -> int:
         """Delete some of what is older than the given times; return how much.
 
-        Parts that no message took up; enrolments; messages that were receipted or voided, with all their documents.
+        Parts that no message took up; enrolments; what servers asked for; messages that were receipted or voided.
 
         One call deletes a bounded number, so that it never keeps others waiting: call until it returns 0.
         """

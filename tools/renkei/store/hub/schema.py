@@ -187,6 +187,16 @@ MIGRATIONS = (
         signer TEXT NOT NULL REFERENCES bindings
     ) STRICT;
     """,
+    """
+    CREATE TABLE servers (
+        id TEXT PRIMARY KEY,
+        request BLOB NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'refused')),
+        chain BLOB,
+        reason TEXT NOT NULL,
+        queued_at INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 ONLY_ADDED_TO = frozenset({"journal", "tree_nodes", "kept_heads", "revocations"})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from renkei.store.copies import Progress
-from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports, settlements
+from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports, servers, settlements
 from renkei.store.hub.contract import (
     Accepted,
     Binding,
@@ -41,7 +41,7 @@ from renkei.store.hub.contract import (
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.transaction import Transaction
-from renkei.store.hub.words import Horizon, Settlement, SignedWord
+from renkei.store.hub.words import AskingState, Horizon, ServerAsking, Settlement, SignedWord
 from renkei.store.writer import Outcome, Statistics
 
 T = TypeVar("T")
@@ -229,6 +229,22 @@ class SqlHubStore(ABC):
         """See `HubStore`."""
         return await self._write(lambda t: directory.refuse(t, enrolment_id, reason, by, at))
 
+    async def enqueue_server(self, asking: ServerAsking, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: servers.enqueue(t, asking, at))
+
+    async def server(self, asking_id: str) -> ServerAsking | None:
+        """See `HubStore`."""
+        return await self._look(lambda t: servers.one(t, asking_id))
+
+    async def servers(self, state: AskingState, limit: int) -> list[ServerAsking]:
+        """See `HubStore`."""
+        return await self._read(lambda t: servers.some(t, state, limit))
+
+    async def answer_server(self, asking_id: str, chain: bytes | None, reason: str, by: str, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: servers.answer(t, asking_id, chain, reason, by, at))
+
     async def tree(self) -> TreeState:
         """See `HubStore`."""
         return await self._read(lambda t: Journal(t).tree())
@@ -271,7 +287,9 @@ class SqlHubStore(ABC):
         def work(transaction: Transaction) -> int:
             parts = messages.expire_parts(transaction, parts_before, _EXPIRE_AT_ONCE)
             settled = messages.remove_settled(transaction, settled_before, _EXPIRE_AT_ONCE)
-            return parts + settled + directory.expire_enrolments(transaction, enrolments_before, _EXPIRE_AT_ONCE)
+            asked = servers.expire(transaction, enrolments_before, _EXPIRE_AT_ONCE)
+            enrolments = directory.expire_enrolments(transaction, enrolments_before, _EXPIRE_AT_ONCE)
+            return parts + settled + asked + enrolments
 
         return await self._write(work)
 

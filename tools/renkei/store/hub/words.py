@@ -1,6 +1,7 @@
-"""What senders say of their streams: horizons and settlements, as the hub's store takes and gives them."""
+"""What others say, as the hub's store takes and gives it: senders of their streams, servers of their certificates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,17 @@ class SignedWord:
 
     envelope: bytes
     entry: bytes
+
+
+AskingState = Literal["pending", "approved", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAsking:
+    """What a TLS server asks for (`request` is JSON), and the answer: its new certificate with the issuer's (PEM)."""
+
+    id: str
+    request: bytes = field(repr=False)
+    state: AskingState = "pending"
+    chain: bytes | None = None
+    reason: str = ""
