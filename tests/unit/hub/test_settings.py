@@ -28,7 +28,7 @@ def test_the_example_in_the_documentation_is_all_the_defaults(tmp_path: Path) ->
         owner_url="postgresql://renkei-owner@/renkei?host=/run/renkei-postgresql",
     )
     assert store.user == "renkei-hub"
-    assert found == Settings(socket_group="www-data", store=store)
+    assert found == Settings(socket_group="www-data", gateway_group="renkei-gateway", store=store)
     assert found.limits == Limits()
     keys = {*Settings.model_fields, *Limits.model_fields, *StoreSettings.model_fields} - {"limits", "store"}
     assert all(f"{name} =" in example for name in keys)
