@@ -226,6 +226,13 @@ class Year:
             self._certify_gateway(office)
         self._reload_gateway()
 
+    def renew_server(self) -> None:
+        """What the gateway's timer runs every day, and what systemd does upon it."""
+        words = ("renew-server", "--folder", self.folder / "etc/gateway", "--root", self._trusted)
+        said = self.run("renkei-hub", *words, "--socket", self.folder / "run/gateway.sock")
+        assert said.startswith("renewed"), said
+        os.kill(self.gateway.pid, signal.SIGHUP)
+
     def renew_hub(self) -> None:
         """What the hub's timer runs every day."""
         words = ("renew", "--when-due", "--terminal", "hub-1", "--config", self.folder / "hub.toml")
