@@ -20,7 +20,7 @@ from renkei.store.hub.refusals import (
 )
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.hub.store import SqlHubStore
-from renkei.store.hub.words import Horizon, Settlement
+from renkei.store.hub.words import Horizon, ServerAsking, Settlement
 from unit.examples import examples
 from unit.store.conftest import (
     PLENTY,
@@ -266,3 +266,32 @@ def test_of_lists_of_revoked_certificates_the_greatest_number_is_kept(store: Sql
     assert put == [True, False, False, True]
     assert (run(store.crl()), run(store.crl_number())) == (b"1800000000", 1_800_000_000)
     assert run(store.tree()).size == before + 2
+
+
+def test_a_server_is_answered_once_and_after_a_refusal_may_ask_anew(store: SqlHubStore) -> None:
+    asking, before = ServerAsking("1", b"{}"), run(store.tree()).size
+    assert [run(store.enqueue_server(asking, at)) for at in (1, 2)] == [True, False]
+    assert run(store.servers("pending", 10)) == [asking]
+    assert [run(store.answer_server("1", None, "no", "authority", 3)) for _ in range(2)] == [True, False]
+    with pytest.raises(ConflictRefusal, match="answered already: refused"):
+        run(store.answer_server("1", b"chain", "", "authority", 3))
+    assert run(store.server("1")) == replace(asking, state="refused", reason="no")
+    assert run(store.enqueue_server(asking, 4))
+    assert [run(store.answer_server("1", b"chain", "", "authority", 5)) for _ in range(2)] == [True, False]
+    assert run(store.server("1")) == replace(asking, state="approved", chain=b"chain")
+    assert not run(store.enqueue_server(asking, 6))
+    with pytest.raises(ConflictRefusal, match="answered already: approved"):
+        run(store.answer_server("1", b"other", "", "authority", 6))
+    with pytest.raises(UnknownRefusal):
+        run(store.answer_server("2", b"chain", "", "authority", 6))
+    assert run(store.tree()).size == before + 2
+    assert run(store.expire(0, 5, 0)) == 1
+    assert run(store.server("1")) is None
+
+
+def test_only_so_many_servers_wait(store: SqlHubStore) -> None:
+    for number in range(16):
+        assert run(store.enqueue_server(ServerAsking(str(number), b"{}"), number))
+    with pytest.raises(QuotaRefusal, match="16 servers"):
+        run(store.enqueue_server(ServerAsking("one more", b"{}"), 20))
+    assert [each.id for each in run(store.servers("pending", 2))] == ["0", "1"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from renkei.store.hub.refusals import StoreRefusal
-from renkei.store.hub.words import AskingState, Horizon, ServerAsking, Settlement, SignedWord
+from renkei.store.hub.words import AskingState, Horizon, ServerQueue, Settlement, SignedWord
 
 ItemKind = Literal["manifest", "receipt", "void"]
 EnrolmentState = AskingState
@@ -219,7 +219,7 @@ class Bounds:
     pending_enrolments_per_address: int = 64
 
 
-class HubStore(Protocol):
+class HubStore(ServerQueue, Protocol):
     """The contract. Reads see one committed moment."""
 
     async def epoch(self) -> int:
@@ -372,27 +372,6 @@ class HubStore(Protocol):
 
     async def refuse(self, enrolment_id: str, reason: str, by: str, at: int) -> bool:
         """Answer a request by a refusal; false for a repeat.
-
-        Raises:
-            UnknownRefusal: no such request.
-            ConflictRefusal: it was answered otherwise.
-        """
-
-    async def enqueue_server(self, asking: ServerAsking, at: int) -> bool:
-        """Queue what a server asks for; false when it was there and not refused.
-
-        Raises:
-            QuotaRefusal: too many wait.
-        """
-
-    async def server(self, asking_id: str) -> ServerAsking | None:
-        """Return what a server asked for."""
-
-    async def servers(self, state: AskingState, limit: int) -> list[ServerAsking]:
-        """Return what servers asked for, by its state, oldest first."""
-
-    async def answer_server(self, asking_id: str, chain: bytes | None, reason: str, by: str, at: int) -> bool:
-        """Answer a server by its new certificate, or without one by a reason; false for a repeat.
 
         Raises:
             UnknownRefusal: no such request.

@@ -43,4 +43,4 @@ class QuotaRefusal(StoreRefusal):
 
 
 class UnknownRefusal(StoreRefusal):
-    """There is no such message, enrolment or part."""
+    """There is no such message, enrolment, request of a server or part."""

@@ -1,7 +1,7 @@
 """What others say, as the hub's store takes and gives it: senders of their streams, servers of their certificates."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,28 @@ class ServerAsking:
     state: AskingState = "pending"
     chain: bytes | None = None
     reason: str = ""
+
+
+class ServerQueue(Protocol):
+    """What waits of servers, a part of `HubStore`."""
+
+    async def enqueue_server(self, asking: ServerAsking, at: int) -> bool:
+        """Queue what a server asks for; false when it was there and not refused.
+
+        Raises:
+            QuotaRefusal: too many wait.
+        """
+
+    async def server(self, asking_id: str) -> ServerAsking | None:
+        """Return what a server asked for."""
+
+    async def servers(self, state: AskingState, limit: int) -> list[ServerAsking]:
+        """Return what servers asked for, by its state, oldest first."""
+
+    async def answer_server(self, asking_id: str, chain: bytes | None, reason: str, by: str, at: int) -> bool:
+        """Answer a server by its new certificate, or without one by a reason; false for a repeat.
+
+        Raises:
+            UnknownRefusal: no such request.
+            ConflictRefusal: it was answered otherwise.
+        """
