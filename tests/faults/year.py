@@ -228,9 +228,12 @@ class Year:
 
     def renew_server(self) -> None:
         """What the gateway's timer runs every day, and what systemd does upon it."""
-        words = ("renew-server", "--folder", self.folder / "etc/gateway", "--root", self._trusted)
-        said = self.run("renkei-hub", *words, "--socket", self.folder / "run/gateway.sock")
-        assert said.startswith("renewed"), said
+        folder, socket = self.folder / "etc/gateway", self.folder / "run/gateway.sock"
+        words = ("--folder", folder, "--root", self._trusted, "--socket", socket)
+        wait(
+            "the gateway is renewed",
+            lambda: self.run("renkei-hub", "renew-server", *words, "--wait", 0).startswith("renewed"),
+        )
         os.kill(self.gateway.pid, signal.SIGHUP)
 
     def renew_hub(self) -> None:
