@@ -1,8 +1,11 @@
 """Every molecule scenario, on the hosts of one lab: each folder in molecule/, after those that its file `needs` names.
 
-A scenario leaves its hosts to those that need it, so each runs once what it needs has passed, two at a time. Selecting
-one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it, until the next run of any
-checkout: a machine has one lab for scenarios, and what no run is using was left behind.
+The production playbook lays the ground on all hosts at once, from nothing: packages, networks, packet filters, and the
+software. The scenarios of these roles then show on some of the hosts that nothing changes and what is effective, beside
+those of the roles that come on top. A scenario leaves its hosts to those that need it, so each runs once what it needs
+has passed, some at a time. Selecting one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a
+look at it, until the next run of any checkout: a machine has one lab for scenarios, and what no run is using was left
+behind.
 """
 
 import fcntl
@@ -20,10 +23,13 @@ from pathlib import Path
 import pytest
 
 from renkei.lab import Lab, checkouts_of, take_down
-from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
+from renkei.lab.playbooks import run_playbook
+from renkei.lab.up import playbook_variables
+from roles.environment import FLEET, ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
-_AT_ONCE = 2
-_SECONDS = 420
+_AT_ONCE = 3
+_GROUND = ("mirror", "ground", "software")  # tags of site.yml
+_SECONDS = 600
 _IN_USE = Path("/run/lock/renkei-scenarios.lock")
 _SCENARIOS = sorted(path.parent for path in (ROLE_TESTS / "molecule").glob("*/molecule.yml"))
 
@@ -72,10 +78,14 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
     order = TopologicalSorter({name: needs[name] for name in wanted})
     order.prepare()
     outcomes: dict[str, Outcome] = {}
+    ready: list[str] = []
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while order.is_active():
-            for name in order.get_ready():
+            # first what most others wait for
+            ready = sorted([*ready, *order.get_ready()], key=lambda name: _behind(name, needs), reverse=True)
+            while ready and len(running) < _AT_ONCE:
+                name = ready.pop(0)
                 if missing := [need for need in needs[name] if not outcomes[need].passed]:
                     outcomes[name] = Outcome(passed=False, seconds=0, output=f"not run: needs {', '.join(missing)}")
                     order.done(name)
@@ -86,6 +96,11 @@ def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[st
                 outcomes[name] = future.result()
                 order.done(name)
     return outcomes
+
+
+def _behind(name: str, needs: dict[str, list[str]]) -> int:
+    """Count the scenarios that come one after the other behind this one."""
+    return max((1 + _behind(other, needs) for other in needs if name in needs[other]), default=0)
 
 
 @contextmanager
@@ -99,6 +114,16 @@ def _fresh(lab: Lab) -> Iterator[Lab]:
         for checkout in checkouts_of(lab.fleet):
             take_down(lab.fleet, checkout if checkout.exists() else lab.root)
         lab.up()
+        ground = run_playbook(
+            ROOT,
+            FLEET,
+            "site.yml",
+            environment=scenario_environment(lab),
+            variables=playbook_variables(lab),
+            tags=_GROUND,
+        )
+        print(f"ground: {ground.seconds:.0f} s")
+        assert ground.ok, f"the ground isn't laid; the log is {ground.log}: {ground.failures}"
         yield lab
         if "RENKEI_KEEP_LAB" not in os.environ:
             lab.down()

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ def run_playbook(
     variables: Mapping[str, object],
     on_task: OnTask = lambda _name: None,
     limit: str | None = None,
+    tags: Sequence[str] = (),
 ) -> PlaybookRun:
     """Run `ansible/PLAYBOOK` on the fleet and collect what it changed and where it failed.
 
@@ -65,6 +66,7 @@ def run_playbook(
         variables: extra variables; no secret may be among them, for they are kept in the run's folder.
         on_task: called as each task begins.
         limit: a host pattern, as `ansible-playbook --limit`.
+        tags: run only what has one of them, as `ansible-playbook --tags`; without any, everything.
     """
     run = PlaybookRun(playbook)
     name = playbook.replace("/", "-").removesuffix(".yml")
@@ -85,6 +87,7 @@ def run_playbook(
         envvars={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         extravars=dict(variables),
         limit=limit,
+        tags=",".join(tags) or None,
         quiet=True,
         event_handler=on_event,
     )
