@@ -24,7 +24,6 @@ import pytest
 
 from renkei.lab import Lab, checkouts_of, take_down
 from renkei.lab.playbooks import run_playbook
-from renkei.lab.up import playbook_variables
 from roles.environment import FLEET, ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
 _AT_ONCE = 3
@@ -119,7 +118,7 @@ def _fresh(lab: Lab) -> Iterator[Lab]:
             FLEET,
             "site.yml",
             environment=scenario_environment(lab),
-            variables=playbook_variables(lab),
+            variables={},
             tags=_GROUND,
         )
         print(f"ground: {ground.seconds:.0f} s")
