@@ -50,7 +50,7 @@ NEVER = (
     "Report what differs on a shared machine",
     *["Read what the machine is set to, unless another role just did"] * 3,
     "What differs and needs a person, or is another's to change, is said",  # nothing does
-    "The report is kept",  # nobody asked for it
+    *("The report is kept", "The report about updates is kept"),  # nobody asked for it
     "The maintenance window is shut",  # neither for that
 )
 NAMED_ALREADY = (

@@ -36,7 +36,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
         2: {"link": "media", "ring": "early"},
     }
     made = make_staging(tmp_path_factory.mktemp("bench"), 4, {3: "shared"}, lines)
-    made.extra = {"update_client_authority_file": str(made.folder / "root.pem")}
+    made.extra = {
+        "update_client_authority_file": str(made.folder / "root.pem"),
+        "update_client_report_dir": str(made.folder),
+    }
     with served(made) as staging:
         yield staging
 
@@ -131,6 +134,10 @@ def test_on_a_shared_machine_nothing_is_touched(bench: Staging, before: dict[str
     machine = bench.machines[SHARED]
     assert differences(before[SHARED], machine.state()) == []
     assert machine.counts["Import-Settings.ps1"] == machine.counts["Start-UpdateSearch.ps1"] == 0
+    report = json.loads((bench.folder / f"{SHARED}-updates.json").read_text())
+    found = {each["control"] for each in report["deviations"]}
+    assert {"update-source", "update-ring", "updates-by-order", "update-delivery", "updates-in-time"} <= found
+    assert json.loads((bench.folder / f"{FAST}-updates.json").read_text())["deviations"] == []
 
 
 @pytest.mark.usefixtures("before")
