@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import cbor2
 import pytest
@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renkei.domain.notices import ResidenceNotice
+from renkei.exchange.certificates import make_key
 from renkei.exchange.compact import FORM, SHAPES, pack, pack_entry, unpack, unpack_entry
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, Signer
 from renkei.exchange.parcels import Dispatch, Parcel, build_parcel
 from renkei.exchange.parties import MINISTRY, Party
 from renkei.exchange.payloads import PART_SIZE, Acceptance, Horizon, Manifest, Profile, Receipt, TreeHead, Void
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SIGNER = Signer(make_key())
 PLACE: dict[str, Any] = {"sender": Party("131041"), "recipient": MINISTRY, "stream": "notices", "sequence": 7}
 
 
@@ -122,6 +124,29 @@ def test_a_payload_in_upper_case_hex_keeps_it(shinjuku: Any) -> None:
     for changes in ({"content_sha256": "AB" * 32}, {"id": str(uuid4()).upper()}, {"content_sha256": "ab" * 31}):
         envelope = shinjuku.signer.sign(Kind.RECEIPT, {**payload, **changes})
         assert unpack(pack(envelope)) == envelope
+
+
+@given(
+    st.uuids(),
+    st.sampled_from(["ministry", "131041", "011011"]),
+    st.binary(min_size=32, max_size=32),
+    st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 (of bounds)
+    st.integers(0, 2**53 - 1),
+    st.integers(1, 2**53 - 1),
+)
+def test_an_acceptance_just_signed_needs_no_look_back(
+    message: UUID, sender: str, digest: bytes, at: datetime, index: int, epoch: int
+) -> None:
+    envelope = Acceptance(
+        id=message,
+        sender=Party(sender),
+        manifest_sha256=digest.hex(),
+        accepted_at=at,
+        journal_index=index,
+        epoch=epoch,
+    ).sign(SIGNER)
+    assert pack(envelope, own=True) == pack(envelope)
+    assert unpack(pack(envelope, own=True)) == envelope
 
 
 @given(st.binary(max_size=200))

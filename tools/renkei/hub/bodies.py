@@ -110,10 +110,10 @@ async def read_offers(request: Request, seconds: int) -> list[tuple[bytes, bytes
         raise Problem(400, "document", str(error)) from error
 
 
-def document(request: Request, envelope: bytes, status: int) -> Response:
-    """Return an answer that is an envelope: in compact form for whoever accepts it."""
+def document(request: Request, envelope: bytes, status: int, *, own: bool = False) -> Response:
+    """Return an answer that is an envelope, `own` as `compact.pack` has it: in compact form for whoever accepts it."""
     if accepts(request, compact.MEDIA_TYPE):
-        return Response(compact.pack(envelope), status, media_type=compact.MEDIA_TYPE)
+        return Response(compact.pack(envelope, own=own), status, media_type=compact.MEDIA_TYPE)
     return Response(envelope, status, media_type="application/json")
 
 

@@ -75,7 +75,7 @@ async def put_message(hub: Hub, caller: Caller, request: Request) -> Response:
     at = hub.now()
     acceptance, new = await hub.store.accept(checked, _sign(speaker, checked, at), _quota(hub, caller), at)
     _note(hub, checked)
-    return document(request, acceptance, 201 if new else 200)
+    return document(request, acceptance, 201 if new else 200, own=new)
 
 
 async def put_messages(hub: Hub, caller: Caller, request: Request) -> Response:
@@ -199,7 +199,7 @@ def _answer(hub: Hub, outcome: contract.Accepted | StoreRefusal | bytes | Proble
         hub.metrics.refused.labels(outcome.kind).inc()
         return together.Answer(outcome.status, outcome.body())
     acceptance, new = (outcome, False) if isinstance(outcome, bytes) else outcome
-    return together.Answer(201 if new else 200, compact.pack(acceptance) if packed else acceptance)
+    return together.Answer(201 if new else 200, compact.pack(acceptance, own=new) if packed else acceptance)
 
 
 def _claimed_id(envelope: bytes) -> str:
