@@ -135,14 +135,24 @@ def test_what_is_large_goes_in_its_turn_and_what_follows_goes_together_again(
 
 
 @pytest.mark.thorough
-def test_a_void_goes_in_its_turn(fleet: Any, sides: tuple[Home, Home], residence_csv: Any) -> None:
+def test_a_void_goes_in_its_turn(
+    fleet: Any, sides: tuple[Home, Home], residence_csv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ministry, shinjuku = sides
+    put_together, sizes = HubClient.put_together, list[int]()
+
+    def counted(self: HubClient, sender: str, batch: together.Batch) -> list[bytes | HubRefused]:
+        sizes.append(len(batch))
+        return put_together(self, sender, batch)
+
+    monkeypatch.setattr(HubClient, "put_together", counted)
     fleet.exchange(ministry)
     put_out(shinjuku, {f"{n}.csv": residence_csv(1, first=n) for n in range(1, 6)})
     take_offline(shinjuku, Watch(0))
     void(shinjuku, MINISTRY, "notices", 3, "test")
     assert exchange(fleet, shinjuku).parcels_sent == 4
     assert puts(fleet) == ["together", "voids", "together"]
+    assert sizes == [2, 2], "what would be a gap isn't offered"
     fleet.exchange(ministry)
     assert delivered(ministry) == [f"N-{SHINJUKU}-{n:06d}" for n in (1, 2, 4, 5)]
 
