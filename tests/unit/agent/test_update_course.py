@@ -118,7 +118,7 @@ def test_without_a_permit_nothing_begins_and_ready_is_said_again_until_the_order
     terminal = at_night(nights=1)
     terminal.run(6 * 60, permits=False)
     assert terminal.host.began == []
-    assert terminal.stages() == ["ready"] * 17 + ["done"]
+    assert terminal.stages() == ["ready"] * 25 + ["done"]
     assert terminal.said[-1].problem == "the order ended; no permit came"
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from renkei.agent.updates.machine import Progress, Result, Survey
 from renkei.exchange.clock import Time
-from renkei.exchange.updates import PERMIT_LASTS, Order, PatchState, Stage
+from renkei.exchange.updates import Order, PatchState, Stage
 
 MAX_TRIES: Final = 2
 """How often an installation is begun: again once, if it was cut off and left no trace."""
@@ -32,6 +32,9 @@ RESTART_TAKES: Final = timedelta(minutes=15)
 
 TELLING: Final = timedelta(minutes=2)
 """How long a restart waits for the word of it to be handed over."""
+
+READY_AGAIN: Final = timedelta(minutes=10)
+"""How often a machine that is ready says so: no permit answers what was said more than 15 minutes ago."""
 
 FRESH: Final = timedelta(days=3)
 """On a line, how old the last exchange may be of a machine that begins: afterwards an exchange must work."""
@@ -270,8 +273,8 @@ def _to(course: Course, view: View, step: Step, problem: str = "") -> Move:
 
 
 def _say(course: Course, view: View, stage: Stage, problem: str = "") -> Move:
-    """Say it, unless it was the last word; that one is ready is said again when a permit for it would be over."""
-    again = stage == "ready" and course.said_at is not None and view.now >= course.said_at + PERMIT_LASTS
+    """Say it, unless it was the last word; that one is ready is said again and again."""
+    again = stage == "ready" and course.said_at is not None and view.now >= course.said_at + READY_AGAIN
     if (course.said, course.said_problem) == (stage, problem) and not again:
         return Move(course)
     noted = course.model_copy(update={"said": stage, "said_at": view.now, "said_problem": problem})
