@@ -20,6 +20,8 @@ from renkei.agent.windows.layout import TASK, service_sid
 _RUN = "GRGX"
 """Look at the task and start it."""
 
+_SECONDS, _SAID = 60.0, 500
+
 _XML = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -96,11 +98,20 @@ def remove(noted: Path) -> bool:
 
 def _schtasks(*arguments: str) -> str:
     """Call schtasks; return what it says when it fails, or nothing."""
-    done = subprocess.run(  # noqa: S603 - Windows' own program
-        [rf"{os.environ.get('SYSTEMROOT', '')}\System32\schtasks.exe", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    said = (done.stderr or done.stdout).decode("utf-8", "replace").split()
+    program = rf"{os.environ.get('SYSTEMROOT', '')}\System32\schtasks.exe"
+    # into a file: a pipe would be held open by whatever Windows starts for it
+    with tempfile.TemporaryFile() as output:
+        try:
+            done = subprocess.run(  # noqa: S603 - Windows' own program
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        output.seek(0)
+        said = output.read(_SAID).decode("utf-8", "replace").split()
     return "" if done.returncode == 0 else " ".join(said) or f"code {done.returncode}"
