@@ -495,10 +495,11 @@ def _live_through(office: Office, given: Order, monkeypatch: pytest.MonkeyPatch,
         patched.setattr(Database, "write", deadly(Database.write))
         for name in ("start", "restart"):
             patched.setattr(office.host, name, deadly(getattr(office.host, name)))
-        for _ in range(40):
+        for _ in range(24):
             try:
                 office.turn()
-                if office.said(given.id) and office.said(given.id)[-1].stage == "ready":
+                last = office.home.spool.updates.last_said(str(given.id))
+                if last is not None and last.stage == "ready":
                     office.take(office.permit(given))
             except Killed:
                 office.reopen()
