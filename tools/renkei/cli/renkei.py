@@ -22,6 +22,7 @@ COMMANDS = {
     "controls": ("renkei.cli.controls", "What a Windows terminal must hold, and the exceptions from it."),
     "policy": ("renkei.cli.policy", "The flows between hosts, and the packet filter rules that follow."),
     "capacity": ("renkei.cli.capacity", "How long updates and notices take to every endpoint; what to change."),
+    "patch": ("renkei.cli.patch", "How far every machine is patched, by its own signed word."),
     "notice": ("renkei.cli.notice", "Check and convert files of notices, and print what the layouts are."),
     "kanji": ("renkei.cli.kanji", "Write names in the 正字 of residence cards (法務省告示第582号)."),
     "updates": ("renkei.cli.updates", "The signed catalogue of Windows updates."),

@@ -1,0 +1,142 @@
+"""The page of `renkei patch status`: what it says, that it needs nothing else, and how it does in a real browser."""
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from time import process_time
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from renkei.cli.kit import ROOT
+from renkei.evidence.patch_page import SIGNS, write_page
+from renkei.fleet.loader import load_fleet
+from renkei.fleet.patching.intake import Believer
+from renkei.fleet.patching.standing import Standing
+from renkei.fleet.patching.survey import Question, Report, survey
+from renkei.fleet.patching.words import STANDINGS
+from renkei.store.patch_states import PatchStates
+from unit.fleet.patching.country import FIRST_KB, NOW, Ministry, catalogues, fill
+
+CHROMIUM = Path("/usr/bin/chromium")
+PICTURES = ROOT / "build" / "page"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+A_FEW_SECONDS = 8
+
+
+def surveyed(fleet: str, folder: Path, ministry: Ministry) -> Report:
+    loaded = load_fleet(ROOT / "inventory" / fleet)
+    with PatchStates(folder / "states.db") as states:
+        fill(states, ministry, loaded)
+        return survey(loaded, states, catalogues(), Believer(ministry.anchor), (), Question(NOW))
+
+
+@pytest.fixture(scope="module")
+def ministry() -> Ministry:
+    return Ministry()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, ministry: Ministry) -> Report:
+    return surveyed("lab", tmp_path_factory.mktemp("lab"), ministry)
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory, ministry: Ministry) -> tuple[Report, Path]:
+    folder = tmp_path_factory.mktemp("country")
+    found = surveyed("sample", folder, ministry)
+    write_page(found, folder / "index.html")
+    return found, folder
+
+
+class Page(HTMLParser):
+    """Collects whatever a browser would fetch, and the grid's cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.cells: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        wanted = {"src", "href", "srcset", "data", "action", "xlink:href"}
+        self.links += [value for name, value in attrs if name in wanted and value and not value.startswith("#")]
+        values = dict(attrs)
+        if tag == "i":
+            self.cells[str(values["data-code"])] = str(values["class"]).removeprefix("s-")
+
+
+def test_the_page_needs_no_network_and_has_a_cell_an_endpoint(report: Report, tmp_path: Path) -> None:
+    file = tmp_path / "index.html"
+    write_page(report, file)
+    text = file.read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.links == []
+    assert "@import" not in text
+    assert "url(" not in text
+    assert page.cells == {row.machine.endpoint: row.standing.value for row in report.rows}
+    for row in report.rows:
+        assert row.endpoint.municipality.name in text
+    assert "3台に期限超過も長期の報告なしもありません" in text
+
+
+def test_every_standing_has_a_name_and_a_sign_of_its_own() -> None:
+    assert set(SIGNS) == set(STANDINGS) == set(Standing)
+    assert len(set(SIGNS.values())) == len(Standing)
+
+
+@pytest.mark.thorough
+def test_the_country_is_judged_and_drawn_in_a_few_seconds(
+    country: tuple[Report, Path], ministry: Ministry, tmp_path: Path
+) -> None:
+    report, folder = country
+    begin = process_time()
+    with PatchStates(folder / "states.db") as states:
+        again = survey(report.fleet, states, catalogues(), Believer(ministry.anchor), (), Question(NOW))
+    write_page(again, tmp_path / "index.html")
+    assert process_time() - begin < A_FEW_SECONDS
+    assert len(again.rows) == 1892
+    page = Page()
+    page.feed((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert len(page.cells) == 1892
+    assert Counter(page.cells.values()) == Counter(row.standing.value for row in again.rows)
+    assert {row.standing for row in again.act_on} == {Standing.LATE, Standing.UNKNOWN}
+    assert len(again.trend) == 29
+
+
+@pytest.mark.thorough
+def test_in_a_browser_it_finds_switches_prints_and_is_accessible(country: tuple[Report, Path]) -> None:
+    assert CHROMIUM.exists(), "the browser isn't installed: ./kit env"
+    report, folder = country
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        shown = browser.new_page(viewport={"width": 1280, "height": 900})
+        shown.on("console", lambda message: complaints.append(message.text))
+        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.goto((folder / "index.html").as_uri())
+        expect(shown.locator("#act tr")).to_have_count(len(report.act_on))
+        shown.click(".cells i[data-code='131041']")
+        expect(shown.locator("#machines tr:visible")).to_have_count(1)
+        shown.fill("#find", FIRST_KB)
+        lacking = sum(FIRST_KB in row.judgement.lacks for row in report.rows)
+        expect(shown.locator("#machines tr:visible")).to_have_count(lacking)
+        shown.fill("#find", "")
+        for width in (1280, 390):
+            shown.set_viewport_size({"width": width, "height": 900})
+            for language, word in (("ja", "対応が必要な端末"), ("en", "Whom to act on")):
+                expect(shown.get_by_role("heading", name=re.compile(word))).to_be_visible()
+                found = Axe().run(shown, options={"runOnly": {"type": "tag", "values": RULES}})
+                assert found.violations_count == 0, found.generate_report()
+                shown.screenshot(path=PICTURES / f"patch-{width}-{language}.png", full_page=True)
+                shown.click("#language")
+            assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        shown.pdf(path=PICTURES / "patch.pdf", prefer_css_page_size=True)
+        shown.emulate_media(media="print")
+        expect(shown.locator("#every")).to_be_hidden()
+        expect(shown.locator("#act tr").last).to_be_visible()
+        browser.close()
+    assert complaints == []

@@ -1,0 +1,215 @@
+"""`renkei patch`: how far every machine of the country is patched, by its own signed word."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from renkei.cli.inventory import DEFAULT_FLEET, ROOT, FleetOption, JsonOption, fail, print_json
+
+if TYPE_CHECKING:
+    from renkei.exchange.updates import Catalogue
+    from renkei.fleet.controls.exceptions import ControlException
+    from renkei.fleet.model import Fleet
+    from renkei.fleet.patching.intake import Believer
+    from renkei.fleet.patching.survey import Row
+
+app = typer.Typer(no_args_is_help=True, help="How far every machine is patched, by its own signed word.")
+
+DEFAULT_STATES = Path("/var/lib/renkei/patch-states.db")
+StatesOption = Annotated[
+    Path,
+    typer.Option("--states", envvar="RENKEI_PATCH_STATES", metavar="FILE", help="What machines said, as it is kept."),
+]
+RootOption = Annotated[
+    Path,
+    typer.Option("--trust-anchor", envvar="RENKEI_TRUST_ANCHOR", metavar="FILE", help="The root certificate (PEM)."),
+]
+CrlOption = Annotated[
+    Path | None, typer.Option("--crl", metavar="FILE", help="The newest list of revoked certificates (PEM).")
+]
+_LATE, _UNKNOWN = 1, 3
+_LIMIT = 512 * 1024
+
+
+@app.command()
+def take(
+    folder: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER…", help="Files of {entry, envelope}, as they came from terminals.")
+    ],
+    *,
+    trust_anchor: RootOption,
+    states: StatesOption = DEFAULT_STATES,
+    crl: CrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify what came from machines and keep it.
+
+    The files stay where they are; what is known already costs a look. What is older than 400 days is forgotten.
+
+    Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage.
+    """
+    from renkei.fleet.patching import intake
+    from renkei.store.errors import StoreError
+    from renkei.store.patch_states import PatchStates
+
+    now = datetime.now(UTC)
+    believer = _believer(trust_anchor, crl, now)
+    if strangers := [each for each in folder if not each.is_dir()]:
+        fail(f"{', '.join(map(str, strangers))}: no such folder")
+    try:
+        with PatchStates(states) as store:
+            taken = intake.take(store, _files(folder), believer, now)
+            store.forget(int(now.timestamp()))
+    except (OSError, StoreError) as error:
+        fail(str(error))
+    if as_json:
+        refused = [{"file": each.place, "why": each.why} for each in taken.refused]
+        print_json({"new": taken.new, "known": taken.known, "clock_ahead": list(taken.ahead), "refused": refused})
+    else:
+        typer.echo(f"{taken.new:,} new, {taken.known:,} known")
+        for name in taken.ahead:
+            typer.echo(f"{name}: its clock is ahead; its word counts from now", err=True)
+        for each in taken.refused:
+            typer.echo(f"{each.place}: {each.why}", err=True)
+    raise typer.Exit(1 if taken.refused else 0)
+
+
+@app.command()
+def status(  # noqa: PLR0913 - a command has as many options as it needs
+    *,
+    catalogue: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="A signed catalogue; repeat for older ones, which date the updates."),
+    ],
+    trust_anchor: RootOption,
+    states: StatesOption = DEFAULT_STATES,
+    crl: CrlOption = None,
+    fleet: FleetOption = DEFAULT_FLEET,
+    at: Annotated[str, typer.Option(help="As of this moment, such as 2026-12-28T17:00+09:00; without it, now.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of the trend.")] = 28,
+    unknown_days: Annotated[int, typer.Option(min=1, max=60, help="Days of silence that a line allows.")] = 3,
+    unknown_media_days: Annotated[int, typer.Option(min=1, max=90, help="The same of media.")] = 11,
+    endpoint: Annotated[str, typer.Option(help="Only this endpoint, such as 131041.")] = "",
+    page: Annotated[Path | None, typer.Option(help="Write an HTML page here: Japanese with an English switch.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show patch age and missing updates by machine, endpoint, prefecture and ring.
+
+    A state is what the machine signed, verified here from the root down. With --endpoint only that endpoint
+    counts for the exit code; the page always shows the whole country.
+
+    Exit codes: 0 nobody is late or silent, 1 somebody is late, 2 the files or the call are wrong,
+    3 somebody's state is unknown for longer than allowed (others may be late, too).
+    """
+    from renkei.cli.patch_show import document, show, show_row
+    from renkei.fleet.patching.survey import Question, survey
+    from renkei.store.errors import StoreError
+    from renkei.store.patch_states import PatchStates
+
+    now = _moment(at)
+    loaded, exceptions = _fleet(fleet)
+    if endpoint and (endpoint not in loaded.sites or loaded.sites[endpoint].endpoint is None):
+        fail(f"fleet {loaded.settings.name} has no endpoint {endpoint!r}; `renkei inventory list` shows them")
+    believer = _believer(trust_anchor, crl, now)
+    catalogues = [_catalogue(each, believer) for each in catalogue]
+    if all(each.issued_at > now for each in catalogues):
+        fail(f"no catalogue was issued by {now.isoformat()}")
+    if not states.exists():
+        fail(f"{states}: isn't there; `renkei patch take` makes it")
+    try:
+        with PatchStates(states) as store:
+            question = Question(now, days, unknown_days, unknown_media_days)
+            report = survey(loaded, store, catalogues, believer, exceptions, question)
+    except StoreError as error:
+        fail(str(error))
+    if page is not None:
+        from renkei.evidence.patch_page import write_page
+
+        try:
+            write_page(report, page)
+        except OSError as error:
+            fail(f"can't write the page: {error}")
+    rows = [row for row in report.rows if endpoint in {"", row.endpoint.code.value}]
+    if as_json:
+        print_json(document(report, rows))
+    elif endpoint:
+        for row in rows:
+            show_row(row, report)
+    else:
+        show(report)
+    raise typer.Exit(_exit_code(rows))
+
+
+def _files(folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(folder.glob("[!.]*.json"))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text) if text else datetime.now(UTC)
+    except ValueError:
+        fail(f"--at {text!r} is no moment; write it as 2026-12-28T17:00+09:00")
+    if moment.tzinfo is None:
+        fail(f"--at {text!r} has no time zone; write it as {text}+09:00")
+    return moment.astimezone(UTC)
+
+
+def _fleet(path: Path) -> "tuple[Fleet, tuple[ControlException, ...]]":
+    from renkei.fleet.problems import FleetError
+    from renkei.fleet.terminal.loaded import loaded
+
+    try:
+        fleet, _, exceptions = loaded(path if path.suffix in {".yml", ".yaml"} else path / "fleet.yml",
+            ROOT / "inventory" / "controls")  # fmt: skip
+    except FleetError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    return fleet, exceptions
+
+
+def _believer(root: Path, crl: Path | None, now: datetime) -> "Believer":
+    from renkei.exchange.bindings import TrustAnchor
+    from renkei.exchange.errors import ExchangeError
+    from renkei.fleet.patching.intake import Believer
+
+    file = root
+    try:
+        anchor = TrustAnchor(_text(root))
+        if crl is not None:
+            file = crl
+            anchor.take_crl(_text(crl), now)
+    except (ExchangeError, OSError) as error:
+        _refuse(file, error)
+    return Believer(anchor)
+
+
+def _catalogue(file: Path, believer: "Believer") -> "Catalogue":
+    from renkei.exchange.errors import ExchangeError
+    from renkei.fleet.patching.intake import read_signed
+
+    try:
+        return believer.catalogue(*read_signed(file))
+    except (ExchangeError, OSError) as error:
+        _refuse(file, error)
+
+
+def _text(file: Path) -> str:
+    with file.open("rb") as stream:
+        return stream.read(_LIMIT).decode("ascii", errors="replace")
+
+
+def _refuse(file: Path, error: Exception) -> NoReturn:
+    fail(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
+
+
+def _exit_code(rows: "list[Row]") -> int:
+    from renkei.fleet.patching.standing import Standing
+
+    alarms = {row.standing for row in rows if row.judgement.alarm}
+    if Standing.UNKNOWN in alarms:
+        return _UNKNOWN
+    return _LATE if alarms else 0

@@ -1,0 +1,164 @@
+"""What came from terminals: read, verified from the root down, kept. A document that was kept before costs a look.
+
+A file is JSON `{"entry": directory entry, "envelope": signed document}`, as the hub's answers, media and the signed
+catalogue have it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
+from renkei.exchange.documents import DocumentError, Kind, peek
+from renkei.exchange.errors import ExchangeError
+from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.updates import Catalogue, PatchState
+from renkei.store.patch_states import Evidence, Kept, PatchStates
+
+MAX_FILE: Final = 256 * 1024
+AHEAD: Final = timedelta(minutes=15)
+"""How far a machine's clock may be ahead of ours before it is named."""
+_BATCH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What couldn't be believed: where it came from, and why."""
+
+    place: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many documents were new, how many were known, whose clock is ahead (`CODE/TERMINAL`), what was refused."""
+
+    new: int
+    known: int
+    ahead: tuple[str, ...]
+    refused: tuple[Refused, ...]
+
+
+class Believer:
+    """Verifies what machines signed. An entry that held at two moments holds between them: no step of it reopens."""
+
+    def __init__(self, anchor: TrustAnchor) -> None:
+        """Believe by a root, and by the list of revoked certificates that it has taken."""
+        self._anchor = anchor
+        self._held: dict[bytes, tuple[VerifiedParty, datetime, datetime]] = {}
+
+    def open(self, entry: bytes, envelope: bytes, until: datetime) -> PatchState:
+        """Return a patch state once it is the word of a machine whose certificate was good when it spoke.
+
+        Args:
+            entry: the signer's directory entry, as JSON.
+            envelope: as it came.
+            until: it was said by then, whatever its clock says; aware.
+
+        Raises:
+            ExchangeError: it isn't; the text says why.
+        """
+        said = PatchState.read(peek(envelope).payload)
+        party = self._party(entry, min(said.checked_at, until))
+        state = PatchState.open(envelope, party.signing_public_key)
+        if (state.endpoint, state.terminal) != (party.party, party.terminal):
+            raise DocumentError(
+                f"{party.party}/{party.terminal} signed what is said of {state.endpoint}/{state.terminal}"
+            )
+        return state
+
+    def catalogue(self, entry: bytes, envelope: bytes) -> Catalogue:
+        """Return a catalogue once it is the authority's.
+
+        Raises:
+            ExchangeError: it isn't.
+        """
+        issued_at = Catalogue.read(peek(envelope).payload).issued_at
+        party = self._anchor.verify_entry(DirectoryEntry.from_json(entry), issued_at, AUTHORITY)
+        return Catalogue.open(envelope, party.signing_public_key)
+
+    def _party(self, entry: bytes, at: datetime) -> VerifiedParty:
+        digest = sha256(entry).digest()
+        if digest in self._held:
+            party, first, last = self._held[digest]
+            if first <= at <= last:
+                return party
+        else:
+            first = last = at
+        party = self._anchor.verify_entry(DirectoryEntry.from_json(entry), at)
+        self._held[digest] = party, min(first, at), max(last, at)
+        return party
+
+
+def read_signed(file: Path) -> tuple[bytes, bytes]:
+    """Read entry (its JSON) and envelope of a file; neither is believed.
+
+    Raises:
+        DocumentError: the file isn't of the form, or larger than it may be.
+        OSError: it can't be read.
+    """
+    with file.open("rb") as stream:
+        text = stream.read(MAX_FILE + 1)
+    try:
+        value = json.loads(text) if len(text) <= MAX_FILE else None
+    except (ValueError, RecursionError):
+        value = None
+    match value:
+        case {"entry": dict(entry), "envelope": str(envelope)}:
+            return DirectoryEntry.read(entry).to_json(), envelope.encode()
+    raise DocumentError(f"is no JSON of entry and envelope, or larger than {MAX_FILE // 1024} KiB")
+
+
+def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: datetime) -> Taken:
+    """Verify and keep what is new of files; the files stay where they are.
+
+    Raises:
+        StoreError: the store can't commit; what was kept before is kept.
+        OSError: a file can't be read.
+    """
+    new = known = 0
+    refused: list[Refused] = []
+    ahead: dict[str, None] = {}
+    batch: list[tuple[Evidence, str]] = []
+    for file in files:
+        try:
+            entry, envelope = read_signed(file)
+            claimed = peek(envelope)
+            if claimed.kind is not Kind.PATCH_STATE:
+                raise DocumentError(f"holds a {claimed.kind}, not a {Kind.PATCH_STATE}")
+            if states.has(claimed.payload_sha256):
+                known += 1
+                continue
+            state = believer.open(entry, envelope, now)
+        except ExchangeError as error:
+            refused.append(Refused(str(file), str(error)))
+            continue
+        if state.checked_at > now + AHEAD:
+            ahead[f"{state.endpoint}/{state.terminal}"] = None
+        kept = _kept(state, min(state.checked_at, now), claimed.payload_sha256)
+        batch.append((Evidence(kept, envelope, entry), sha256(entry).hexdigest()))
+        if len(batch) == _BATCH:
+            new += states.keep(batch)
+            batch = []
+    if batch:
+        new += states.keep(batch)
+    return Taken(new, known, tuple(ahead), tuple(refused))
+
+
+def _kept(state: PatchState, said_at: datetime, payload_sha256: str) -> Kept:
+    return Kept(
+        endpoint=state.endpoint,
+        terminal=state.terminal,
+        stage=state.stage,
+        said_at=int(said_at.timestamp()),
+        build=state.build,
+        catalogue=state.catalogue,
+        installed=tuple(state.installed),
+        missing=tuple(state.missing),
+        problem=state.problem,
+        payload_sha256=payload_sha256,
+    )

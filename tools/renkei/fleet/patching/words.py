@@ -1,0 +1,100 @@
+"""What a standing is called, why a machine has it, and what a person does about it: Japanese and English."""
+
+from datetime import datetime
+from typing import Final
+
+from renkei.domain.windows import JST
+from renkei.fleet.endpoints import Link
+from renkei.fleet.patching.standing import Judgement, Standing
+from renkei.fleet.patching.survey import Row
+from renkei.store.patch_states import Kept
+
+Pair = tuple[str, str]
+STANDINGS: Final[dict[Standing, Pair]] = {
+    Standing.UP_TO_DATE: ("最新", "up to date"),
+    Standing.EXCEPTED: ("例外承認", "excepted"),
+    Standing.DUE: ("適用待ち", "due"),
+    Standing.REBOOT: ("再起動待ち", "waiting for reboot"),
+    Standing.LATE: ("期限超過", "late"),
+    Standing.UNKNOWN: ("不明", "unknown"),
+}
+LINKS: Final[dict[Link, Pair]] = {
+    Link.ONLINE: ("常時接続", "online"),
+    Link.ON_DEMAND: ("必要時接続", "on demand"),
+    Link.MEDIA: ("媒体", "media"),
+}
+
+
+def why(row: Row, now: datetime) -> Pair:
+    """Say why a machine stands where it does; empty texts where the standing says it all."""
+    if row.refused:
+        return f"報告を信頼できません（{row.refused}）", f"its word can't be believed: {row.refused}"
+    if row.said is None:
+        return "報告が一度もありません", "it has never said anything"
+    if row.standing is Standing.UNKNOWN:
+        return _why_unknown(row, row.said, now)
+    if row.standing is Standing.EXCEPTED and row.exception:
+        until = row.exception.until.isoformat()
+        return f"{until}まで例外：{row.exception.reason}", f"until {until}: {row.exception.reason}"
+    return ("", "") if row.standing is Standing.UP_TO_DATE else _why_lacking(row.judgement, row.said)
+
+
+def _why_unknown(row: Row, said: Kept, now: datetime) -> Pair:
+    if row.judgement.unsupported:
+        version = said.build.partition(".")[0]
+        return (
+            f"Windows {version} の更新がカタログにありません",
+            f"no update of the catalogue is for Windows {version}",
+        )
+    days = (now - datetime.fromtimestamp(said.said_at, now.tzinfo)).days
+    return f"{days}日間報告がありません", f"silent for {days} days"
+
+
+def _why_lacking(judgement: Judgement, said: Kept) -> Pair:
+    if judgement.restart:
+        return "適用済み、再起動待ち", "installed but for the restart"
+    if said.problem:
+        return f"端末の報告：{said.problem}", f"it says: {said.problem}"
+    if not judgement.lacks:
+        return "カタログにない更新が不足", "it misses what no catalogue names"
+    return "未適用", "not installed"
+
+
+def act(row: Row) -> Pair:
+    """Say what a person does about a machine that is late or unknown."""
+    by_medium, judgement, said = row.endpoint.link is Link.MEDIA, row.judgement, row.said
+    silent = row.standing is Standing.UNKNOWN
+    cases = (
+        (row.refused, "端末の証明書を確認し、必要なら再登録する", "check its certificate; enrol it anew if need be"),
+        (
+            judgement.unsupported,
+            "カタログに追加するか、端末を更改する",
+            "add its version to the catalogue, or replace the machine",
+        ),
+        (
+            silent and said is None,
+            "登録と最初の連携を確認する",
+            "see whether it is enrolled and has exchanged at all",
+        ),
+        (
+            silent and by_medium,
+            "媒体の返送を市区町村に確認する",
+            "ask the endpoint for the medium on its way back",
+        ),
+        (silent, "電源と回線を市区町村に確認する", "ask the endpoint about power and line"),
+        (judgement.restart, "再起動を市区町村に依頼する", "have the endpoint restart it"),
+        (said and said.problem, "端末が報告した問題を取り除く", "remove what the machine reports"),
+        (by_medium, "更新を載せた媒体を送る", "send a medium with the updates"),
+    )
+    found = next(((ja, en) for holds, ja, en in cases if holds), None)
+    return found or ("配布の状況を確認し、適用を手配する", "see why no wave has reached it, and let one")
+
+
+def moment(at: datetime) -> str:
+    """Write a moment in Japan's time."""
+    return f"{at.astimezone(JST):%Y-%m-%d %H:%M}"
+
+
+def said_at(row: Row) -> str:
+    """Write when a machine last said something, or a dash."""
+    return moment(datetime.fromtimestamp(row.said.said_at, JST)) if row.said else "–"

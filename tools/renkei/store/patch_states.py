@@ -1,0 +1,164 @@
+"""What terminals said of their updates, as the ministry keeps it: every signed patch state, with who signed it.
+
+    with PatchStates(Path("/var/lib/renkei/patch-states.db")) as states:
+        states.keep(kept, entry)
+        for kept in states.newest(at): …
+
+Only what was verified comes in (`fleet.patching.intake`). Nothing is ever changed; what is older than a year goes. The
+directory entry of a machine, the same in all that it signs for months, is kept once.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import apsw
+
+from renkei.store import sqlite
+
+KEEP_SECONDS: Final = 400 * 86400
+_PAGE: Final = 4096
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE entries (
+        sha256 TEXT PRIMARY KEY,
+        entry BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE patch_states (
+        number INTEGER PRIMARY KEY,
+        endpoint TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        said_at INTEGER NOT NULL,
+        build TEXT NOT NULL,
+        catalogue INTEGER,
+        installed TEXT NOT NULL,
+        missing TEXT NOT NULL,
+        problem TEXT,
+        payload_sha256 TEXT NOT NULL UNIQUE,
+        entry TEXT NOT NULL REFERENCES entries,
+        envelope BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX by_terminal ON patch_states (endpoint, terminal, said_at, number);
+    CREATE INDEX by_time ON patch_states (said_at, number);
+    """,
+)
+_COLUMNS: Final = "endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, payload_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A patch state: what it says, and the digest of its payload (hex).
+
+    `said_at` (seconds since 1970) is when the machine looked by its own clock, or when its word was taken, if that was
+    earlier: a clock that is ahead makes nothing fresher than it is.
+    """
+
+    endpoint: str
+    terminal: str
+    stage: str
+    said_at: int
+    build: str
+    catalogue: int | None
+    installed: tuple[str, ...]
+    missing: tuple[str, ...]
+    problem: str | None
+    payload_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A patch state with its envelope and its signer's directory entry, as they came."""
+
+    kept: Kept
+    envelope: bytes
+    entry: bytes
+
+
+class PatchStates(AbstractContextManager["PatchStates"]):
+    """The store, an SQLite file; several processes may have it open."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it in a folder that is there.
+
+        Raises:
+            StoreError: see `store.sqlite.Database`.
+        """
+        self._database = sqlite.Database(path, MIGRATIONS, readers=1)
+
+    def has(self, payload_sha256: str) -> bool:
+        """Tell whether a document of this payload is here."""
+        sql = "SELECT 1 FROM patch_states WHERE payload_sha256 = ?"
+        return bool(self._database.read(lambda c: c.execute(sql, (payload_sha256,)).fetchall(), together=False))
+
+    def keep(self, found: list[tuple[Evidence, str]]) -> int:
+        """Keep verified documents, each with the digest of its entry (hex), in one commit; return how many were new."""
+
+        def work(connection: apsw.Connection) -> int:
+            before = connection.total_changes()
+            connection.executemany(
+                "INSERT OR IGNORE INTO entries VALUES (?, ?)", [(name, each.entry) for each, name in found]
+            )
+            entries = connection.total_changes() - before
+            connection.executemany(
+                f"INSERT OR IGNORE INTO patch_states ({_COLUMNS}, entry, envelope)"  # noqa: S608 - our own names
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*_row(each.kept), name, each.envelope) for each, name in found],
+            )
+            return connection.total_changes() - before - entries
+
+        return self._database.write(work)
+
+    def forget(self, now: int) -> int:
+        """Forget what is older than it is kept (`KEEP_SECONDS`); return how many documents."""
+
+        def work(connection: apsw.Connection) -> int:
+            before = connection.total_changes()
+            connection.execute("DELETE FROM patch_states WHERE said_at < ?", (now - KEEP_SECONDS,))
+            return connection.total_changes() - before
+
+        return self._database.write(work)
+
+    def newest(self, endpoint: str, terminal: str, until: int) -> Evidence | None:
+        """Return the last word of a terminal up to a moment; of two at one second the one that came later."""
+        sql = f"""
+            SELECT {_COLUMNS}, envelope, entries.entry FROM patch_states JOIN entries ON sha256 = patch_states.entry
+            WHERE endpoint = ? AND terminal = ? AND said_at <= ? ORDER BY said_at DESC, number DESC LIMIT 1
+        """  # noqa: S608 - our own names
+        place = (endpoint, terminal, until)
+        rows = self._database.read(lambda c: c.execute(sql, place).fetchall(), together=False)
+        return Evidence(_kept(rows[0]), bytes(rows[0][-2]), bytes(rows[0][-1])) if rows else None
+
+    def between(self, after: int, until: int) -> Iterator[Kept]:
+        """Yield what was said after one moment and up to another, oldest first, without the envelopes."""
+        sql = f"""
+            SELECT {_COLUMNS}, number FROM patch_states
+            WHERE (said_at, number) > (?, ?) AND said_at <= ? ORDER BY said_at, number LIMIT {_PAGE}
+        """  # noqa: S608 - our own names
+        place = (after + 1, -1)
+        while rows := self._database.read(lambda c, at=place: c.execute(sql, (*at, until)).fetchall(), together=False):
+            yield from map(_kept, rows)
+            place = (rows[-1][3], rows[-1][-1])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _row(kept: Kept) -> tuple[Any, ...]:
+    return (
+        *(kept.endpoint, kept.terminal, kept.stage, kept.said_at, kept.build, kept.catalogue),
+        *(" ".join(kept.installed), " ".join(kept.missing), kept.problem, kept.payload_sha256),
+    )
+
+
+def _kept(row: tuple[Any, ...]) -> Kept:
+    endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, digest = row[:10]
+    lists = tuple(installed.split()), tuple(missing.split())
+    return Kept(endpoint, terminal, stage, said_at, build, catalogue, *lists, problem, digest)
