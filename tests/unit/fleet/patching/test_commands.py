@@ -1,6 +1,7 @@
 """`renkei patch take` and `status`: what they print, and by which exit code they alarm."""
 
 import json
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ def run(*words: str, code: int = 0) -> Result:
     result = CliRunner().invoke(patch.app, list(words))
     assert result.exit_code == code, result.output
     return result
+
+
+class Clock(datetime):
+    """A clock that stands still, so that what was said lies in the past whenever the tests run."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Clock":
+        assert tz is UTC
+        return cls.fromtimestamp(NOW.timestamp(), tz)
 
 
 class Desk:
@@ -47,7 +57,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, patching_ministry: Ministry) -> Desk:
+def desk(tmp_path: Path, patching_ministry: Ministry, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(patch, "datetime", Clock)
     return Desk(tmp_path, patching_ministry)
 
 

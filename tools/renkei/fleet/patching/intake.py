@@ -134,6 +134,8 @@ def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: da
                 known += 1
                 continue
             state = believer.open(entry, envelope, now)
+        except FileNotFoundError:
+            continue  # whoever else reads this folder has settled it
         except ExchangeError as error:
             refused.append(Refused(str(file), str(error)))
             continue
