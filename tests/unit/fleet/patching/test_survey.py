@@ -89,7 +89,7 @@ def test_a_clock_that_is_ahead_makes_nothing_fresher(
 ) -> None:
     ministry.put(tmp_path, said(*SHINJUKU, NOW + 30 * DAY))
     assert taking().ahead == ("131041/R2026-0001",)
-    later = survey(lab, states, catalogues(), Believer(ministry.anchor), (), Question(NOW + 20 * DAY))
+    later = survey(lab, states, catalogues(), Believer(ministry.anchor), (), Question(NOW + 31 * DAY))
     row = next(each for each in later.rows if each.machine.endpoint == "131041")
     assert row.standing is Standing.UNKNOWN
 
