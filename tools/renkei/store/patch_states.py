@@ -92,8 +92,7 @@ class PatchStates(AbstractContextManager["PatchStates"]):
 
     def has(self, payload_sha256: str) -> bool:
         """Tell whether a document of this payload is here."""
-        sql = "SELECT 1 FROM patch_states WHERE payload_sha256 = ?"
-        return bool(self._database.read(lambda c: c.execute(sql, (payload_sha256,)).fetchall(), together=False))
+        return bool(self._some("SELECT 1 FROM patch_states WHERE payload_sha256 = ?", (payload_sha256,)))
 
     def keep(self, found: list[tuple[Evidence, str]]) -> int:
         """Keep verified documents, each with the digest of its entry (hex), in one commit; return how many were new."""
@@ -129,8 +128,7 @@ class PatchStates(AbstractContextManager["PatchStates"]):
             SELECT {_COLUMNS}, envelope, entries.entry FROM patch_states JOIN entries ON sha256 = patch_states.entry
             WHERE endpoint = ? AND terminal = ? AND said_at <= ? ORDER BY said_at DESC, number DESC LIMIT 1
         """  # noqa: S608 - our own names
-        place = (endpoint, terminal, until)
-        rows = self._database.read(lambda c: c.execute(sql, place).fetchall(), together=False)
+        rows = self._some(sql, (endpoint, terminal, until))
         return Evidence(_kept(rows[0]), bytes(rows[0][-2]), bytes(rows[0][-1])) if rows else None
 
     def between(self, after: int, until: int) -> Iterator[Kept]:
@@ -140,9 +138,12 @@ class PatchStates(AbstractContextManager["PatchStates"]):
             WHERE (said_at, number) > (?, ?) AND said_at <= ? ORDER BY said_at, number LIMIT {_PAGE}
         """  # noqa: S608 - our own names
         place = (after + 1, -1)
-        while rows := self._database.read(lambda c, at=place: c.execute(sql, (*at, until)).fetchall(), together=False):
+        while rows := self._some(sql, (*place, until)):
             yield from map(_kept, rows)
             place = (rows[-1][3], rows[-1][-1])
+
+    def _some(self, sql: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
+        return self._database.read(lambda connection: connection.execute(sql, values).fetchall(), together=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
