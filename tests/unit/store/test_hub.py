@@ -12,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from renkei.exchange.journal import verify_inclusion
 from renkei.store.errors import StoreError
 from renkei.store.hub.contract import Enrolment
+from renkei.store.hub.patch_words import Order, OrderKind, PatchState
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     QuotaRefusal,
@@ -295,3 +296,45 @@ def test_only_so_many_servers_wait(store: SqlHubStore) -> None:
     with pytest.raises(QuotaRefusal, match="16 servers"):
         run(store.enqueue_server(ServerAsking("one more", b"{}"), 20))
     assert [each.id for each in run(store.servers("pending", 2))] == ["0", "1"]
+
+
+def order(kind: OrderKind, number: str, issued_at: int, terminal: str = "T-0001") -> Order:
+    envelope = f"{kind} {number} {issued_at}".encode()
+    return Order(SENDER, terminal, kind, number, issued_at, envelope, SIGNERS[RECIPIENT])
+
+
+def test_of_two_orders_the_later_waits_without_the_permit_of_the_one_before(store: SqlHubStore) -> None:
+    before = run(store.tree()).size
+    words = [order("order", "A", 10), order("permit", "A", 11), order("order", "A", 10), order("order", "B", 9)]
+    assert [run(store.put_order(word, 1)) for word in words] == [True, True, False, False]
+    assert [each.word.envelope for each in run(store.orders(SENDER, "T-0001"))] == [b"order A 10", b"permit A 11"]
+    assert run(store.put_order(order("order", "B", 12), 1))
+    assert run(store.put_order(order("order", "C", 12, "T-0002"), 1))
+    assert [each.word.envelope for each in run(store.orders(SENDER, "T-0001"))] == [b"order B 12"]
+    assert [each.terminal for each in run(store.orders(SENDER, None))] == ["T-0001", "T-0002"]
+    assert run(store.orders(RECIPIENT, None)) == []
+    assert run(store.tree()).size == before + 4
+
+
+def test_an_order_is_withdrawn_by_its_own_number(store: SqlHubStore) -> None:
+    for word in (order("order", "A", 10), order("permit", "A", 11)):
+        run(store.put_order(word, 1))
+    assert not run(store.withdraw_order(SENDER, "T-0001", "B"))
+    assert len(run(store.orders(SENDER, "T-0001"))) == 2
+    assert run(store.withdraw_order(SENDER, "T-0001", "A"))
+    assert run(store.orders(SENDER, "T-0001")) == []
+
+
+def test_the_newest_word_of_each_stage_is_read_once_by_whoever_goes_on_from_his_cursor(store: SqlHubStore) -> None:
+    def put(stage: str, at: int) -> bool:
+        said = PatchState(SENDER, "T-1", stage, at, b"%d" % at, SIGNERS[SENDER])
+        return bool(run(store.put_patch_state(said, 1)))
+
+    assert [put("ready", 10), put("done", 20), put("done", 20), put("ready", 9)] == [True, True, False, False]
+    page = run(store.patch_states(0, 9))
+    assert [(item.cursor, item.envelope) for item in page.items] == [(1, b"10"), (2, b"20")]
+    assert put("done", 30)  # it was the newest that is replaced, and is read all the same
+    page = run(store.patch_states(2, 9))
+    assert [(item.cursor, item.envelope) for item in page.items] == [(3, b"30")]
+    assert page.end == 3
+    assert [item.envelope for item in run(store.patch_states(0, 1)).items] == [b"10"]

@@ -46,6 +46,7 @@ Why = Annotated[str, typer.Option("--why", min=1, help="Why; it stays in the led
 @contextmanager
 def errors_in_words() -> Iterator[None]:
     """Say what is wrong in words and end with 1."""
+    from renkei.client.errors import HubError
     from renkei.exchange.errors import ExchangeError
     from renkei.fleet.problems import FleetError
     from renkei.fleet.waves.engine import WaveError
@@ -54,7 +55,7 @@ def errors_in_words() -> Iterator[None]:
 
     try:
         yield
-    except (ExchangeError, FleetError, PlanError, StoreError, WaveError) as error:
+    except (ExchangeError, FleetError, HubError, PlanError, StoreError, WaveError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
@@ -78,8 +79,14 @@ def read_signer(key: Path, passphrase_file: Path | None) -> "Signer":
     from renkei.exchange.certificates import key_from_pem
     from renkei.exchange.documents import Signer
 
-    lines = passphrase_file.read_bytes().splitlines() if passphrase_file else []
-    return Signer(key_from_pem(key.read_text(encoding="ascii", errors="replace"), lines[0] if lines else None))
+    pem = key.read_text(encoding="ascii", errors="replace")
+    return Signer(key_from_pem(pem, read_passphrase(passphrase_file)))
+
+
+def read_passphrase(file: Path | None) -> bytes | None:
+    """Read the first line of a file that holds a passphrase."""
+    lines = file.read_bytes().splitlines() if file else []
+    return lines[0] if lines else None
 
 
 def read_anchor(file: Path) -> "TrustAnchor":

@@ -104,6 +104,36 @@ class SignedWord(_Answer):
     entry: Entry
 
 
+class WaitingOrder(_Answer):
+    """An order or permit that waits for a terminal, and its signer's directory entry; verify before use."""
+
+    terminal: Annotated[str, Field(max_length=64)]
+    kind: Literal["order", "permit"]
+    envelope: Envelope
+    entry: Entry
+
+
+class WaitingOrders(_Answer):
+    """`GET /v1/orders`, `GET /v1/orders/{endpoint}`."""
+
+    items: Annotated[tuple[WaitingOrder, ...], Field(max_length=64)]
+
+
+class PatchStateItem(_Answer):
+    """What a terminal said of its updates, and its directory entry; verify before use."""
+
+    cursor: Annotated[int, Field(ge=1, lt=2**53)]
+    envelope: Envelope
+    entry: Entry
+
+
+class PatchStates(_Answer):
+    """`GET /v1/patch-states`: oldest first."""
+
+    items: Annotated[tuple[PatchStateItem, ...], Field(max_length=1000)]
+    next: Annotated[int, Field(ge=0, lt=2**53)]
+
+
 class HorizonAhead(_Answer):
     """A horizon that promises more of its stream than the hub has; `index` is its place in the batch."""
 

@@ -29,6 +29,7 @@ from renkei.client.answers import (
     KeptHead,
     KeptHeads,
     Missing,
+    PatchStates,
     Proof,
     QueuedEnrolment,
     QueuedServer,
@@ -37,6 +38,8 @@ from renkei.client.answers import (
     SignedWord,
     StreamState,
     Submitted,
+    WaitingOrder,
+    WaitingOrders,
     read,
     read_page,
 )
@@ -211,6 +214,40 @@ class HubClient:
         """Say for what of a stream of ours we hold receipts; answers the number with which the hub goes on."""
         path = f"/v1/settlements/{_part(recipient)}/{_part(stream)}"
         return read(Settled, self._put(path, settlement), f"PUT {path}").next_sequence
+
+    # -- patching
+
+    @property
+    def carries_orders(self) -> bool:
+        """Whether the hub, as its state said, knows orders, permits and patch states."""
+        return Kind.ORDER.payload_type in self._reads
+
+    def orders(self, endpoint: str | None = None) -> tuple[WaitingOrder, ...]:
+        """What waits for this terminal; for the ministry, what waits for those of an endpoint."""
+        path = "/v1/orders" if endpoint is None else f"/v1/orders/{_part(endpoint)}"
+        return read(WaitingOrders, self._line.request("GET", path), f"GET {path}").items
+
+    def put_order(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        """Leave an order or a permit for a terminal."""
+        self._put(f"/v1/orders/{_part(endpoint)}/{_part(terminal)}", envelope)
+
+    def withdraw_order(self, endpoint: str, terminal: str, order: str) -> None:
+        """Take an order and its permit back, by the order's id."""
+        path = f"/v1/orders/{_part(endpoint)}/{_part(terminal)}/withdrawal"
+        self._line.request("POST", path, content=_json({"order": order}))
+
+    def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        """Say what a terminal has and lacks."""
+        self._put(f"/v1/patch-states/{_part(endpoint)}/{_part(terminal)}", envelope)
+
+    def patch_states(self, after: int, limit: int = 200) -> PatchStates:
+        """What terminals have said after a cursor.
+
+        Raises:
+            Refused: 409 `cursor`, the hub was restored; begin with 0.
+        """
+        query = {"after": after, "limit": limit}
+        return read(PatchStates, self._line.request("GET", "/v1/patch-states", query=query), "GET /v1/patch-states")
 
     # -- receiving
 

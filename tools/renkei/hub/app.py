@@ -18,7 +18,18 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY, Party
-from renkei.hub import crl, horizons, journal, profiles, receiving, registry, sending, servers, settlements
+from renkei.hub import (
+    crl,
+    horizons,
+    journal,
+    patching,
+    profiles,
+    receiving,
+    registry,
+    sending,
+    servers,
+    settlements,
+)
 from renkei.hub.access import Caller, identify
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem, refused
@@ -65,6 +76,12 @@ def exchange(hub: Hub) -> ASGIApp:
         route("PUT", "/v1/settlements/{recipient}/{stream}", settlements.put_settlement, _exchanges),
         route("GET", "/v1/settlements/{sender}/{stream}", settlements.settlement_of, _exchanges),
         route("PUT", "/v1/profiles/{party}", profiles.put_profile, _exchanges),
+        route("GET", "/v1/orders", patching.orders, _patches),
+        route("GET", "/v1/orders/{endpoint}", patching.orders_of, _oversees),
+        route("PUT", "/v1/orders/{endpoint}/{terminal}", patching.put_order, _registers),
+        route("POST", "/v1/orders/{endpoint}/{terminal}/withdrawal", patching.withdraw, _registers),
+        route("PUT", "/v1/patch-states/{endpoint}/{terminal}", patching.put_state, _exchanges),
+        route("GET", "/v1/patch-states", patching.states, _oversees),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),
         route("GET", "/v1/journal/heads", journal.heads, _anybody),
@@ -176,6 +193,10 @@ def _anybody(party: Party) -> bool:
 
 def _exchanges(party: Party) -> bool:
     return party == MINISTRY or party.is_endpoint
+
+
+def _patches(party: Party) -> bool:
+    return party.is_endpoint
 
 
 def _registers(party: Party) -> bool:

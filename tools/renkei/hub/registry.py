@@ -33,7 +33,13 @@ log = logging.getLogger("renkei.hub")
 _ANSWER_LIMIT = 2 * MAX_ENVELOPE
 _ID_LENGTH = 32
 _QUEUE_PAGE = 500
-_READS = (compact.MEDIA_TYPE, whole.MEDIA_TYPE, together.MEDIA_TYPE, Kind.SETTLEMENT.payload_type)
+_READS = (
+    compact.MEDIA_TYPE,
+    whole.MEDIA_TYPE,
+    together.MEDIA_TYPE,
+    Kind.SETTLEMENT.payload_type,
+    Kind.ORDER.payload_type,
+)
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 
 

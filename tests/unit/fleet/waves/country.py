@@ -241,9 +241,10 @@ class Country:
         self.boxes[terminal][name] = envelope
         self._may_die()
 
-    def withdraw(self, endpoint: str, terminal: str) -> None:
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
         self._may_die()
         assert self.terminals[terminal].host.endpoint == endpoint
+        assert order == str(order_id(self.plan.id, terminal))
         self.boxes[terminal].clear()
         self._may_die()
 

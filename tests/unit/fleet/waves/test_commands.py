@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from renkei.cli import updates, wave, wave_run
+from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem, key_to_pem, make_key
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import AUTHORITY, Party
 from renkei.exchange.updates import Order, PatchState
+from renkei.fleet.waves.engine import load
 from renkei.fleet.waves.plan import Plan
 from renkei.store.waves.ledger import open_ledger
 from unit.exchange.conftest import NOW, Machine, World
@@ -233,3 +235,31 @@ def test_a_wave_or_a_ring_that_is_not_there_is_named(desk: Desk) -> None:
     desk.wave("status", "nothing", code=1)
     desk.plan("--ring", "nobody", code=1)
     desk.plan("--minutes", "600", "--days", "1", code=1)
+
+
+def test_a_wave_runs_by_a_hub_or_by_a_folder(desk: Desk) -> None:
+    files = ("--key", str(desk.file("authority.key")), "--people", str(desk.file("people.json")), *desk.anchor)
+    for words in ((), ("--hub", "https://hub"), ("--hub", "https://hub", "--chain", "c", "--post", "p")):
+        desk.wave("run", "W", *files, *words, code=2)
+
+
+def test_a_controller_waits_for_a_hub_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = desk.planned()
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        state = load(ledger, number)
+    answers: list[Any] = [HubUnreachable("no line"), state]
+    slept: list[float] = []
+    monkeypatch.setattr(wave_run.time, "sleep", slept.append)
+
+    def turn(now: datetime) -> Any:
+        assert now == Clock.at
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert wave_run._turns(turn, every=15, once=False) is state
+    assert slept == [15]
+    answers = [HubUnreachable("no line")]
+    with pytest.raises(HubUnreachable):
+        wave_run._turns(turn, every=15, once=True)

@@ -50,8 +50,8 @@ class Controller:
         assert self.host(terminal).endpoint == endpoint
         self.sent[terminal, name] = envelope
 
-    def withdraw(self, endpoint: str, terminal: str) -> None:
-        assert self.host(terminal).endpoint == endpoint
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
+        assert (self.host(terminal).endpoint, str(order_id(WAVE, terminal))) == (endpoint, order)
         for name in ("order", "permit"):
             self.sent.pop((terminal, name), None)
 
@@ -382,3 +382,21 @@ def test_a_machine_that_has_the_update_already_is_well_without_a_permit(controll
     state = controller.turn(OPEN + MINUTE)
     assert state.hosts[first].end == "well"
     assert state.tally.whole.started == 0
+
+
+def test_what_is_heard_again_changes_nothing(controller: Controller) -> None:
+    """A controller that begins anew reads from the hub what terminals said last of everything."""
+    first = names(controller)[0]
+    controller.turn()
+    controller.says(first, "ready")
+    controller.says(first, "restarting", OPEN + 20 * MINUTE)
+    controller.says(first, "done", OPEN + 30 * MINUTE)
+    for minutes, each in ((0, controller.coming[:1]), (20, controller.coming[1:2]), (30, controller.coming[2:])):
+        again, controller.coming = controller.coming, list(each)
+        controller.turn(OPEN + minutes * MINUTE)
+        controller.coming = again
+    acts = len(controller.ledger.acts(NAME))
+    controller.begin()
+    controller.turn(OPEN + 31 * MINUTE)
+    assert controller.engine.state.hosts[first].end == "well"
+    assert len(controller.ledger.acts(NAME)) == acts

@@ -3,5 +3,5 @@
 - `plan`: who, in which group, when, how many bytes; planner and approver sign its digest
 - `state`: what the acts of the ledger add up to
 - `engine`: a turn of the wave: take evidence, judge, halt or let the next machines begin
-- `post`: how orders, permits and evidence travel: folders that the line or a medium carries
+- `post`, `line`: how orders, permits and evidence travel: a folder that somebody carries, or the hub
 """

@@ -120,7 +120,7 @@ class Engine:
         state = wave.hosts[terminal]
         endpoint = state.host.endpoint
         if state.envelope and (state.end or wave.phase is Phase.ABORTED):
-            self._post.withdraw(endpoint, terminal)
+            self._post.withdraw(endpoint, terminal, str(order_id(wave.plan.id, terminal)))
         elif state.envelope:
             self._post.send(endpoint, terminal, "order", state.envelope)
             if state.permit_ends is not None and now < state.permit_ends and wave.phase is Phase.RUNNING:
@@ -181,6 +181,8 @@ class _Turn:
         state = self._state.hosts[patch.terminal]
         if state.order is None or patch.answers != state.order.id or patch.checked_at < state.order.issued_at:
             return False
+        if state.heard is not None and patch.checked_at < state.heard:
+            return False  # it has said something since, and this is read a second time
         if patch.stage == "ready" and abs(self._now - patch.checked_at) > _FRESH:
             if state.stage != STALE:
                 self._note(Act("state", patch.terminal, STALE, envelope))

@@ -4,8 +4,8 @@
     in/NAME.json         from terminals: {"entry": directory entry, "envelope": a patch-state}
     refused/NAME.json    what couldn't be believed, for a person to look at
 
-The line (through the hub), a medium, and Ansible at the staging bench all carry these files; none of them is trusted
-with more than carrying. A file is put by a rename, so it is there whole or not at all.
+Whoever carries these files is trusted with nothing else. By line it is the hub that carries: `line`. A file is put by
+a rename, so it is there whole or not at all.
 """
 
 import json
@@ -39,8 +39,8 @@ class Post(Protocol):
     def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
         """Hand over what is for a terminal; doing it twice does no harm."""
 
-    def withdraw(self, endpoint: str, terminal: str) -> None:
-        """Take back what is there for a terminal: its work has ended, or the wave was aborted."""
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
+        """Take back the order of this id and its permit: the terminal's work has ended, or the wave was aborted."""
 
     def heard(self) -> Iterator[Heard]:
         """Yield what has come, oldest first; it comes again until it is settled."""
@@ -72,8 +72,9 @@ class FolderPost:
             os.fsync(stream.fileno())
         new.replace(target)
 
-    def withdraw(self, endpoint: str, terminal: str) -> None:
-        """See `Post`."""
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
+        """See `Post`; the folder is this wave's own, so there is no other order."""
+        del order
         folder = self._folder / "out" / endpoint / terminal
         for name in get_args(Name):
             (folder / f"{name}.json").unlink(missing_ok=True)

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from renkei.domain.halting import Counts, Fault, Tally
+from renkei.exchange.clock import parse_time
 from renkei.exchange.documents import peek
 from renkei.exchange.updates import Order, Permit
 from renkei.fleet.waves.plan import Plan, PlannedHost
@@ -36,8 +37,8 @@ class HostState:
     """Where one machine stands; times in seconds since 1970, `end` is well, unstarted or a `Fault`.
 
     `started_at` is when it got its permit (or an order that needs none), `permit_ends` when the newest permit does, and
-    `asked_at` when, by its own clock, it asked for that; `stage` is what it said last; `heard_late` tells that it spoke
-    after its end.
+    `asked_at` when, by its own clock, it asked for that; `stage` is what it said last, and `heard` when (by its own
+    clock, or by the ministry's where that is behind); `heard_late` tells that it spoke after its end.
     """
 
     host: PlannedHost
@@ -49,6 +50,7 @@ class HostState:
     asked_at: str = ""
     stage: str = ""
     end: str | None = None
+    heard: datetime | None = None
     heard_late: bool = False
 
     @property
@@ -164,7 +166,10 @@ class WaveState:
         elif act.what == "end":
             if state.is_away:
                 self._count(model, act.detail)
-            state = replace(state, end=act.detail)
+            state = replace(state, end=act.detail, stage="done" if act.document else state.stage)
+        if act.document and act.what in {"state", "end"}:
+            said = parse_time(peek(act.document).payload["checked_at"])
+            state = replace(state, heard=min(said, datetime.fromtimestamp(act.at, UTC)))
         self.hosts[act.terminal] = state
 
     def _count(self, model: str, end: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from renkei.store.hub.patch_words import PatchStore
 from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.words import AskingState, Horizon, ServerQueue, Settlement, SignedWord
 
@@ -219,7 +220,7 @@ class Bounds:
     pending_enrolments_per_address: int = 64
 
 
-class HubStore(ServerQueue, Protocol):
+class HubStore(ServerQueue, PatchStore, Protocol):
     """The contract. Reads see one committed moment."""
 
     async def epoch(self) -> int:

@@ -197,6 +197,29 @@ MIGRATIONS = (
         queued_at INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE orders (
+        endpoint TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('order', 'permit')),
+        id TEXT NOT NULL,
+        issued_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings,
+        PRIMARY KEY (endpoint, terminal, kind)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE patch_states (
+        state INTEGER PRIMARY KEY,
+        endpoint TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        checked_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings,
+        UNIQUE (endpoint, terminal, stage)
+    ) STRICT;
+    """,
 )
 
 ONLY_ADDED_TO = frozenset({"journal", "tree_nodes", "kept_heads", "revocations"})

@@ -16,7 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from renkei.store.copies import Progress
-from renkei.store.hub import crl, directory, heads, horizons, messages, profiles, reports, servers, settlements
+from renkei.store.hub import (
+    crl,
+    directory,
+    heads,
+    horizons,
+    messages,
+    patching,
+    profiles,
+    reports,
+    servers,
+    settlements,
+)
 from renkei.store.hub.contract import (
     Accepted,
     Binding,
@@ -39,6 +50,7 @@ from renkei.store.hub.contract import (
     Void,
 )
 from renkei.store.hub.journal import Journal
+from renkei.store.hub.patch_words import Order, PatchState, StatePage, Waiting
 from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.transaction import Transaction
 from renkei.store.hub.words import AskingState, Horizon, ServerAsking, Settlement, SignedWord
@@ -172,6 +184,26 @@ class SqlHubStore(ABC):
     async def profile(self, party: str) -> bytes | None:
         """See `HubStore`."""
         return await self._look(lambda t: profiles.newest(t, party))
+
+    async def put_order(self, order: Order, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: patching.put_order(t, order, at))
+
+    async def withdraw_order(self, endpoint: str, terminal: str, order: str) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: patching.withdraw(t, endpoint, terminal, order))
+
+    async def orders(self, endpoint: str, terminal: str | None) -> list[Waiting]:
+        """See `HubStore`."""
+        return await self._look(lambda t: patching.waiting(t, endpoint, terminal))
+
+    async def put_patch_state(self, state: PatchState, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: patching.put_state(t, state, at))
+
+    async def patch_states(self, after: int, limit: int) -> StatePage:
+        """See `HubStore`."""
+        return await self._read(lambda t: patching.states(t, after, limit))
 
     async def put_crl(self, number: int, document: bytes, by: str, at: int) -> bool:
         """See `HubStore`."""

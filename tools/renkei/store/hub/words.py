@@ -32,7 +32,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SignedWord:
-    """The newest horizon or settlement of a stream, and its signer's directory entry (JSON)."""
+    """A horizon, settlement, order or permit, and its signer's directory entry (JSON)."""
 
     envelope: bytes
     entry: bytes

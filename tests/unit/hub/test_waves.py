@@ -1,0 +1,166 @@
+"""A wave whose orders, permits and evidence travel through a hub in this process."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from renkei.client.connection import Connection
+from renkei.client.errors import CursorGone, Problem
+from renkei.client.hub import HubClient
+from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
+from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.updates import Order, PatchState, Stage, check_start
+from renkei.fleet.loader import load_fleet
+from renkei.fleet.waves.engine import Engine, Ministry, load, order_id
+from renkei.fleet.waves.line import HubPost
+from renkei.fleet.waves.plan import Plan
+from renkei.store.waves.ledger import Act, Ledger, open_ledger
+from unit.fleet.conftest import INVENTORY
+from unit.fleet.waves.country import KB, NEW, OLD, WAVE, planned
+from unit.hub.conftest import START
+
+MINUTE = timedelta(minutes=1)
+
+
+class Through(httpx.BaseTransport):
+    """A party's line to the hub, past the gateway."""
+
+    def __init__(self, speaker: Any) -> None:
+        self._speaker = speaker
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        fields = {"content-type": request.headers.get("content-type", "application/json")}
+        answer = self._speaker.request(request.method, request.url.raw_path.decode(), fields, content=request.read())
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
+
+
+class Machine:
+    """A terminal as far as a wave sees it."""
+
+    def __init__(self, speaker: Any, anchor: TrustAnchor) -> None:
+        self.machine, self.anchor = speaker.machine, anchor
+        self.hub = HubClient(Connection("http://hub", Through(speaker)))
+
+    @property
+    def place(self) -> tuple[Any, str]:
+        return self.machine.party, self.machine.terminal
+
+    def waiting(self, now: datetime) -> dict[str, tuple[bytes, Any]]:
+        return {
+            each.kind: (each.envelope, self.anchor.verify_entry(each.entry, now, AUTHORITY).signing_public_key)
+            for each in self.hub.orders()
+        }
+
+    def says(self, stage: Stage, now: datetime, build: str = OLD) -> None:
+        state = PatchState(
+            endpoint=self.machine.party,
+            terminal=self.machine.terminal,
+            answers=order_id(WAVE, self.machine.terminal),
+            stage=stage,
+            build=build,
+            installed=[KB] if build == NEW else [],
+            missing=[],
+            catalogue=7,
+            exchanged_at=now,
+            problem=None,
+            checked_at=now,
+        )
+        self.hub.put_patch_state(*self.place, state.sign(self.machine.signer))
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    whole = planned(load_fleet(INVENTORY / "lab"), now=START)
+    return whole.model_copy(update={"hosts": [host for host in whole.hosts if host.group != "media"][:1]})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, plan: Plan) -> Iterator[Ledger]:
+    with open_ledger(str(tmp_path / "waves.db")) as ledger:
+        ledger.plan(str(WAVE), plan.to_bytes(), 0, b"{}")
+        ledger.add(str(WAVE), 0, lambda _: [Act("consent", detail="approver", document=b"{}")])
+        yield ledger
+
+
+def test_a_machine_is_ordered_permitted_and_well_by_way_of_the_hub(bench: Any, plan: Plan, ledger: Ledger) -> None:
+    authority, anchor = bench.enrol("authority"), TrustAnchor(bench.pki.root_pem)
+    [host] = plan.hosts
+    opens = host.windows[0].opens
+    terminal = Machine(bench.enrol(host.endpoint, host.terminal), anchor)
+
+    def turn(minutes: int) -> Any:
+        """A controller that begins anew each time."""
+        post = HubPost(HubClient(Connection("http://hub", Through(authority))))
+        ministry = Ministry(authority.machine.signer, anchor.verify_entry)
+        bench.time = now = opens + minutes * MINUTE
+        return Engine(ledger, load(ledger, str(WAVE)), ministry, post).turn(now)
+
+    turn(0)
+    envelope, key = terminal.waiting(bench.time)["order"]
+    order = Order.open(envelope, key)
+    terminal.says("ready", opens)
+    turn(1)
+    permit, key = terminal.waiting(bench.time)["permit"]
+    check_start(order, envelope, permit, key, terminal.place, bench.time)
+    terminal.says("restarting", opens + 20 * MINUTE)
+    turn(21)
+    terminal.says("done", opens + 30 * MINUTE, NEW)
+    assert turn(31).hosts[host.terminal].end == "well"
+    assert terminal.waiting(bench.time) == {}
+    acts = len(ledger.acts(str(WAVE)))
+    turn(32)
+    assert len(ledger.acts(str(WAVE))) == acts
+
+
+class Restored:
+    """A hub that is restored: what lay there is gone, and its cursors begin anew."""
+
+    def __init__(self) -> None:
+        self.epoch, self.end = 1, 5
+        self.put: list[bytes] = []
+
+    def state(self) -> Any:
+        return SimpleNamespace(epoch=self.epoch)
+
+    def put_order(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        assert envelope.startswith(terminal.encode()), endpoint
+        self.put.append(envelope)
+
+    def withdraw_order(self, *place: str) -> None:
+        assert place == ("131041", "T-2", "id")
+
+    def patch_states(self, after: int) -> Any:
+        if after > self.end:
+            raise CursorGone("GET", Problem(409, "cursor", "", ""), "")
+        items = [
+            SimpleNamespace(cursor=each, entry=DirectoryEntry(binding="", certificate="", issuer=""), envelope=b"")
+            for each in range(after + 1, self.end + 1)
+        ][:2]
+        return SimpleNamespace(items=items, next=items[-1].cursor if items else after)
+
+
+def test_a_restored_hub_is_given_everything_again_and_read_from_its_beginning() -> None:
+    hub = Restored()
+    post = HubPost(cast("HubClient", hub))
+
+    def heard() -> list[str]:
+        found = [each.name for each in post.heard()]
+        for name in found:
+            post.settle(name, refused=False)
+        return found
+
+    assert heard() == ["1", "2", "3", "4", "5"]
+    for terminal, name in (("T-1", "order"), ("T-1", "permit"), ("T-2", "order")):
+        post.send("131041", terminal, cast("Any", name), f"{terminal} {name}".encode())
+    post.withdraw("131041", "T-2", "id")
+    assert heard() == []
+    hub.epoch, hub.end, hub.put = 2, 1, []
+    assert heard() == ["1"]
+    assert hub.put == [b"T-1 order", b"T-1 permit"]
+    hub.end = 0  # and without a new epoch
+    assert heard() == []
