@@ -23,6 +23,7 @@ from renkei.agent.retention import remove_old
 from renkei.agent.room import Room
 from renkei.agent.sending import reseal_all, send_all
 from renkei.agent.signing import signed_now
+from renkei.agent.updates import line
 from renkei.client.errors import HubBusy, HubError, HubRefused, NotAllowed, NotFound
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import VerifiedParty
@@ -170,6 +171,7 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
         _deliver(home, outcome, space)
     outcome.gaps = len(gaps.watch(home))
     outcome.receipts_sent = _send_receipts(home, contact)
+    line.carry(home, contact)
     remove_old(home, now())
     outcome.seconds = time.monotonic() - begin
     home.spool.note(exchanged_at=stamp(), exchange_seconds=f"{outcome.seconds:.3f}")

@@ -1,0 +1,136 @@
+"""An agent's orders by line: what the hub holds is taken, what was said is handed over, and nothing twice."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from renkei.agent.contact import Contact
+from renkei.agent.home import Home
+from renkei.agent.keys import point_of
+from renkei.agent.updates import line
+from renkei.client.errors import HubRefused, HubUnreachable, Problem
+from renkei.exchange.certificates import make_key, make_request
+from renkei.exchange.clock import format_time, whole_seconds
+from renkei.exchange.documents import Signer
+from renkei.exchange.parties import Party
+from renkei.exchange.updates import Order, PatchState
+from renkei.store.updates import Said
+from unit.agent.update_host import order
+
+
+@dataclass
+class Hub:
+    """A hub that holds orders."""
+
+    carries_orders: bool = True
+    waiting: list[Any] = field(default_factory=list)
+    got: list[tuple[str, str, bytes]] = field(default_factory=list)
+    fails: Exception | None = None
+
+    def orders(self) -> list[Any]:
+        return self.waiting
+
+    def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.got.append((endpoint, terminal, envelope))
+
+    def contact(self, epoch: int = 1) -> Contact:
+        return Contact(cast("Any", self), cast("Any", None), epoch)
+
+
+@dataclass
+class Scene:
+    home: Home
+    hub: Hub
+    signer: Signer
+    entry: Any
+    given: Order
+
+    def hold(self, document: Any, kind: str = "order") -> None:
+        envelope = document.sign(self.signer)
+        self.hub.waiting.append(SimpleNamespace(kind=kind, envelope=envelope, entry=self.entry))
+
+    def say(self, stage: Any = "ready") -> bytes:
+        state = PatchState(
+            endpoint=self.given.endpoint,
+            terminal=self.given.terminal,
+            answers=self.given.id,
+            stage=stage,
+            build="26100.2314",
+            installed=[],
+            missing=[],
+            catalogue=None,
+            exchanged_at=None,
+            problem=None,
+            checked_at=self.given.issued_at,
+        )
+        envelope = state.sign(self.home.keys().signer)
+        said = Said(str(self.given.id), stage, envelope, format_time(state.checked_at))
+        self.home.spool.updates.advance("none", "", [said])
+        return envelope
+
+    def alarms(self) -> list[str]:
+        return [alarm.subject for alarm in self.home.spool.alarms() if alarm.kind == "updates"]
+
+
+@pytest.fixture
+def scene(offline: Any) -> Scene:
+    key = make_key()
+    request = make_request(key, Party("authority"), "linkage")
+    entry = offline.pki.entry(request, "authority", "linkage", point_of(make_key().public_key()))
+    begin = whole_seconds(offline.now())
+    return Scene(offline.agent("131041"), Hub(), Signer(key), entry, order(1, begin))
+
+
+def test_an_order_at_the_hub_is_taken_once(scene: Scene) -> None:
+    scene.hold(scene.given)
+    assert [line.carry(scene.home, scene.hub.contact()) for _ in range(2)] == [1, 0]
+    assert [each.id for each in scene.home.spool.updates.orders()] == [str(scene.given.id)]
+    assert scene.alarms() == []
+
+
+def test_what_can_not_be_believed_is_alarmed_and_the_rest_is_taken(scene: Scene) -> None:
+    stranger = scene.given.model_copy(update={"terminal": "stranger"})
+    scene.hold(stranger)
+    line.carry(scene.home, scene.hub.contact())
+    assert scene.alarms() == ["hub order"]
+    scene.hub.waiting.clear()
+    scene.hold(scene.given)
+    assert line.carry(scene.home, scene.hub.contact()) == 1
+    assert scene.alarms() == []
+
+
+def test_what_was_said_goes_once_and_again_to_a_hub_that_was_restored(scene: Scene) -> None:
+    first, second = scene.say(), scene.say("restarting")
+    for _ in range(2):
+        line.carry(scene.home, scene.hub.contact())
+    assert scene.hub.got == [("131041", scene.given.terminal, each) for each in (first, second)]
+    for _ in range(2):
+        line.carry(scene.home, scene.hub.contact(epoch=2))
+    assert [envelope for *_, envelope in scene.hub.got] == [first, second, second]
+
+
+def test_what_was_said_stays_while_the_line_is_cut_or_the_hub_refuses_it(scene: Scene) -> None:
+    scene.say()
+    scene.hub.fails = HubUnreachable("cut")
+    with pytest.raises(HubUnreachable):
+        line.carry(scene.home, scene.hub.contact())
+    scene.hub.fails = HubRefused("PUT", Problem(400, "document", "", ""), "")
+    scene.hold(scene.given)
+    assert line.carry(scene.home, scene.hub.contact()) == 1
+    assert scene.alarms() == ["hub patch-state"]
+    scene.hub.fails = None
+    line.carry(scene.home, scene.hub.contact())
+    assert len(scene.hub.got) == 1
+    assert scene.alarms() == []
+
+
+def test_an_older_hub_is_asked_for_nothing(scene: Scene) -> None:
+    scene.hub.carries_orders = False
+    scene.hold(scene.given)
+    scene.say()
+    assert line.carry(scene.home, scene.hub.contact()) == 0
+    assert scene.hub.got == []
