@@ -9,7 +9,7 @@ import pytest
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
-from renkei.agent.updates import line
+from renkei.agent.updates import line, orders
 from renkei.client.errors import HubRefused, HubUnreachable, Problem
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import format_time, whole_seconds
@@ -134,3 +134,19 @@ def test_an_older_hub_is_asked_for_nothing(scene: Scene) -> None:
     scene.say()
     assert line.carry(scene.home, scene.hub.contact()) == 0
     assert scene.hub.got == []
+
+
+def test_an_order_that_the_hub_shows_no_more_ends_unless_the_hub_was_restored_or_never_showed_it(scene: Scene) -> None:
+    scene.hold(scene.given)
+    line.carry(scene.home, scene.hub.contact())
+    held, scene.hub.waiting = scene.hub.waiting, []
+    line.carry(scene.home, scene.hub.contact(epoch=2))
+    assert orders.counting(scene.home) is not None  # the hub has only forgotten it
+    scene.home.spool.note(order_by_line="2 another")
+    line.carry(scene.home, scene.hub.contact(epoch=2))
+    assert orders.counting(scene.home) is not None  # it came by hand
+    scene.hub.waiting = held
+    line.carry(scene.home, scene.hub.contact(epoch=2))
+    scene.hub.waiting = []
+    line.carry(scene.home, scene.hub.contact(epoch=2))
+    assert orders.counting(scene.home) is None

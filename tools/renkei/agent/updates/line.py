@@ -1,19 +1,22 @@
 """Updates by line: what the ministry's hub holds for this terminal, and what this terminal says of its updates.
 
-Said first, then asked: the answer to a `ready` that goes now is there at the next exchange.
+Said first, then asked: the answer to a `ready` that goes now is there at the next exchange. An order that the hub
+showed and shows no more was withdrawn; a hub that was restored since has only forgotten it.
 """
 
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, stamp
 from renkei.agent.signing import signed_now
-from renkei.agent.updates import documents
-from renkei.client.errors import HubRefused
+from renkei.agent.updates import documents, orders
+from renkei.agent.updates.course import Step
+from renkei.client.errors import HubBusy, HubRefused, NotAllowed
 from renkei.exchange.documents import peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.updates import PatchState
 
 _AT_ONCE = 64
 _EPOCH = "updates_epoch"
+_SHOWN = "order_by_line"
 
 
 def carry(home: Home, contact: Contact) -> int:
@@ -25,8 +28,8 @@ def carry(home: Home, contact: Contact) -> int:
     if home.settings.is_ministry or not contact.client.carries_orders:
         return 0
     _say(home, contact)
-    taken = 0
-    for each in contact.client.orders():
+    taken, waiting = 0, contact.client.orders()
+    for each in waiting:
         try:
             taken += documents.take(home, each.envelope, each.entry)
         except documents.Replayed as replayed:
@@ -35,7 +38,21 @@ def carry(home: Home, contact: Contact) -> int:
             home.alarm("updates", f"hub {each.kind}", f"{each.kind} at the hub: {error}")
         else:
             home.spool.settle("updates", f"hub {each.kind}")
+    _withdraw(home, contact, {str(peek(each.envelope).payload.get("id")) for each in waiting if each.kind == "order"})
     return taken
+
+
+def _withdraw(home: Home, contact: Contact, shown: set[str]) -> None:
+    """End an order that the hub showed before in this epoch and shows no more, unless it has begun."""
+    counting = orders.counting(home)
+    if counting is None:
+        return
+    mark = f"{contact.epoch} {counting.id}"
+    if counting.id in shown:
+        home.spool.note(**{_SHOWN: mark})
+    elif home.spool.fact(_SHOWN) == mark and orders.course_of(counting).step is Step.WAITING:
+        log.info("order %s: withdrawn before it began", counting.id)
+        home.spool.updates.advance(counting.id, counting.course, [], stamp())
 
 
 def _say(home: Home, contact: Contact) -> None:
@@ -48,6 +65,8 @@ def _say(home: Home, contact: Contact) -> None:
         try:
             envelope = signed_now(home, PatchState, said.envelope)
             contact.client.put_patch_state(state.endpoint, state.terminal, envelope)
+        except (NotAllowed, HubBusy):
+            raise
         except HubRefused as refusal:
             home.alarm("updates", "hub patch-state", str(refusal))
             return

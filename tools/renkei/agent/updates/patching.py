@@ -22,7 +22,7 @@ from renkei.store.updates import Said
 CHECKED_EVERY = timedelta(days=1)
 """How often a machine says what it has and what it lacks, order or not."""
 
-PERMIT_EVERY = timedelta(minutes=3)
+PERMIT_EVERY = timedelta(minutes=1)
 """How often one that is ready asks for its permit, where nothing is held open."""
 
 _GIB = 1024**3
