@@ -210,7 +210,11 @@ def test_tampering_with_the_database_is_found_and_the_first_wrong_entry_named(sc
 
 
 def test_a_kept_head_that_the_hub_did_not_sign_is_named(scene: Any) -> None:
-    scene.sql("UPDATE kept_heads SET envelope = CAST(replace(envelope, 'A', 'B') AS BLOB) WHERE head = 2")
+    one, other = (
+        json.loads(envelope) for (envelope,) in scene.sql("SELECT envelope FROM kept_heads ORDER BY head LIMIT 2")
+    )
+    forged = json.dumps({**other, "signatures": one["signatures"]}, separators=(",", ":")).encode()
+    scene.sql("UPDATE kept_heads SET envelope = ? WHERE head = 2", (forged,))
     for verdict in scene.verdicts():
         assert [each["fault"] for each in verdict["findings"]] == ["head"]
         assert "kept head 2" in verdict["findings"][0]["text"]

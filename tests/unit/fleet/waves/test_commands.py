@@ -1,6 +1,7 @@
 """`renkei updates` and `renkei wave`, as two people and an authority use them, with real keys and entries."""
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -118,7 +119,9 @@ def test_a_catalogue_is_signed_and_listed_and_one_that_was_changed_is_refused(de
     listed = json.loads(desk.run(updates.app, "list", desk.catalogue, *desk.anchor, "--json"))
     assert (listed["number"], listed["updates"]) == (7, [UPDATE])
     text = json.loads(desk.file("catalogue.json").read_text())
-    text["envelope"] = text["envelope"].replace("A", "B", 1)
+    envelope = json.loads(text["envelope"])
+    payload = b64decode(envelope["payload"]).replace(b'"number":7', b'"number":8')
+    text["envelope"] = json.dumps({**envelope, "payload": b64encode(payload).decode()}, separators=(",", ":"))
     desk.file("catalogue.json").write_text(json.dumps(text))
     desk.run(updates.app, "list", desk.catalogue, *desk.anchor, code=1)
     desk.file("updates.json").write_text(json.dumps([{**UPDATE, "requires": ["KB1234567"]}]))
