@@ -113,19 +113,25 @@ def _fresh(lab: Lab) -> Iterator[Lab]:
         for checkout in checkouts_of(lab.fleet):
             take_down(lab.fleet, checkout if checkout.exists() else lab.root)
         lab.up()
-        ground = run_playbook(
-            ROOT,
-            FLEET,
-            "site.yml",
-            environment=scenario_environment(lab),
-            variables={"certificates_root_dir": str(ROOT / "build" / "roles" / "root-ca")},  # every role's is validated
-            tags=_GROUND,
-        )
-        print(f"ground: {ground.seconds:.0f} s")
-        assert ground.ok, f"the ground isn't laid; the log is {ground.log}: {ground.failures}"
-        yield lab
-        if "RENKEI_KEEP_LAB" not in os.environ:
-            lab.down()
+        try:
+            _lay_the_ground(lab)
+            yield lab
+        finally:
+            if "RENKEI_KEEP_LAB" not in os.environ:
+                lab.down()
+
+
+def _lay_the_ground(lab: Lab) -> None:
+    ground = run_playbook(
+        ROOT,
+        FLEET,
+        "site.yml",
+        environment=scenario_environment(lab),
+        variables={"certificates_root_dir": str(ROOT / "build" / "roles" / "root-ca")},  # every role's is validated
+        tags=_GROUND,
+    )
+    print(f"ground: {ground.seconds:.0f} s")
+    assert ground.ok, f"the ground isn't laid; the log is {ground.log}: {ground.failures}"
 
 
 @pytest.fixture(scope="session")
