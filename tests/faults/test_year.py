@@ -36,7 +36,7 @@ def test_every_key_is_rotated_while_time_passes_and_nothing_is_lost(tmp_path: Pa
         year.settle()
 
         year.advance(to=470)  # the cross-certificate ended at 465: the first root is trusted no more
-        year.renew_gateway()
+        year.renew_server()  # what it got at 110 is due
         year.restart_hub()
         year.stop(SHINJUKU)  # and who starts now still knows its way to the second
         year.begin(SHINJUKU)

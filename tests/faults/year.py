@@ -226,6 +226,16 @@ class Year:
             self._certify_gateway(office)
         self._reload_gateway()
 
+    def renew_server(self) -> None:
+        """What the gateway's timer runs every day, and what systemd does upon it."""
+        folder, socket = self.folder / "etc/gateway", self.folder / "run/gateway.sock"
+        words = ("--folder", folder, "--root", self._trusted, "--socket", socket)
+        wait(
+            "the gateway is renewed",
+            lambda: self.run("renkei-hub", "renew-server", *words, "--wait", 0).startswith("renewed"),
+        )
+        os.kill(self.gateway.pid, signal.SIGHUP)
+
     def renew_hub(self) -> None:
         """What the hub's timer runs every day."""
         words = ("renew", "--when-due", "--terminal", "hub-1", "--config", self.folder / "hub.toml")
