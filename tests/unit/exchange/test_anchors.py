@@ -1,6 +1,9 @@
 """A trust anchor of several roots: who is trusted, from when, until when, and by whose word."""
 
+import subprocess
 from datetime import datetime, timedelta
+from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +14,11 @@ from renkei.exchange.certificates import (
     certificate_to_pem,
     cross_sign,
     issue_authority,
+    issue_server,
     make_authority_request,
     make_key,
     make_root,
+    make_server_request,
 )
 from renkei.exchange.chain import Chain
 from renkei.exchange.clock import parse_time
@@ -54,6 +59,25 @@ def test_a_second_change_of_roots_is_followed_from_the_first_root() -> None:
     second = cross_sign(THIRD.certificate, NEW, START, BOTH)
     offer = Anchors((OLD.certificate, NEW.certificate, THIRD.certificate), (second, CROSS))
     assert THIRD.certificate in BEFORE.succeed(offer, START).roots
+
+
+@pytest.mark.parametrize("order", [*permutations(("old", "new", "cross")), ("old",)], ids="-".join)
+def test_openssl_believes_a_server_of_either_root_whatever_it_finds_first(
+    order: tuple[str, ...], tmp_path: Path
+) -> None:
+    new = root("next root")
+    cross = cross_sign(new.certificate, OLD, START, BOTH)
+    known = {"old": OLD.certificate, "new": new.certificate, "cross": cross}
+    (tmp_path / "anchors.pem").write_text("".join(certificate_to_pem(known[name]) for name in order))
+    for authority in (OLD, new):
+        above = issuing(authority)
+        server = issue_server(make_server_request(make_key(), "gateway.asp"), ["gateway.asp"], [], above, START)
+        (tmp_path / "server.pem").write_text(certificate_to_pem(server))
+        (tmp_path / "chain.pem").write_text(certificate_to_pem(above.certificate) + certificate_to_pem(cross))
+        command = ["openssl", "verify", "-attime", f"{START.timestamp() + 60:.0f}", "-CAfile", "anchors.pem"]
+        command += ["-untrusted", "chain.pem", "server.pem"]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stderr
 
 
 def test_a_file_reads_back_as_it_was_written() -> None:

@@ -57,8 +57,12 @@ class Anchors:
         return cls(roots, successions)
 
     def to_pem(self) -> str:
-        """Write the file, newest first."""
-        order = sorted((*self.roots, *self.successions), key=lambda each: each.not_valid_before_utc, reverse=True)
+        """Write the file: roots, then what joins them, each newest first, as TLS libraries take the first that fits."""
+
+        def newest_first(kind: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
+            return sorted(kind, key=lambda each: each.not_valid_before_utc, reverse=True)
+
+        order = newest_first(self.roots) + newest_first(self.successions)
         return "".join(certificate_to_pem(each) for each in order)
 
     def trusted(self, at: datetime) -> list[x509.Certificate]:

@@ -170,10 +170,13 @@ def key_of_request(request: str) -> ec.EllipticCurvePublicKey:
 
 
 def make_root(name: str, key: ec.EllipticCurvePrivateKey, not_before: datetime, days: int) -> Authority:
-    """Make the root: self-signed, good for one level of issuing CA below it."""
+    """Make the root: self-signed, good for issuing CAs below it, and below a successor whose key it signed.
+
+    TLS libraries take either way to a root that succeeded this one: its own certificate, or the one that joins the two.
+    """
     subject = _name(name)
     builder = _builder(subject, subject, key.public_key(), key.public_key(), not_before, days)
-    builder = _as_authority(builder, path_length=1)
+    builder = _as_authority(builder, path_length=2)
     return Authority(builder.sign(key, hashes.SHA256()), key)
 
 
