@@ -8,7 +8,8 @@ import pytest
 
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.parties import MINISTRY
-from renkei.fleet.approvals import MOST_BYTES, approvals, read_catalogue
+from renkei.exchange.signed import MAX_SIGNED
+from renkei.fleet.approvals import approvals, read_catalogue
 from unit.fleet.signed import SignedCatalogue, sign
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
@@ -53,7 +54,7 @@ def test_a_catalogue_that_was_altered_is_anothers_or_too_old_is_not_believed(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"entry": {}, "envelope": ""}', "[" * 100_000, " " * (MOST_BYTES + 1)]
+    "text", ["", "[]", "{}", '{"entry": {}, "envelope": ""}', "[" * 100_000, " " * (MAX_SIGNED + 1)]
 )
 def test_what_is_no_catalogue_is_named(signed: SignedCatalogue, tmp_path: Path, text: str) -> None:
     (tmp_path / "wrong.json").write_text(text)

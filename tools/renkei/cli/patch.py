@@ -189,10 +189,10 @@ def _believer(root: Path, crl: Path | None, now: datetime) -> "Believer":
 
 def _catalogue(file: Path, believer: "Believer") -> "Catalogue":
     from renkei.exchange.errors import ExchangeError
-    from renkei.fleet.patching.intake import read_signed
+    from renkei.fleet.signed import read_signed
 
     try:
-        return believer.catalogue(*read_signed(file))
+        return believer.catalogue(read_signed(file))
     except (ExchangeError, OSError) as error:
         _refuse(file, error)
 

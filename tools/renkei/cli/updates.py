@@ -16,9 +16,9 @@ from renkei.cli.wave_common import (
     Root,
     errors_in_words,
     read_anchor,
-    read_signed,
     read_signer,
     refuse,
+    signed_in,
 )
 
 app = typer.Typer(no_args_is_help=True, help="The signed catalogue of Windows updates.")
@@ -43,7 +43,9 @@ def sign(
     """
     from renkei.exchange.bindings import DirectoryEntry
     from renkei.exchange.clock import format_time
+    from renkei.exchange.signed import Signed
     from renkei.exchange.updates import Catalogue
+    from renkei.ministry.files import replace
 
     with errors_in_words():
         try:
@@ -53,8 +55,7 @@ def sign(
             refuse(f"{updates}: is no JSON, or longer than 1 MiB")
         words = {"number": number, "issued_at": format_time(datetime.now(UTC)), "updates": listed}
         envelope = Catalogue.read(words).sign(read_signer(key, passphrase_file))
-        signed = {"entry": DirectoryEntry.from_json(entry.read_bytes()).model_dump(), "envelope": envelope.decode()}
-        out.write_text(json.dumps(signed) + "\n", encoding="utf-8")
+        replace(out, Signed(DirectoryEntry.from_json(entry.read_bytes()), envelope).to_json() + b"\n", 0o644)
     typer.echo(f"{out}: catalogue {number}, {len(listed)} updates")
 
 
@@ -73,9 +74,9 @@ def list_updates(
     from renkei.exchange.updates import Catalogue
 
     with errors_in_words():
-        entry, envelope = read_signed(catalogue)
-        party = read_anchor(root).verify_entry(entry, datetime.now(UTC), AUTHORITY)
-        found = Catalogue.open(envelope, party.signing_public_key)
+        signed = signed_in(catalogue)
+        party = read_anchor(root).verify_entry(signed.entry, datetime.now(UTC), AUTHORITY)
+        found = Catalogue.open(signed.envelope, party.signing_public_key)
     rows: list[dict[str, Any]] = [update.model_dump() for update in found.updates]
     if as_json:
         print_json({"number": found.number, "issued_at": found.issued_at.isoformat(), "updates": rows})

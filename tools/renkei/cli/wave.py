@@ -26,9 +26,9 @@ from renkei.cli.wave_common import (
     opened,
     outline,
     read_anchor,
-    read_signed,
     read_signer,
     show_state,
+    signed_in,
 )
 from renkei.cli.wave_run import run
 from renkei.fleet.model import Fleet
@@ -80,12 +80,12 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
     now = datetime.now(UTC)
     with errors_in_words():
         signer = read_signer(key, passphrase_file)
-        entry, envelope = read_signed(catalogue)
-        party = read_anchor(root).verify_entry(entry, now, AUTHORITY)
-        found = Catalogue.open(envelope, party.signing_public_key)
+        signed = signed_in(catalogue)
+        party = read_anchor(root).verify_entry(signed.entry, now, AUTHORITY)
+        found = Catalogue.open(signed.envelope, party.signing_public_key)
         action: Any = "uninstall" if uninstall else "install"
         wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue)
-        made = make_plan(wish, loaded, (found, payload_sha256(envelope)), _windows_of(loaded), uuid4(), now)
+        made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), _windows_of(loaded), uuid4(), now)
         consent = plan_consent(made, signer, now)
         if not dry_run:
             with opened(ledger) as book:

@@ -1,6 +1,5 @@
 """What the commands of `renkei wave` and `renkei updates` share: options, keys, signed files, a wave's standing."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,14 @@ from rich.table import Table
 from renkei.cli.inventory import print_json
 
 if TYPE_CHECKING:
-    from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
+    from renkei.exchange.bindings import TrustAnchor
     from renkei.exchange.documents import Signer
+    from renkei.exchange.signed import Signed
     from renkei.fleet.waves.state import WaveState
     from renkei.store.waves.ledger import Ledger
 
 HALTED, ABORTED = 3, 4
 DEFAULT_LEDGER = "/var/lib/renkei/waves.db"
-_LIMIT = 1024 * 1024
 
 LedgerOption = Annotated[
     str,
@@ -96,20 +95,15 @@ def read_anchor(file: Path) -> "TrustAnchor":
     return TrustAnchor(file.read_text(encoding="ascii", errors="replace"))
 
 
-def read_signed(file: Path) -> "tuple[DirectoryEntry, bytes]":
-    """Read a document that stands in a file with its signer's directory entry: (entry, envelope), neither believed."""
-    from renkei.exchange.bindings import DirectoryEntry
+def signed_in(file: Path) -> "Signed":
+    """Read a document that stands in a file with its signer's directory entry, neither believed."""
+    from renkei.exchange.errors import ExchangeError
+    from renkei.fleet.signed import read_signed
 
-    with file.open("rb") as stream:
-        text = stream.read(_LIMIT)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    match value:
-        case {"entry": dict(entry), "envelope": str(envelope)}:
-            return DirectoryEntry.read(entry), envelope.encode()
-    refuse(f"{file}: must hold JSON with entry and envelope, as `renkei updates sign` writes it")
+        return read_signed(file)
+    except ExchangeError as error:
+        refuse(f"{file}: {error}")
 
 
 def exit_code(state: "WaveState") -> int:

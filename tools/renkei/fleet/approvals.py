@@ -4,19 +4,14 @@ catalogue = read_catalogue(Path("catalogue.json"), Path("root.pem"), now)
 approvals(catalogue, {"canary": ["KB5058411"], "early": []})   # {"KB5043080": ["canary"], "KB5058411": ["canary"]}
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
-from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
-from renkei.exchange.documents import DocumentError
+from renkei.exchange.bindings import TrustAnchor
 from renkei.exchange.parties import AUTHORITY
 from renkei.exchange.updates import Catalogue
-
-MOST_BYTES: Final = 1024 * 1024
-"""Of a catalogue's file."""
+from renkei.fleet.signed import read_signed
 
 
 def read_catalogue(file: Path, root: Path, now: datetime) -> Catalogue:
@@ -35,14 +30,10 @@ def read_catalogue(file: Path, root: Path, now: datetime) -> Catalogue:
     except (OSError, ValueError) as error:
         raise ValueError(f"{root}: is no trust anchor: {error}") from error
     try:
-        with file.open("rb") as stream:
-            text = stream.read(MOST_BYTES + 1)
-        value = json.loads(text) if len(text) <= MOST_BYTES else None
-        if not isinstance(value, dict) or value.keys() != {"entry", "envelope"}:
-            raise DocumentError(f"must hold JSON with entry and envelope, at most {MOST_BYTES} bytes")
-        party = anchor.verify_entry(DirectoryEntry.read(value["entry"]), now, AUTHORITY)
-        return Catalogue.open(str(value["envelope"]).encode(), party.signing_public_key)
-    except (OSError, ValueError, RecursionError) as error:
+        signed = read_signed(file)
+        party = anchor.verify_entry(signed.entry, now, AUTHORITY)
+        return Catalogue.open(signed.envelope, party.signing_public_key)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error
 
 

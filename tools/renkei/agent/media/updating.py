@@ -12,7 +12,6 @@ agent too, only carries: the terminal believes the authority, the authority the 
 exports, since every terminal of an order takes the same ones.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +23,12 @@ from renkei.agent.signing import signed_now
 from renkei.agent.updates import documents, orders, packages
 from renkei.agent.updates.packages import PackageError
 from renkei.agent.updates.places import Places
-from renkei.exchange.bindings import BindingError, DirectoryEntry, VerifiedParty
+from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, peek
+from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import Party
+from renkei.exchange.signed import MAX_SIGNED, Signed
 from renkei.exchange.updates import MAX_UPDATES, PatchState, Update
 
 KINDS = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PATCH_STATE})
@@ -39,7 +40,6 @@ REPEATED = timedelta(days=60)
 
 _HEARD = "patch_state_heard "
 _MAX_DOCUMENTS = 64
-_MAX_FILE = 4 * MAX_ENVELOPE
 
 Carried = tuple[str, bytes, DirectoryEntry]
 """Kind, envelope, its signer's entry."""
@@ -144,8 +144,7 @@ def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: Veri
         return False  # it is on every medium for 60 days, and the wave has taken it out of the folder
     path = Places(home.settings.home).arriving / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"envelope": envelope.decode(), "entry": json.loads(entry.to_json())}
-    put(path, json.dumps(document, ensure_ascii=False).encode(), home.settings.staging)
+    put(path, Signed(entry, envelope).to_json(), home.settings.staging)
     home.spool.note(**{_HEARD + name: stamp()})
     _forget(home)
     return True
@@ -161,8 +160,7 @@ def _forget(home: Home) -> None:
 
 def _read(path: Path) -> Carried:
     try:
-        document = json.loads(read_bounded(path, _MAX_FILE) or b"")
-        envelope, entry = document["envelope"].encode(), DirectoryEntry.from_json(json.dumps(document["entry"]))
-        return peek(envelope).kind.value, envelope, entry
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BindingError, DocumentError) as error:
+        signed = Signed.from_json(read_bounded(path, MAX_SIGNED) or b"")
+        return peek(signed.envelope).kind.value, signed.envelope, signed.entry
+    except (OSError, ExchangeError) as error:
         raise MediaError(f"{path}: isn't a document of updates with its signer's entry ({error}); remove it") from error

@@ -8,7 +8,6 @@ this `in/`, this `out/` into its `in/`. A catalogue is {entry, envelope}; orders
 the catalogue's signer. Who carries is trusted with nothing else.
 """
 
-import json
 from pathlib import Path
 
 from renkei.agent.files import put, read_bounded
@@ -17,12 +16,12 @@ from renkei.agent.signing import signed_now
 from renkei.agent.updates import documents
 from renkei.agent.updates.places import Places
 from renkei.exchange.bindings import BindingError, DirectoryEntry
-from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, peek
+from renkei.exchange.documents import DocumentError, Kind, peek
 from renkei.exchange.errors import ExchangeError
+from renkei.exchange.signed import MAX_SIGNED, Signed
 from renkei.exchange.updates import PatchState
 
 _AT_ONCE = 64
-_LIMIT = 4 * MAX_ENVELOPE
 
 
 def collect(home: Home) -> int:
@@ -48,9 +47,8 @@ def hand_out(home: Home) -> int:
     waiting = home.spool.updates.to_send(_AT_ONCE) if folder.is_dir() else []
     for each in waiting:
         envelope = signed_now(home, PatchState, each.envelope)
-        document = {"entry": json.loads(home.keys().entry.to_json()), "envelope": envelope.decode()}
         name = f"{each.at.replace(':', '')}-{peek(envelope).payload_sha256[:16]}.json"
-        put(folder / name, json.dumps(document, ensure_ascii=False).encode(), home.settings.staging)
+        put(folder / name, Signed(home.keys().entry, envelope).to_json(), home.settings.staging)
         home.spool.updates.sent(each.number, stamp())
     return len(waiting)
 
@@ -62,18 +60,12 @@ def _read(home: Home, path: Path) -> tuple[bytes, DirectoryEntry]:
         ExchangeError: it isn't such a document, or its signer isn't known.
         OSError: it can't be read.
     """
-    text = read_bounded(path, _LIMIT)
+    text = (read_bounded(path, MAX_SIGNED) or b"").strip()
     try:
-        value = json.loads(text or b"")
-    except (ValueError, RecursionError):
-        value = None
-    match value:
-        case {"entry": dict(entry), "envelope": str(envelope)}:
-            return envelope.encode(), DirectoryEntry.read(entry)
-        case {"payload": str(), **_others} if text is not None:
-            return text.strip(), _signer(home, peek(text.strip()).key_id)
-        case _:
-            raise DocumentError("is neither an envelope nor {entry, envelope}")
+        return text, _signer(home, peek(text).key_id)
+    except DocumentError:  # no bare envelope
+        signed = Signed.from_json(text)
+        return signed.envelope, signed.entry
 
 
 def _signer(home: Home, key_id: str) -> DirectoryEntry:

@@ -4,7 +4,6 @@ A file is JSON `{"entry": directory entry, "envelope": signed document}`, as the
 catalogue have it.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +15,11 @@ from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
 from renkei.exchange.documents import DocumentError, Kind, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, PatchState
+from renkei.fleet.signed import read_signed
 from renkei.store.patch_states import Evidence, Kept, PatchStates
 
-MAX_FILE: Final = 256 * 1024
 AHEAD: Final = timedelta(minutes=15)
 """How far a machine's clock may be ahead of ours before it is named."""
 _BATCH: Final = 256
@@ -71,15 +71,15 @@ class Believer:
             )
         return state
 
-    def catalogue(self, entry: bytes, envelope: bytes) -> Catalogue:
+    def catalogue(self, signed: Signed) -> Catalogue:
         """Return a catalogue once it is the authority's.
 
         Raises:
             ExchangeError: it isn't.
         """
-        issued_at = Catalogue.read(peek(envelope).payload).issued_at
-        party = self._anchor.verify_entry(DirectoryEntry.from_json(entry), issued_at, AUTHORITY)
-        return Catalogue.open(envelope, party.signing_public_key)
+        issued_at = Catalogue.read(peek(signed.envelope).payload).issued_at
+        party = self._anchor.verify_entry(signed.entry, issued_at, AUTHORITY)
+        return Catalogue.open(signed.envelope, party.signing_public_key)
 
     def _party(self, entry: bytes, at: datetime) -> VerifiedParty:
         digest = sha256(entry).digest()
@@ -92,25 +92,6 @@ class Believer:
         party = self._anchor.verify_entry(DirectoryEntry.from_json(entry), at)
         self._held[digest] = party, min(first, at), max(last, at)
         return party
-
-
-def read_signed(file: Path) -> tuple[bytes, bytes]:
-    """Read entry (its JSON) and envelope of a file; neither is believed.
-
-    Raises:
-        DocumentError: the file isn't of the form, or larger than it may be.
-        OSError: it can't be read.
-    """
-    with file.open("rb") as stream:
-        text = stream.read(MAX_FILE + 1)
-    try:
-        value = json.loads(text) if len(text) <= MAX_FILE else None
-    except (ValueError, RecursionError):
-        value = None
-    match value:
-        case {"entry": dict(entry), "envelope": str(envelope)}:
-            return DirectoryEntry.read(entry).to_json(), envelope.encode()
-    raise DocumentError(f"is no JSON of entry and envelope, or larger than {MAX_FILE // 1024} KiB")
 
 
 def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: datetime) -> Taken:
@@ -126,7 +107,8 @@ def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: da
     batch: list[tuple[Evidence, str]] = []
     for file in files:
         try:
-            entry, envelope = read_signed(file)
+            signed = read_signed(file)
+            entry, envelope = signed.entry.to_json(), signed.envelope
             claimed = peek(envelope)
             if claimed.kind is not Kind.PATCH_STATE:
                 raise DocumentError(f"holds a {claimed.kind}, not a {Kind.PATCH_STATE}")

@@ -8,17 +8,16 @@ Whoever carries these files is trusted with nothing else. By line it is the hub 
 a rename, so it is there whole or not at all.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
 
-from renkei.exchange.bindings import BindingError, DirectoryEntry
-from renkei.exchange.documents import MAX_ENVELOPE
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.errors import ExchangeError
+from renkei.fleet.signed import read_signed
 
-_LIMIT: Final = 4 * MAX_ENVELOPE
 _AT_ONCE: Final = 2000
 
 Name = Literal["order", "permit"]
@@ -84,16 +83,11 @@ class FolderPost:
         names = sorted(path.name for path in self._in.glob("[!.]*.json"))
         for name in names[:_AT_ONCE]:
             try:
-                with (self._in / name).open("rb") as stream:
-                    text = stream.read(_LIMIT + 1)
-                value = json.loads(text) if len(text) <= _LIMIT else None
-                match value:
-                    case {"entry": dict(entry), "envelope": str(envelope)}:
-                        yield Heard(name, DirectoryEntry.read(entry), envelope.encode())
-                    case _:
-                        self.settle(name, refused=True)
-            except (ValueError, RecursionError, BindingError):
+                signed = read_signed(self._in / name)
+            except ExchangeError:
                 self.settle(name, refused=True)
+            else:
+                yield Heard(name, signed.entry, signed.envelope)
 
     def settle(self, name: str, *, refused: bool) -> None:
         """See `Post`."""

@@ -1,0 +1,43 @@
+"""A signed document with its signer's directory entry, as files carry it: JSON `{"entry": …, "envelope": …}`."""
+
+import json
+from dataclasses import dataclass
+from typing import Final, Self
+
+from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.documents import MAX_ENVELOPE, DocumentError
+
+MAX_SIGNED: Final = 4 * MAX_ENVELOPE
+"""Bytes of such a file: entry and envelope, each within a bound of its own, and what JSON adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Both as they came; neither is believed before `TrustAnchor.verify_entry` and the document's own `open`."""
+
+    entry: DirectoryEntry
+    envelope: bytes
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read the file's bytes.
+
+        Raises:
+            DocumentError: larger than `MAX_SIGNED`, or not of the form.
+            BindingError: the entry isn't one.
+        """
+        if len(text) > MAX_SIGNED:
+            raise DocumentError(f"must hold JSON with entry and envelope, at most {MAX_SIGNED // 1024} KiB")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        match value:
+            case {"entry": dict(entry), "envelope": str(envelope)}:
+                return cls(DirectoryEntry.read(entry), envelope.encode())
+        raise DocumentError("must hold JSON with entry and envelope, as `renkei updates sign` writes it")
+
+    def to_json(self) -> bytes:
+        """Write the file's bytes."""
+        written = {"entry": self.entry.model_dump(), "envelope": self.envelope.decode()}
+        return json.dumps(written, ensure_ascii=False).encode()
