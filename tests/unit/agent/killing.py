@@ -14,6 +14,7 @@ from renkei.agent.register import bridge
 from renkei.client.connection import Connection
 from renkei.exchange.parties import MINISTRY
 from renkei.store.sqlite import Database
+from unit.dying import die_at
 
 Work = Callable[..., None]
 """What is killed: a function of this module, called with the agent's home and the arguments given along."""
@@ -59,25 +60,6 @@ def killed_at(fleet: Any, config: Path, step: int, work: Work, *given: object) -
 
 
 def _die_at(fatal: int, config: Path, work: Work, given: tuple[object, ...]) -> None:
-    taken = 0
-
-    def step() -> None:
-        nonlocal taken
-        taken += 1
-        if taken == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*values: Any, **named: Any) -> Any:
-            step()
-            result = function(*values, **named)
-            step()
-            return result
-
-        return wrapper
-
-    for owner, names in _STEPS:
-        for name in names:
-            setattr(owner, name, counted(getattr(owner, name)))
+    die_at(fatal, _STEPS)
     with open_home(settings.load(config)) as home:
         work(home, *given)

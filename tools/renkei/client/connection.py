@@ -259,3 +259,21 @@ def _bounded(response: httpx.Response, limit: int, name: str) -> Iterator[bytes]
         if time.monotonic() > deadline:
             raise HubUnreachable(f"the answer to {name} took over {_DEADLINE:.0f} s; it is continued next time")
         yield piece
+
+
+class OverConnection:
+    """Somebody's words with the hub over a connection, which is closed with it."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Nothing is sent before the first request."""
+        self._line = connection
+
+    def __enter__(self) -> Self:
+        """Give itself; the connection was opened already, or opens with the first request."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self._line.close()

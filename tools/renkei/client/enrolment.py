@@ -1,30 +1,14 @@
 """The enrolment listener: the only thing that a machine without a certificate can talk to."""
 
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from renkei.client.answers import EnrolmentResult, Submitted, read
-from renkei.client.connection import Connection
+from renkei.client.connection import OverConnection
 from renkei.exchange.enrolment import EnrolmentRequest
 
 
-class EnrolmentClient:
-    """A machine's way to its first certificate."""
-
-    def __init__(self, connection: Connection) -> None:
-        """Speak over a connection (made without credentials), which this client closes."""
-        self._line = connection
-
-    def __enter__(self) -> Self:
-        """Nothing is sent before the first request."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the line."""
-        self._line.close()
+class EnrolmentClient(OverConnection):
+    """A machine's way to its first certificate, over a connection that was made without credentials."""
 
     def submit(self, request: EnrolmentRequest) -> str:
         """Queue a request; the same request again gives the same id."""

@@ -1,38 +1,23 @@
 """The gateway's own line to the hub beside it: a Unix socket by which it asks for its next certificate."""
 
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 import httpx
 
 from renkei.client.answers import ServerResult, Submitted, read
-from renkei.client.connection import Connection
+from renkei.client.connection import Connection, OverConnection
 from renkei.exchange.servers import ServerRequest
 
 
-class GatewayClient:
+class GatewayClient(OverConnection):
     """A TLS server's way to its next certificate."""
-
-    def __init__(self, connection: Connection) -> None:
-        """Speak over a connection, which this client closes."""
-        self._line = connection
 
     @classmethod
     def at(cls, socket: Path) -> Self:
         """Speak to the hub that listens at a Unix socket."""
         return cls(Connection("http://hub", httpx.HTTPTransport(uds=str(socket), trust_env=False)))
-
-    def __enter__(self) -> Self:
-        """Nothing is sent before the first request."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the line."""
-        self._line.close()
 
     def ask(self, request: ServerRequest) -> str:
         """Queue a request; the same request again gives the same id."""

@@ -13,8 +13,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from renkei.client.answers import (
@@ -43,7 +42,7 @@ from renkei.client.answers import (
     read,
     read_page,
 )
-from renkei.client.connection import Answer, Connection
+from renkei.client.connection import Answer, Connection, OverConnection
 from renkei.client.errors import BadAnswer, HubRefused, NotFound, refusal
 from renkei.exchange import compact, pages, together, whole
 from renkei.exchange.bindings import DirectoryEntry
@@ -62,23 +61,13 @@ _ACCEPTS = {"Accept": f"{compact.MEDIA_TYPE}, application/json"}
 _CREATED = 201
 
 
-class HubClient:
+class HubClient(OverConnection):
     """One party's line to the hub."""
 
     def __init__(self, connection: Connection) -> None:
         """Speak over a connection, which this client closes."""
-        self._line = connection
+        super().__init__(connection)
         self._reads: tuple[str, ...] = ()
-
-    def __enter__(self) -> Self:
-        """Nothing is sent before the first request."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the line."""
-        self._line.close()
 
     # -- who is there
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from renkei.exchange.certificates import MAX_PEM
 from renkei.exchange.codes import new_code, normalize_code
 from renkei.exchange.documents import DocumentError, Kind, Signer, canonical
-from renkei.exchange.errors import ExchangeError
+from renkei.exchange.errors import ExchangeError, misfits
 from renkei.exchange.parties import Party, TerminalName
 from renkei.exchange.payloads import Digest, Payload, Point
 
@@ -104,9 +104,9 @@ class EnrolmentRequest(EnrolmentFields):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
-            raise EnrolmentError(f"the enrolment request is not as the protocol has it: {wrong}") from None
+            raise EnrolmentError(
+                f"the enrolment request is not as the protocol has it: {misfits(error, 'request')}"
+            ) from None
 
     def check_proof(self, key: bytes) -> None:
         """Check the proof by a one-time code, in constant time.

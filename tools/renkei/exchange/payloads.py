@@ -17,6 +17,7 @@ from pydantic import (
 
 from renkei.exchange.clock import Time
 from renkei.exchange.documents import DocumentError, Kind, Outline, Signer, VerifyingKey, canonical, open_document
+from renkei.exchange.errors import misfits
 from renkei.exchange.parties import Party, TerminalName, may_send
 
 PART_SIZE = 64 * 1024
@@ -94,9 +95,7 @@ class Payload(BaseModel):
         try:
             return cls.model_validate(payload)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            text = "; ".join(f"{'.'.join(map(str, each['loc'])) or cls.KIND}: {each['msg']}" for each in found[:5])
-            raise DocumentError(f"the {cls.KIND} is not as the protocol has it: {text}") from None
+            raise DocumentError(f"the {cls.KIND} is not as the protocol has it: {misfits(error, cls.KIND)}") from None
 
 
 class Binding(Payload):

@@ -32,6 +32,7 @@ from renkei.exchange.certificates import (
 from renkei.exchange.chain import Chain
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import DocumentError, Kind, Signer, canonical
+from renkei.exchange.errors import misfits
 from renkei.exchange.payloads import Digest, Payload
 
 MAX_SERVER_REQUEST = 60 * 1024
@@ -106,9 +107,9 @@ class ServerRequest(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
-            raise CertificateError(f"the server's request is not as the protocol has it: {wrong}") from None
+            raise CertificateError(
+                f"the server's request is not as the protocol has it: {misfits(error, 'request')}"
+            ) from None
 
     def check(self, anchors: Anchors, at: datetime) -> x509.Certificate:
         """Return the certificate that is to be replaced, once its key has signed this request.

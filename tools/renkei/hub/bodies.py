@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from renkei.exchange import compact, together, whole
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Outline, outline
+from renkei.exchange.errors import misfits
 from renkei.exchange.parties import InvalidParty, Party
 from renkei.hub.problems import Problem
 
@@ -141,9 +142,7 @@ def parse(model: type[Model], body: bytes) -> Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)[:5]
-        text = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in found)
-        raise Problem(400, "body", f"the body doesn't fit: {text}") from None
+        raise Problem(400, "body", f"the body doesn't fit: {misfits(error, 'body')}") from None
 
 
 def path_party(request: Request, name: str) -> Party:

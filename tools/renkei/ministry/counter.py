@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from renkei.exchange.clock import format_time
 from renkei.exchange.enrolment import MAX_REQUEST, EnrolmentFields, code_key, new_code
+from renkei.exchange.errors import misfits
 from renkei.exchange.parties import Party
 from renkei.ministry.issuance import (
     Applicant,
@@ -50,9 +51,7 @@ def read_request(text: bytes) -> EnrolmentFields:
     try:
         return EnrolmentFields.model_validate_json(json.dumps(asked))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
-        raise CounterError(f"the request is not as the protocol has it: {wrong}") from None
+        raise CounterError(f"the request is not as the protocol has it: {misfits(error, 'request')}") from None
 
 
 def issue_locally(office: Office, asked: EnrolmentFields, at: datetime) -> str:

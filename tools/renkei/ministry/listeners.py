@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from renkei.exchange.certificates import MAX_PEM, CertificateError
+from renkei.exchange.errors import misfits
 from renkei.ministry.counter import CounterError, issue_server_locally
 from renkei.ministry.office import Office
 from renkei.ministry.settings import RegisteredTerminal, load_terminals
@@ -63,9 +64,7 @@ def read_requests(text: bytes) -> list[ListenerRequest]:
     try:
         return _REQUESTS.validate_python(json.loads(text))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
-        raise CounterError(f"the requests aren't in their form: {wrong}") from None
+        raise CounterError(f"the requests aren't in their form: {misfits(error, 'requests')}") from None
     except (ValueError, RecursionError) as error:
         raise CounterError(f"the requests are no JSON: {error}") from error
 

@@ -1,8 +1,6 @@
 """kill -9 of the controller at every step: each write of the ledger, each file put or taken, before and after."""
 
-import os
 import signal
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,12 +16,13 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
+from unit.dying import die_at
 from unit.fleet.waves.country import BEGIN, SIGNER, WAVE, Terminal, Troubles, put_in_folder
 
 pytestmark = pytest.mark.thorough
 FORK = get_context("fork")
 NAME = str(WAVE)
-_STEPS: tuple[tuple[Any, str], ...] = ((Ledger, "add"), (Path, "replace"), (Path, "unlink"))
+_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = ((Ledger, ("add",)), (Path, ("replace", "unlink")))
 
 
 class Scene:
@@ -62,25 +61,7 @@ class Scene:
             self.kills += 1
 
     def _turn(self, now: datetime, fatal: int) -> None:
-        taken = 0
-
-        def step() -> None:
-            nonlocal taken
-            taken += 1
-            if taken == fatal:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-            def wrapper(*values: Any, **named: Any) -> Any:
-                step()
-                result = function(*values, **named)
-                step()
-                return result
-
-            return wrapper
-
-        for owner, name in _STEPS:
-            setattr(owner, name, counted(getattr(owner, name)))
+        die_at(fatal, _STEPS)
         with open_ledger(self.file) as ledger:
             Engine(ledger, load(ledger, NAME), Ministry(SIGNER, self._believe), FolderPost(self.folder)).turn(now)
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from renkei.domain.halting import Fault, HaltingRule
 from renkei.exchange.clock import Time, whole_seconds
 from renkei.exchange.documents import canonical
+from renkei.exchange.errors import misfits
 from renkei.exchange.parties import Party, TerminalName
 from renkei.exchange.payloads import Digest, Identifier
 from renkei.exchange.updates import MAX_WINDOWS, Action, Catalogue, Person, Update, Window
@@ -145,9 +146,7 @@ class Plan(_Fixed):
         try:
             return cls.model_validate(json.loads(text))
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            words = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'plan'}: {each['msg']}" for each in found[:5])
-            raise PlanError(f"the plan can't be read: {words}") from None
+            raise PlanError(f"the plan can't be read: {misfits(error, 'plan')}") from None
         except (ValueError, RecursionError):
             raise PlanError("the plan is not JSON") from None
 
