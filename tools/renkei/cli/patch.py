@@ -47,7 +47,8 @@ def take(
 ) -> None:
     """Verify what came from machines and keep it.
 
-    The files stay where they are; what is known already costs a look. What is older than 400 days is forgotten.
+    The files stay where they are; what is known already costs a look. What is
+    older than 400 days is forgotten.
 
     Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage.
     """
@@ -98,11 +99,13 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
 ) -> None:
     """Show patch age and missing updates by machine, endpoint, prefecture and ring.
 
-    A state is what the machine signed, verified here from the root down. With --endpoint only that endpoint
-    counts for the exit code; the page always shows the whole country.
+    A state is what the machine signed, verified here from the root down. With
+    --endpoint only that endpoint counts for the exit code; the page always shows
+    the whole country.
 
-    Exit codes: 0 nobody is late or silent, 1 somebody is late, 2 the files or the call are wrong,
-    3 somebody's state is unknown for longer than allowed (others may be late, too).
+    Exit codes: 0 nobody is late or silent, 1 somebody is late, 2 the files or the
+    call are wrong, 3 somebody's state is unknown for longer than allowed (others
+    may be late, too).
     """
     from renkei.cli.patch_show import document, show, show_row
     from renkei.fleet.patching.survey import Question, survey
