@@ -54,6 +54,7 @@ from renkei.store.hub.contract import Bounds
 from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.spool import Spool
 from unit.agent.front import Front
+from unit.agent.office import Office, make_office
 from unit.agent.rows import residence_notices, status_notices, write_residence_csv
 
 DAYS = 398
@@ -427,3 +428,9 @@ def status_csv() -> Callable[..., bytes]:
         return write(status_notices(count, municipality, first), Layout())
 
     return make
+
+
+@pytest.fixture
+def office(offline: Any, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """A terminal with its host, and the authority of its orders."""
+    return make_office(offline, monkeypatch)

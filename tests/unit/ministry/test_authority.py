@@ -4,121 +4,28 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apsw
-import httpx
 import pytest
 
-from renkei.client.connection import Connection
 from renkei.client.errors import HubBusy, HubError, HubUnreachable, NotAllowed
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry
-from renkei.exchange.certificates import certificate_from_pem, fingerprint
-from renkei.exchange.crl import Crl, read_crl
+from renkei.exchange.certificates import certificate_from_pem
 from renkei.exchange.documents import peek
-from renkei.exchange.enrolment import EnrolmentFields, EnrolmentRequest, code_key
+from renkei.exchange.enrolment import EnrolmentFields, code_key
 from renkei.exchange.payloads import Revocation
-from renkei.exchange.servers import ServerRequest
 from renkei.ministry.authority import AuthorityService
 from renkei.ministry.counter import CounterError, give_out_code, issue_locally, read_request, revoke_machine
 from renkei.ministry.office import Office
-from renkei.ministry.own import Identity, OwnKeys
+from renkei.ministry.own import OwnKeys
 from renkei.ministry.registrar import UNPROVEN
 from renkei.ministry.service import Stop
 from renkei.ministry.settings import AuthoritySettings, Settings
-
-SERIAL = "LAB0A1301"
-
-
-@dataclass
-class Hub:
-    """The hub's side of the protocol for the authority; `failures` are answers that come before the right ones."""
-
-    known: set[str] = field(default_factory=set)
-    pending: dict[str, EnrolmentRequest] = field(default_factory=dict)
-    servers: dict[str, ServerRequest] = field(default_factory=dict)
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    revocations: list[bytes] = field(default_factory=list)
-    crls: list[Crl] = field(default_factory=list)
-    failures: dict[str, list[int | None]] = field(default_factory=dict)
-    caller: str = ""
-    own: bytes = b"{}"
-    epoch: int = 1
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        what = f"{request.method} {request.url.path}"
-        if self.failures.get(what):
-            status = self.failures[what].pop(0)
-            if status is None:
-                raise httpx.ConnectError("refused")
-            return _response(
-                status, {"type": "conflict" if status == 409 else "busy", "title": "refused", "status": status}
-            )
-        if self.caller not in self.known:
-            return _response(403, {"type": "certificate", "title": "unknown", "status": 403})
-        if what == "GET /v1/hub":
-            state = {"epoch": self.epoch, "entry": json.loads(self.own), "tree_head": "{}", "time": ""}
-            return _response(200, state)
-        if what == "GET /v1/enrolments":
-            queue = [
-                {"id": name, "kind": "enrolment", "request": json.loads(asked.to_json())}
-                for name, asked in self.pending.items()
-            ]
-            return _response(200, {"enrolments": queue})
-        if what == "GET /v1/servers":
-            queue = [{"id": name, "request": json.loads(asked.to_json())} for name, asked in self.servers.items()]
-            return _response(200, {"servers": queue})
-        if what == "PUT /v1/bindings":
-            self.known.add(_digest(request.content))
-        elif what == "PUT /v1/revocations":
-            self.revocations.append(request.content)
-        elif what == "PUT /v1/crl":
-            self.crls.append(read_crl(request.content.decode()))
-        else:
-            name = request.url.path.rsplit("/", 1)[1]
-            self.answers[name] = json.loads(request.content)
-            self.pending.pop(name, None)
-            self.servers.pop(name, None)
-        return _response(201, {})
-
-    def connect(self, identity: Identity) -> HubClient:
-        self.caller = _digest(identity.entry.to_json())
-        return HubClient(Connection("https://hub.test", httpx.MockTransport(self)))
-
-
-def _response(status: int, document: object) -> httpx.Response:
-    return httpx.Response(status, stream=httpx.ByteStream(json.dumps(document).encode()))
-
-
-def _digest(entry: bytes) -> str:
-    return fingerprint(certificate_from_pem(DirectoryEntry.from_json(entry).certificate))
-
-
-@dataclass
-class Scene:
-    office: Office
-    hub: Hub
-    service: AuthorityService
-    ministry: Any
-    now: datetime
-
-    def enrol(self, name: str = "e-1", serial: str = SERIAL) -> EnrolmentRequest:
-        """Let a machine with a good code queue at the hub."""
-        machine = self.ministry.machine()
-        code = give_out_code(self.office, machine.party, machine.terminal, SERIAL, (self.now, timedelta(hours=1))).code
-        fields = EnrolmentFields(
-            endpoint=machine.party,
-            terminal=machine.terminal,
-            machine_serial=serial,
-            csr=machine.applicant().request,
-            receiving_key=machine.point,
-        )
-        self.hub.pending[name] = fields.prove(code_key(code, machine.party, machine.terminal))
-        return self.hub.pending[name]
+from unit.ministry.authority_scene import SERIAL, Hub, Scene, digest_of
 
 
 @pytest.fixture
@@ -132,7 +39,7 @@ def scene(ministry: Any, tmp_path: Path, now: datetime) -> Scene:
     hub = Hub()
     scene = Scene(office, hub, AuthorityService(office, hub.connect, lambda: scene.now), ministry, now)
     hub.own = office.identity(now).entry.to_json()  # whose it is, the authority doesn't ask
-    hub.known.add(_digest(hub.own))
+    hub.known.add(digest_of(hub.own))
     return scene
 
 
@@ -200,9 +107,9 @@ def test_bindings_that_were_issued_locally_reach_the_hub(scene: Scene) -> None:
     scene.hub.failures["PUT /v1/bindings"] = [503]
     with pytest.raises(HubBusy):
         scene.service.step()
-    assert _digest(entry.encode()) not in scene.hub.known
+    assert digest_of(entry.encode()) not in scene.hub.known
     scene.service.step()
-    assert _digest(entry.encode()) in scene.hub.known
+    assert digest_of(entry.encode()) in scene.hub.known
     assert scene.office.ledger.read(lambda records: records.unpushed_entries()) == []
 
 
@@ -257,14 +164,14 @@ def test_a_restored_hub_is_told_again_who_may_speak_and_who_may_not(
     revoked = scene.ministry.issue(scene.ministry.machine("011011", "T-011011-01").applicant())
     assert revoke_machine(scene.office, "011011", "T-011011-01", "lost", scene.now) == 1
     scene.service.step()
-    own = _digest(scene.hub.own)
+    own = digest_of(scene.hub.own)
     assert len(scene.hub.revocations) == 1
     scene.hub.known, scene.hub.revocations = {own}, []
     scene.service.step()
     assert (scene.hub.known, scene.hub.revocations) == ({own}, [])
     scene.hub.epoch = 1_800_000_000
     scene.service.step()
-    assert _digest(entry) in scene.hub.known
+    assert digest_of(entry) in scene.hub.known
     assert revoked.certificate_sha256 not in scene.hub.known
     assert len(scene.hub.revocations) == 1
     assert "the hub was restored (epoch 1800000000)" in caplog.text
@@ -414,7 +321,7 @@ def queue_successor(scene: Scene) -> str:
     """An endpoint's machine is enrolled, and another that takes its place asks; the old one's digest."""
     request = scene.enrol()
     scene.service.step()
-    old = _digest(json.dumps(scene.hub.answers["e-1"]["entry"]).encode())
+    old = digest_of(json.dumps(scene.hub.answers["e-1"]["entry"]).encode())
     rows = [
         {"asset_number": request.terminal, "endpoint": "131041", "machine_serial": SERIAL, "state": "retired"},
         {
