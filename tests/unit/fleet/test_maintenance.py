@@ -255,6 +255,13 @@ def test_one_uid_of_two_events_is_a_problem_unless_one_changes_the_other(tmp_pat
     assert "has not one UID" in read(tmp_path, calendar(one.replace("UID:", "X-UID:")))[1][0]
 
 
+@pytest.mark.parametrize("line", ["RECURRENCE-ID:20261201T000000Z", "STATUS:CANCELLED", "DTEND:20261202T000000Z"])
+def test_what_an_event_has_once_it_may_not_have_twice(tmp_path: Path, line: str) -> None:
+    twice = event("DTSTART:20261201T000000Z", line, line, "CATEGORIES:BLOCKED")
+    said = read(tmp_path, calendar(twice))[1][0]
+    assert said.startswith(f"4: the event has more than one {line.partition(':')[0]}")
+
+
 LINES = st.lists(
     st.sampled_from(
         [
@@ -263,7 +270,7 @@ LINES = st.lists(
             "DURATION:-P1D", "RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY;COUNT=0", "RRULE:FREQ=MONTHLY;UNTIL=20270101",
             "RRULE:", "RDATE:20261205T000000Z", "RDATE;VALUE=DATE:20261205", "EXDATE:20261201",
             "EXDATE;VALUE=DATE:20261201", "RECURRENCE-ID:20261201T000000Z", "RECURRENCE-ID;VALUE=DATE:20261201",
-            "CATEGORIES:CLOSED", "CATEGORIES:BLOCKED", "STATUS:CANCELLED", "BEGIN:VALARM", "END:VALARM",
+            "CATEGORIES:CLOSED", "CATEGORIES:BLOCKED", "STATUS:CANCELLED", "SEQUENCE:1", "BEGIN:VALARM", "END:VALARM",
             "BEGIN:VEVENT", "END:VEVENT",
         ]
     ),

@@ -51,7 +51,10 @@ def install_updates(config: Config = DEFAULT_CONFIG) -> None:
     platform.log_to_service_manager()
     programs = platform.update_tools()
     if programs is None:
-        fail(MachineError("this system's updates aren't the agent's: it installs security updates by itself"), NEEDS_PERSON)
+        fail(
+            MachineError("this system's updates aren't the agent's: it installs security updates by itself"),
+            NEEDS_PERSON,
+        )
     with reported(), settings_of(config) as settings:
         try:
             answer = carry_out(settings, programs)

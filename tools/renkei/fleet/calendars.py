@@ -23,6 +23,8 @@ MAX_BYTES = 512 * 1024
 MAX_EVENTS = 500
 MAX_OCCURRENCES = 5_000
 _FREQUENCIES = {"YEARLY", "MONTHLY", "WEEKLY", "DAILY"}
+_ONCE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "SEQUENCE", "STATUS")
+"""Properties that an event has at most once (RFC 5545, 3.6.1)."""
 _YEARS = range(2000, 2100)
 _MONTH = timedelta(days=31)
 _DAY = timedelta(days=1)
@@ -130,6 +132,9 @@ def _wrong(event: Event) -> Iterator[tuple[str, str]]:
         yield what, f"write CATEGORIES as one of {', '.join(Category)}"
     elif event.errors:
         yield f"the event's {', '.join(sorted({str(name) for name, _ in event.errors}))} can't be read", "correct it"
+        return
+    if twice := [name for name in _ONCE if isinstance(event.get(name), list)]:
+        yield f"the event has more than one {', '.join(twice)}", "leave one of each"
         return
     try:
         begin, finish = event.start, event.end
