@@ -4,13 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
+import apsw
 import pytest
 
 from clusters import USER, Cluster
+from renkei.store import sqlite
 from renkei.store.errors import StoreError
-from renkei.store.waves.ledger import Act, Ledger, open_ledger
+from renkei.store.waves.holds import Held
+from renkei.store.waves.ledger import MIGRATIONS, Act, Ledger, open_ledger
 
 WAVE = "6a1d9d0e-9d3b-4f0a-8f43-5d8f3d6f3d11"
+OTHER = "6a1d9d0e-9d3b-4f0a-8f43-5d8f3d6f3d12"
+APPROVED = Act("consent", detail="approver")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
@@ -96,3 +101,83 @@ def test_who_raises_while_deciding_adds_nothing(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="1"):
         ledger.add(WAVE, 0, decide)
     assert ledger.add(WAVE, 1, nothing) == []
+
+
+def approve(ledger: Ledger, wave: str, *terminals: str) -> None:
+    ledger.add(wave, 10**9, lambda _: [APPROVED], terminals)
+
+
+def test_a_machine_is_one_waves_at_a_time_until_its_end_there_or_the_abort(ledger: Ledger) -> None:
+    ledger.plan(OTHER, b"plan", 101, b"consent")
+    approve(ledger, WAVE, "T-1", "T-2", "T-3")
+    assert ledger.held(OTHER, ["T-2", "T-4"]) == {WAVE: ["T-2"]}
+    assert ledger.held(WAVE, ["T-2"]) == {}
+    with pytest.raises(Held, match=f"wave {WAVE} holds 2 of its machines .T-1, T-2.*renkei wave abort {WAVE}") as held:
+        approve(ledger, OTHER, "T-1", "T-2", "T-4")
+    assert held.value.by == {WAVE: ["T-1", "T-2"]}
+    assert [act.detail for act in ledger.acts(OTHER)] == ["planner"]
+    ledger.add(WAVE, 10**9, lambda _: [Act("order", "T-1"), Act("end", "T-1", "well")])
+    approve(ledger, OTHER, "T-1", "T-4")
+    with pytest.raises(Held, match="T-1"):
+        ledger.add(WAVE, 10**9, lambda _: [Act("order", "T-5")], ["T-1"])
+    ledger.add(WAVE, 10**9, lambda _: [Act("abort", detail="why")])
+    approve(ledger, OTHER, "T-2", "T-3")
+    assert ledger.held(WAVE, ["T-1", "T-2", "T-3", "T-4"]) == {OTHER: ["T-1", "T-2", "T-3", "T-4"]}
+
+
+def test_what_is_ordered_is_held_and_a_turn_that_orders_anothers_machine_leaves_nothing(ledger: Ledger) -> None:
+    ledger.plan(OTHER, b"plan", 101, b"consent")
+    ledger.add(WAVE, 1, lambda _: [Act("order", "T-1")])
+    with pytest.raises(Held, match="T-1"):
+        ledger.add(OTHER, 1, lambda _: [Act("order", "T-2"), Act("order", "T-1")])
+    assert [act.what for act in ledger.acts(OTHER)] == ["consent"]
+    assert ledger.held(WAVE, ["T-2"]) == {}
+
+
+def test_of_two_controllers_at_the_same_moment_one_has_the_machine(
+    ledger: Ledger, reopen: Callable[[], Ledger]
+) -> None:
+    waves = [OTHER.replace("12", f"{number:02}") for number in range(20, 26)]
+    refused: list[str] = []
+
+    def one(wave: str) -> None:
+        with reopen() as mine:
+            mine.plan(wave, b"plan", 101, b"consent")
+            try:
+                approve(mine, wave, "T-1")
+            except Held:
+                refused.append(wave)
+
+    threads = [Thread(target=one, args=(wave,)) for wave in waves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [winner] = set(waves) - set(refused)
+    assert ledger.held(WAVE, ["T-1"]) == {winner: ["T-1"]}
+
+
+def test_what_an_earlier_release_ordered_is_held(tmp_path: Path) -> None:
+    file = tmp_path / "waves.db"
+    old = sqlite.Database(file, MIGRATIONS[:1], readers=1)
+    acts = [
+        (WAVE, "order", "T-1"),
+        (WAVE, "order", "T-2"),
+        (WAVE, "end", "T-2"),
+        (OTHER, "order", "T-3"),
+        (OTHER, "abort", ""),
+    ]
+
+    def fill(connection: apsw.Connection) -> None:
+        for wave in (WAVE, OTHER):
+            connection.execute("INSERT INTO waves VALUES (?, 1, x'00')", (wave,))
+        for wave, what, terminal in acts:
+            connection.execute(
+                "INSERT INTO acts (wave, at, what, terminal, detail, document) VALUES (?, 1, ?, ?, '', x'')",
+                (wave, what, terminal),
+            )
+
+    old.write(fill)
+    old.close()
+    with open_ledger(str(file)) as ledger:
+        assert ledger.held("", ["T-1", "T-2", "T-3"]) == {WAVE: ["T-1"]}

@@ -23,6 +23,7 @@ from renkei.cli.wave_common import (
     Why,
     errors_in_words,
     exit_code,
+    is_there,
     opened,
     outline,
     read_anchor,
@@ -64,7 +65,8 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
     """Plan a wave over a fleet's machines in service; sign and keep the plan.
 
     Shown are groups in their order, machines, bytes to fetch, and when the
-    first of each group can begin.
+    first of each group can begin; and which other wave holds which of the
+    machines: it can be approved once that one has let go of them.
 
     Exit codes: 0, 1 it can't be planned, 2 usage.
     """
@@ -87,10 +89,13 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
         wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue)
         made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), _windows_of(loaded), uuid4(), now)
         consent = plan_consent(made, signer, now)
-        if not dry_run:
+        held = {}
+        if not dry_run or is_there(ledger):
             with opened(ledger) as book:
-                book.plan(str(made.id), made.to_bytes(), int(now.timestamp()), consent)
-    _show_plan(made, kept=not dry_run, as_json=as_json)
+                held = book.held(str(made.id), made.terminals)
+                if not dry_run:
+                    book.plan(str(made.id), made.to_bytes(), int(now.timestamp()), consent)
+    _show_plan(made, held, kept=not dry_run, as_json=as_json)
 
 
 @app.command()
@@ -106,8 +111,12 @@ def approve(
 ) -> None:
     """Sign a plan that somebody else has made, so that it may run.
 
-    Exit codes: 0, 1 you planned it yourself, aren't among the people, or it
-    isn't waiting for an approval, 2 usage.
+    From then on the wave holds its machines, until each has come to its end
+    there or the wave is aborted: no other one may be approved over them.
+
+    Exit codes: 0, 1 you planned it yourself, aren't among the people, it
+    isn't waiting for an approval, or another wave holds some of its machines
+    (which ones it says), 2 usage.
     """
     from renkei.fleet.waves import consents
     from renkei.fleet.waves.engine import act_of_person, load
@@ -119,7 +128,7 @@ def approve(
         state = load(book, wave)
         document = consents.approve(state, person, read_signer(key, passphrase_file), consents.read_people(people), now)
         act = Act("consent", "", "approver", document, int(now.timestamp()))
-        state = act_of_person(book, state, act, frozenset({Phase.PLANNED}))
+        state = act_of_person(book, state, act, frozenset({Phase.PLANNED}), state.plan.terminals)
     show_state(state, as_json=as_json)
 
 
@@ -206,7 +215,7 @@ _by_person(
 )
 _by_person(
     "abort",
-    """End a wave for good: nobody begins any more.
+    """End a wave for good: nobody begins any more, and it lets its machines go.
 
     Exit codes: 0, 1 the wave has come to an end already, 2 usage.
     """,
@@ -214,7 +223,7 @@ _by_person(
 )
 
 
-def _show_plan(made: "Plan", *, kept: bool, as_json: bool) -> None:
+def _show_plan(made: "Plan", held: dict[str, list[str]], *, kept: bool, as_json: bool) -> None:
     from renkei.exchange.clock import format_time
 
     groups = {group: [host for host in made.hosts if host.group == group] for group in made.groups}
@@ -228,7 +237,8 @@ def _show_plan(made: "Plan", *, kept: bool, as_json: bool) -> None:
             }
             for group, hosts in groups.items()
         }
-        print_json({"wave": str(made.id), "kept": kept, "plan_sha256": made.sha256, "groups": rows})
+        shown = {"wave": str(made.id), "kept": kept, "plan_sha256": made.sha256, "groups": rows, "held_by": held}
+        print_json(shown)
         return
     names = ", ".join(f"{update.kb} ({update.build}, {update.urgency})" for update in made.updates)
     typer.echo(f"wave {made.id}: {made.action} {names}; {made.size / 1e6:,.0f} MB a machine")
@@ -236,6 +246,10 @@ def _show_plan(made: "Plan", *, kept: bool, as_json: bool) -> None:
     for group, hosts in groups.items():
         table.add_row(group, str(len(hosts)), f"{made.size * len(hosts) / 1e9:,.1f}", first[group])
     Console().print(table)
+    if held:
+        from renkei.store.waves.holds import held_in_words
+
+        typer.echo(f"it can't be approved yet: {held_in_words(held)}")
     typer.echo(
         "nothing was kept (--dry-run)" if not kept else f"next: somebody else runs renkei wave approve {made.id}"
     )

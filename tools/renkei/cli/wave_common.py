@@ -73,6 +73,11 @@ def opened(place: str) -> "Ledger":
     return open_ledger(place)
 
 
+def is_there(place: str) -> bool:
+    """Whether there is a ledger: a database, or a file."""
+    return place.startswith(("postgresql://", "postgres://")) or Path(place).exists()
+
+
 def read_signer(key: Path, passphrase_file: Path | None) -> "Signer":
     """Read a private key."""
     from renkei.exchange.certificates import key_from_pem

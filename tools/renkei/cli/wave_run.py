@@ -60,7 +60,9 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     It may be killed and started again at any moment, on this machine or on
     another with the same ledger; no machine is done twice. Progress is on
     stderr. Halted, it says which evidence stopped it. While the hub can't be
-    reached it waits, and nobody begins.
+    reached it waits, and nobody begins. It doesn't run while another wave
+    holds some of its machines, and says which. Of an aborted wave it takes
+    back what still lies at the hub.
 
     Exit codes: 0 it has ended (with --once: the turn is done), 1 it may not
     run, 2 usage, 3 it is halted, 4 it is aborted.
@@ -68,6 +70,7 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.fleet.waves.consents import check_consents, read_people
     from renkei.fleet.waves.engine import Engine, Ministry, load
     from renkei.fleet.waves.state import Phase
+    from renkei.store.waves.holds import Held
 
     if (hub is None) == (post is None) or (hub is None) != (chain is None):
         raise typer.BadParameter("give --hub with --chain, or --post")
@@ -76,7 +79,10 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
         signer = read_signer(key, passphrase_file)
         state = load(book, wave)
         check_consents(state.plan, state.planned, state.approval, read_people(people))
-        if not dry_run and state.phase in {Phase.APPROVED, Phase.RUNNING, Phase.HALTED}:
+        goes_on = state.phase in {Phase.APPROVED, Phase.RUNNING, Phase.HALTED}
+        if goes_on and (held := book.held(wave, (name for name, host in state.hosts.items() if not host.end))):
+            raise Held(held)
+        if not dry_run and (goes_on or state.phase is Phase.ABORTED):
             with _carrier(post, hub, root, chain, key, passphrase_file) as carrier:
                 engine = Engine(book, state, Ministry(signer, anchor.verify_entry), carrier)
                 state = _turns(engine.turn, every=every, once=once)

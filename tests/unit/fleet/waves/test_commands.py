@@ -23,7 +23,7 @@ from renkei.fleet.waves.plan import Plan
 from renkei.store.waves.ledger import open_ledger
 from unit.exchange.conftest import NOW, Machine, World
 from unit.fleet.conftest import INVENTORY
-from unit.fleet.waves.country import KB, NEW, OLD
+from unit.fleet.waves.country import KB, NEW, OLD, WAVE
 from unit.fleet.waves.country import UPDATE as COUNTRYS
 
 UPDATE = COUNTRYS.model_dump(mode="json")
@@ -213,6 +213,40 @@ def test_a_person_halts_resumes_and_aborts_and_the_exit_code_tells(desk: Desk) -
     desk.wave("status", number, code=4)
     desk.go(number, code=4)
     assert "aborted" in desk.wave("status")
+
+
+def test_a_second_wave_over_the_same_machines_waits_for_the_first_to_let_go(desk: Desk) -> None:
+    first = desk.planned()
+    desk.approve(first, "suzuki", "suzuki")
+    second = json.loads(desk.plan("--json", "--uninstall"))
+    assert list(second["held_by"]) == [first]
+    assert f"can't be approved yet: wave {first} holds" in desk.plan("--dry-run")
+    who = ("--as", "suzuki", "--key", str(desk.file("suzuki.key")), "--people", str(desk.file("people.json")))
+    words = ("approve", second["wave"], *who, "--ledger", str(desk.file("waves.db")))
+    refused = desk.runner.invoke(wave.app, words)
+    assert refused.exit_code == 1
+    assert f"renkei wave abort {first}" in refused.output
+    desk.go(first, "--once")
+    desk.wave("abort", first, "--as", "suzuki", "--why", "bad")
+    desk.go(first, code=4)
+    assert not list(desk.folder.glob("post/out/*/*/*"))  # taken back
+    desk.approve(second["wave"], "suzuki", "suzuki")
+    desk.go(second["wave"], "--once")
+    assert list(desk.folder.glob("post/out/*/*/order.json"))
+
+
+def test_a_wave_does_not_run_over_machines_that_another_holds(desk: Desk) -> None:
+    number = desk.planned()
+    desk.approve(number, "suzuki", "suzuki")
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        other = str(WAVE)
+        [terminal, *_] = load(ledger, number).hosts
+        ledger.plan(other, b"plan", 0, b"{}")
+        # as a ledger of an earlier release may be, where an approval held nothing
+        ledger._database.write(lambda t: t.execute("UPDATE holds SET wave = ? WHERE terminal = ?", (other, terminal)))
+    desk.go(number, "--dry-run", code=1)
+    desk.go(number, "--once", code=1)
+    assert not list(desk.folder.glob("post/out/*"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ there; only then is it sent, and what was heard settled. A kill in between costs
 sent again is the same, and what is heard again has its end already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -60,7 +60,9 @@ def load(ledger: Ledger, wave: str) -> WaveState:
     return WaveState(Plan.read(plan)).take(ledger.acts(wave))
 
 
-def act_of_person(ledger: Ledger, state: WaveState, act: Act, phases: frozenset[Phase]) -> WaveState:
+def act_of_person(
+    ledger: Ledger, state: WaveState, act: Act, phases: frozenset[Phase], holds: Collection[str] = ()
+) -> WaveState:
     """Write down what a person does with a wave: approve, halt, resume, abort.
 
     Args:
@@ -68,9 +70,11 @@ def act_of_person(ledger: Ledger, state: WaveState, act: Act, phases: frozenset[
         state: as it was loaded; what has happened since counts.
         act: what he does.
         phases: in which the wave must be.
+        holds: the machines that the wave holds by it.
 
     Raises:
         WaveError: the wave is in another one; nothing was written.
+        Held: another wave holds some of the machines; nothing was written.
     """
 
     def decide(news: list[Act]) -> list[Act]:
@@ -81,7 +85,7 @@ def act_of_person(ledger: Ledger, state: WaveState, act: Act, phases: frozenset[
             )
         return [act]
 
-    return state.take(ledger.add(str(state.plan.id), state.seen, decide))
+    return state.take(ledger.add(str(state.plan.id), state.seen, decide, holds))
 
 
 class Engine:

@@ -117,6 +117,11 @@ class Plan(_Fixed):
         return list(dict.fromkeys(host.group for host in self.hosts))
 
     @property
+    def terminals(self) -> list[str]:
+        """The names of its machines, in their order."""
+        return [host.terminal for host in self.hosts]
+
+    @property
     def size(self) -> int:
         """The bytes that each machine has to fetch, at most."""
         return sum(update.size for update in self.updates) if self.action == "install" else 0

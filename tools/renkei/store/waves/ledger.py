@@ -9,9 +9,12 @@ stores as the hub's (durable before anybody hears of it, one writer at a time, b
 
 What is decided is decided within the transaction that writes it down, after a look at what others have added: between
 a halt and a permit there is no gap. A kill at any moment leaves all acts of a turn or none.
+
+A machine is one wave's at a time: it is held from the wave's approval (or its order) to its end there or the wave's
+abort, and the database itself refuses a second holder.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,12 +31,13 @@ from renkei.store.hub.schema import in_postgresql
 from renkei.store.hub.sqlite import SqliteTransaction
 from renkei.store.hub.transaction import Transaction
 from renkei.store.postgresql import Server
+from renkei.store.waves import holds as held_machines
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
 What = Literal["consent", "order", "permit", "state", "end", "halt", "resume", "abort"]
 
-_TWICE: Final = "refused to do a machine twice, or to write to a wave that isn't there"
+_TWICE: Final = "refused to do a machine twice or for two waves, or to write to a wave that isn't there"
 _POSTGRESQL: Final = ("postgresql://", "postgres://")
 #: A machine gets one order, and comes to one end, in a wave: the database itself refuses to do a host twice.
 MIGRATIONS: Final = (
@@ -56,6 +60,20 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE INDEX acts_of_wave ON acts (wave, act);
     CREATE UNIQUE INDEX once ON acts (wave, terminal, what) WHERE what IN ('order', 'end');
+    """,
+    # What was ordered before this and hasn't ended is held by whoever ordered it.
+    """
+    CREATE TABLE holds (
+        terminal TEXT PRIMARY KEY,
+        wave TEXT NOT NULL REFERENCES waves
+    ) STRICT;
+    INSERT INTO holds (terminal, wave)
+        SELECT given.terminal, min(given.wave) FROM acts AS given
+        WHERE given.what = 'order' AND NOT EXISTS (
+            SELECT 1 FROM acts AS later WHERE later.wave = given.wave
+            AND (later.what = 'end' AND later.terminal = given.terminal OR later.what = 'abort')
+        )
+        GROUP BY given.terminal;
     """,
 )
 
@@ -129,16 +147,33 @@ class Ledger(AbstractContextManager["Ledger"]):
         """Return what happened in a wave after an act, oldest first."""
         return self._database.read(lambda t: _after(t, wave, after))
 
-    def add(self, wave: str, after: int, decide: Decide) -> list[Act]:
+    def held(self, wave: str, terminals: Iterable[str]) -> dict[str, list[str]]:
+        """Return those of some machines that other waves than this hold, by wave."""
+        wanted = set(terminals)
+        return self._database.read(lambda t: held_machines.by_others(t, wave, wanted))
+
+    def add(self, wave: str, after: int, decide: Decide, holds: Collection[str] = ()) -> list[Act]:
         """Decide what to add after a look at what others have added; return both, numbered, once they are durable.
 
+        Args:
+            wave: to which.
+            after: the last act that one has seen.
+            decide: what to add.
+            holds: machines that the wave holds from now on; those that it orders it holds anyway.
+
         Raises:
+            Held: nothing was added: another wave holds some of the machines.
             StoreError: nothing was added: the database is away, or a host would be done twice.
         """
 
         def work(transaction: Transaction) -> list[Act]:
             news = _after(transaction, wave, after)
-            return news + _append(transaction, wave, decide(news))
+            added = _append(transaction, wave, decide(news))
+            held_machines.hold(transaction, wave, {*holds, *(act.terminal for act in added if act.what == "order")})
+            if any(act.what == "abort" for act in added):
+                held_machines.let_all_go(transaction, wave)
+            held_machines.let_go(transaction, wave, [act.terminal for act in added if act.what == "end"])
+            return news + added
 
         return self._database.write(work)
 
