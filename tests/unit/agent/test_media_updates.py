@@ -11,15 +11,18 @@ from renkei.agent import media
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.media import MediaError
-from renkei.agent.updates import orders, patching
+from renkei.agent.updates import line, orders, patching
 from renkei.agent.updates.places import Places
+from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import whole_seconds
 from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import MINISTRY, Party
 from renkei.exchange.payloads import Payload
+from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, Order, PatchState
 from unit.agent.test_update_installing import CONTENT, package
+from unit.agent.test_updates_line import Hub
 from unit.agent.update_host import Host, order
 
 ENDPOINT = "131041"
@@ -173,3 +176,40 @@ def test_a_terminal_speaks_for_itself_alone(office: Office, offline: Any) -> Non
     office.endpoint.spool.updates.say(said)
     assert office.come_back().refused == 1
     assert office.states() == []
+
+
+def test_what_came_by_medium_goes_on_to_the_hub_once(office: Office) -> None:
+    patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
+    office.come_back()
+    hub = Hub(fails=HubUnreachable("the line was cut"))
+    with pytest.raises(HubUnreachable):
+        line.carry(office.ministry, hub.contact())
+    hub.fails = None
+    line.carry(office.ministry, hub.contact())
+    line.carry(office.ministry, hub.contact())
+    assert [(endpoint, terminal) for endpoint, terminal, _ in hub.got] == [(ENDPOINT, "T")]
+    assert office.come_back().updates == 0
+    line.carry(office.ministry, hub.contact(epoch=2))  # the hub was restored, and may have lost it
+    assert office.come_back().updates == 1
+    line.carry(office.ministry, hub.contact(epoch=2))
+    assert len(hub.got) == 2
+
+
+def test_a_state_that_the_hub_refuses_is_alarmed_and_holds_nobody_up(office: Office) -> None:
+    patching.tend(office.endpoint, Host(now=whole_seconds(patching.now())))
+    office.come_back()
+    (Places(office.ministry.settings.home).for_hub / "0.json").write_text("{}")
+    hub = Hub()
+    line.carry(office.ministry, hub.contact())
+    assert len(hub.got) == 1
+    assert [each.subject for each in office.ministry.spool.alarms() if each.kind == "updates"] == ["0.json"]
+
+
+def test_an_order_that_waits_at_the_hub_goes_along_with_its_packages_once(office: Office) -> None:
+    given = office.order()
+    office.lay_out(ORDER, given)  # in the folder, too
+    at_hub = [Signed(office.entry, (Places(office.ministry.settings.home).updates / ORDER).read_bytes())]
+    written = media.export(office.ministry, office.medium, Party(ENDPOINT), at_hub)
+    assert written.orders == 1
+    brought = media.import_all(office.endpoint, office.medium)
+    assert (brought.updates, brought.packages, brought.refused) == (2, 1, 0)

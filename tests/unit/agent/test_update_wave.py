@@ -17,20 +17,25 @@ from renkei.agent import media
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.media import importing
-from renkei.agent.updates import documents, orders, patching
+from renkei.agent.updates import documents, handing, orders, patching
 from renkei.agent.updates.places import Places
 from renkei.domain.halting import HaltingRule
+from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import Party
+from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, Window
+from renkei.fleet.patching.intake import Believer, Taken, Taking, files_of
 from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.plan import Halting, Plan, PlannedHost
 from renkei.fleet.waves.post import FolderPost
 from renkei.fleet.waves.state import Phase, WaveState
+from renkei.store.patch_states import PatchStates
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.agent.test_update_installing import CONTENT, package
+from unit.agent.test_updates_line import Hub
 from unit.agent.update_host import AFTER, HOUR, MINUTE, Host
 
 ENDPOINT, MODEL = Party("131041"), "RK-T100"
@@ -62,7 +67,8 @@ class Country:
     def run(self, minutes: int, *, by_hand: bool = True) -> WaveState:
         state = self.engine.state
         for _ in range(0, minutes, 5):
-            self.home.spool.note(exchanged_at=self.host.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            if by_hand:
+                self.home.spool.note(exchanged_at=self.host.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
             state = self.engine.turn(self.host.now)
             if by_hand:
                 self.carry()
@@ -78,7 +84,8 @@ class Country:
 
 @pytest.fixture
 def country(request: Any, offline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Country]:
-    link = getattr(request, "param", "online")
+    way = getattr(request, "param", "online")  # "down": a link by line whose line doesn't work
+    link = "media" if way == "media" else "online"
     begin: datetime = whole_seconds(offline.now())
     host = Host(now=begin)
     for module in (documents, orders, patching):
@@ -91,7 +98,7 @@ def country(request: Any, offline: Any, tmp_path: Path, monkeypatch: pytest.Monk
         point_of(make_key().public_key()),
     )
     window = Window(opens=begin + 30 * MINUTE, closes=begin + 5 * HOUR)
-    group = "media" if link == "media" else "canary"
+    group = "canary" if way == "online" else "media"
     plan = Plan(
         id=WAVE,
         action="install",
@@ -143,10 +150,16 @@ def test_a_wave_that_was_halted_by_hand_gives_no_permit(country: Country) -> Non
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("country", ["media"], indirect=True)
-def test_the_same_wave_goes_by_medium(
-    country: Country, offline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_hub", [False, True], ids=["post", "hub"])
+@pytest.mark.parametrize("country", ["media", "down"], indirect=True)
+def test_the_same_wave_goes_by_medium_where_there_is_no_line_or_it_is_down(
+    country: Country,
+    offline: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_hub: bool,  # noqa: FBT001 - a parameter of the table above
 ) -> None:
+    """Wave, export, medium, agent, medium, import: the wave ends well, and `patch take` has every word of it."""
     monkeypatch.setattr(importing, "stamp", lambda: format_time(country.host.now))
     ministry = offline.agent("ministry", media={"scan": "off"})
     places = Places(ministry.settings.home)
@@ -162,12 +175,34 @@ def test_the_same_wave_goes_by_medium(
     media.register(country.home, medium, ENDPOINT, "USB-01")
     country.engine.turn(country.host.now)
     country.host.run_to(country.host.now + MINUTE)
-    media.export(ministry, medium, ENDPOINT)
+    at_hub = []
+    if by_hub:  # the wave's post is the hub, so the folder has no order
+        order = places.leaving / ENDPOINT / "T" / "order.json"
+        at_hub = [Signed(json_entry(country.catalogue), order.read_bytes())]
+        order.unlink()
+    assert media.export(ministry, medium, ENDPOINT, at_hub).orders == 1
     assert media.import_all(country.home, medium).updates == 2
     country.run(3 * 60, by_hand=False)
     assert len(country.host.began) == 1
     media.export(country.home, medium, Party("ministry"))
     assert media.import_all(ministry, medium).refused == 0
-    country.engine.turn(country.host.now)
+    hub = Hub()
+    assert handing.hand_in(ministry, hub.contact()) == len(hub.got) > 1
+    with PatchStates(tmp_path / "states.db") as states:
+        taking = Taking(states, Believer(offline.pki.anchor), country.host.now)
+        files = files_of(places.updates)
+        taking.look("first", *reading(next(files)))
+        country.engine.turn(country.host.now)  # the wave takes them out of the folder meanwhile
+        taking.read(files)
+        assert taking.taken == Taken(len(hub.got), 0, (), ())
     assert country.host.build == AFTER
     assert country.ends() == ["well"]
+
+
+def json_entry(catalogue: bytes) -> DirectoryEntry:
+    return Signed.from_json(catalogue).entry
+
+
+def reading(file: Path) -> tuple[DirectoryEntry, bytes]:
+    signed = Signed.from_json(file.read_bytes())
+    return signed.entry, signed.envelope

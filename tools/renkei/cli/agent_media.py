@@ -1,5 +1,6 @@
 """`renkei-agent media`: register, write, inspect, take and strike off removable media."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -9,10 +10,12 @@ from typing import Annotated
 import typer
 
 from renkei.agent import media
+from renkei.agent.contact import HubNotGenuine, establish
 from renkei.agent.exchange import alone, take_offline
 from renkei.agent.home import Home, open_home, stamp
 from renkei.agent.intake import Watch
 from renkei.agent.settings import Settings, SettingsError
+from renkei.agent.updates.handing import orders_at_hub
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
     NEEDS_PERSON,
@@ -23,8 +26,10 @@ from renkei.cli.agent_shared import (
     reported,
     settings_of,
 )
+from renkei.client.errors import GatewayNotTrusted, HubError
 from renkei.exchange.parties import MINISTRY, Party
 from renkei.exchange.payloads import Cover
+from renkei.exchange.signed import Signed
 from renkei.store.media import LostMedium
 
 _PATIENCE = 300
@@ -94,16 +99,24 @@ def show(folder: Folder, config: Config = DEFAULT_CONFIG, *, as_json: AsJson = F
 def media_export(
     folder: Folder, config: Config = DEFAULT_CONFIG, to: Endpoint = "", *, as_json: AsJson = False
 ) -> None:
-    """Write what waits to be sent, and receipts for what came, onto a medium."""
+    """Write what waits to be sent, and receipts for what came, onto a medium.
+
+    At the ministry the orders of updates that wait at the hub for the endpoint go
+    along, with their packages. Where the hub can't be asked, that is said, and the
+    rest goes.
+    """
     with reported(), settings_of(config) as settings, _home(settings, folder) as home:
         endpoint = _endpoint(settings, to)
         take_offline(home, Watch(settings.exchange.stable_seconds), gathered=True)
-        written = media.export(home, folder, endpoint if settings.is_ministry else MINISTRY)
+        orders = _orders_at_hub(home, endpoint) if settings.is_ministry else []
+        written = media.export(home, folder, endpoint if settings.is_ministry else MINISTRY, orders)
     if as_json:
         print_json(asdict(written))
     else:
         print(f"{written.folder}: {written.parcels} parcels with {written.notices} notices ({written.bytes} bytes),")
         print(f"{written.receipts} receipts, {written.voids} voids; digest {written.digest[:_FINGERPRINT]}")
+        if written.orders:
+            print(f"{written.orders} orders of updates, with their packages")
 
 
 @app.command(name="import")
@@ -132,6 +145,16 @@ def media_import(folder: Folder, config: Config = DEFAULT_CONFIG, *, as_json: As
             print(f"digest {digest[:_FINGERPRINT]}")
     if brought.refused or brought.replayed:
         raise typer.Exit(NEEDS_PERSON)
+
+
+def _orders_at_hub(home: Home, endpoint: Party) -> list[Signed]:
+    """Fetch the orders that wait for an endpoint; none, and a word on stderr, where the hub can't be asked."""
+    try:
+        with home.connect() as client:
+            return orders_at_hub(establish(home, client), endpoint)
+    except (GatewayNotTrusted, HubError, HubNotGenuine) as error:
+        print(f"orders that wait at the hub don't go along: {error}", file=sys.stderr)
+        return []
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`renkei patch`: how far every machine of the country is patched, by its own signed word."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from renkei.cli.inventory import DEFAULT_FLEET, ROOT, FleetOption, JsonOption, fail, print_json
+from renkei.cli.wave_common import Passphrase, hub_as_authority
 
 if TYPE_CHECKING:
     from renkei.exchange.updates import Catalogue
@@ -30,52 +30,77 @@ RootOption = Annotated[
 CrlOption = Annotated[
     Path | None, typer.Option("--crl", metavar="FILE", help="The newest list of revoked certificates (PEM).")
 ]
-_LATE, _UNKNOWN = 1, 3
+_LATE, _UNKNOWN, _UNREACHED = 1, 3, 3
 _LIMIT = 512 * 1024
 
 
 @app.command()
-def take(
+def take(  # noqa: PLR0913 - a command has as many options as it needs
     folder: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER…", help="Files of {entry, envelope}, as they came from terminals.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER…", help="Files of {entry, envelope}, as they came from terminals; or a post."),
+    ] = None,
     *,
     trust_anchor: RootOption,
     states: StatesOption = DEFAULT_STATES,
     crl: CrlOption = None,
+    hub: Annotated[
+        str | None, typer.Option(envvar="RENKEI_HUB", metavar="URL", help="The hub's gateway: read what it has.")
+    ] = None,
+    chain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --hub: the authority's certificate chain (PEM).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --hub: the authority's signing key (PEM).")
+    ] = None,
+    passphrase_file: Passphrase = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --hub: from its beginning, such as with a new trust anchor.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Verify what came from machines and keep it.
 
-    The files stay where they are; what is known already costs a look. What is
-    older than 400 days is forgotten.
+    By --hub it is read there, from where the last run ended; a hub that was
+    restored, from its beginning. Files stay where they are; what is known already
+    costs a look. Of a wave's post both is read, what the wave will and what it
+    has. A wave may run meanwhile, by hub or by post. What is older than 400 days
+    is forgotten.
 
-    Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage.
+    Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage,
+    3 the hub can't be asked (what came before that is kept).
     """
-    from renkei.fleet.patching import intake
+    from renkei.cli.patch_show import show_taken
+    from renkei.client.errors import HubError
+    from renkei.exchange.errors import ExchangeError
+    from renkei.fleet.patching.intake import Taking, files_of
+    from renkei.fleet.patching.line import take_by_line
     from renkei.store.errors import StoreError
     from renkei.store.patch_states import PatchStates
 
-    now = datetime.now(UTC)
+    now, folders, unasked = datetime.now(UTC), folder or [], ""
+    if len({each is None for each in (hub, chain, key)}) > 1 or not (folders or hub):
+        fail("give a FOLDER, or --hub with --chain and --key, or all of it")
     believer = _believer(trust_anchor, crl, now)
-    if strangers := [each for each in folder if not each.is_dir()]:
+    if strangers := [each for each in folders if not each.is_dir()]:
         fail(f"{', '.join(map(str, strangers))}: no such folder")
     try:
         with PatchStates(states) as store:
-            taken = intake.take(store, _files(folder), believer, now)
+            taking = Taking(store, believer, now)
+            taking.read(file for each in folders for file in files_of(each))
+            if hub is not None and chain is not None and key is not None:
+                try:
+                    with hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client:
+                        take_by_line(taking, client, hub, again=again)
+                except HubError as error:
+                    unasked = str(error)
             store.forget(int(now.timestamp()))
-    except (OSError, StoreError) as error:
+    except (ExchangeError, OSError, StoreError) as error:
         fail(str(error))
-    if as_json:
-        refused = [{"file": each.place, "why": each.why} for each in taken.refused]
-        print_json({"new": taken.new, "known": taken.known, "clock_ahead": list(taken.ahead), "refused": refused})
-    else:
-        typer.echo(f"{taken.new:,} new, {taken.known:,} known")
-        for name in taken.ahead:
-            typer.echo(f"{name}: its clock is ahead; its word counts from now", err=True)
-        for each in taken.refused:
-            typer.echo(f"{each.place}: {each.why}", err=True)
-    raise typer.Exit(1 if taken.refused else 0)
+    show_taken(taking.taken, unasked, as_json=as_json)
+    if unasked:
+        raise typer.Exit(_UNREACHED)
+    raise typer.Exit(1 if taking.taken.refused else 0)
 
 
 @app.command()
@@ -144,11 +169,6 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
     else:
         show(report)
     raise typer.Exit(_exit_code(rows))
-
-
-def _files(folders: list[Path]) -> Iterator[Path]:
-    for folder in folders:
-        yield from sorted(folder.glob("[!.]*.json"))
 
 
 def _moment(text: str) -> datetime:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from renkei.cli.inventory import print_json
+from renkei.fleet.patching.intake import Taken
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Group, Report, Row
 from renkei.fleet.patching.words import STANDINGS, act, moment, said_at, why
@@ -71,6 +73,22 @@ def _machine(row: Row, report: Report) -> dict[str, Any]:
         "said_at": datetime.fromtimestamp(said.said_at, UTC).isoformat() if said else None,
         "evidence_sha256": said.payload_sha256 if said else None,
     }
+
+
+def show_taken(taken: Taken, unasked: str, *, as_json: bool) -> None:
+    """Print what `renkei patch take` took; `unasked` is why the hub couldn't be asked."""
+    if as_json:
+        refused = [{"file": each.place, "why": each.why} for each in taken.refused]
+        ahead = list(taken.ahead)
+        print_json({"new": taken.new, "known": taken.known, "clock_ahead": ahead, "refused": refused, "hub": unasked})
+        return
+    typer.echo(f"{taken.new:,} new, {taken.known:,} known")
+    for name in taken.ahead:
+        typer.echo(f"{name}: its clock is ahead; its word counts from now", err=True)
+    for each in taken.refused:
+        typer.echo(f"{each.place}: {each.why}", err=True)
+    if unasked:
+        typer.echo(f"the hub: {unasked}", err=True)
 
 
 def show(report: Report) -> None:

@@ -54,6 +54,9 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
     passphrase_file: Passphrase = None,
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove these updates instead.")] = False,
     ring: Annotated[list[str] | None, typer.Option(help="Only this ring; may be repeated.")] = None,
+    by_medium: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only this endpoint, on media: its line is down; repeat.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=60, help="How far ahead windows are taken.")] = 14,
     minutes: Annotated[int, typer.Option(min=10, max=600, help="What a machine needs of a window.")] = 60,
     overdue: Annotated[int, typer.Option(min=20, max=1440, help="Minutes until a machine counts as lost.")] = 120,
@@ -86,7 +89,7 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
         party = read_anchor(root).verify_entry(signed.entry, now, AUTHORITY)
         found = Catalogue.open(signed.envelope, party.signing_public_key)
         action: Any = "uninstall" if uninstall else "install"
-        wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue)
+        wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue, tuple(by_medium or ()))
         made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), _windows_of(loaded), uuid4(), now)
         consent = plan_consent(made, signer, now)
         held = {}

@@ -12,6 +12,7 @@ from rich.table import Table
 from renkei.cli.inventory import print_json
 
 if TYPE_CHECKING:
+    from renkei.client.hub import HubClient
     from renkei.exchange.bindings import TrustAnchor
     from renkei.exchange.documents import Signer
     from renkei.exchange.signed import Signed
@@ -91,6 +92,19 @@ def read_passphrase(file: Path | None) -> bytes | None:
     """Read the first line of a file that holds a passphrase."""
     lines = file.read_bytes().splitlines() if file else []
     return lines[0] if lines else None
+
+
+@contextmanager
+def hub_as_authority(
+    url: str, root: Path, chain: Path, key: Path, passphrase_file: Path | None
+) -> "Iterator[HubClient]":
+    """Speak to a hub as the authority."""
+    from renkei.client.connection import Connection, Credentials
+    from renkei.client.hub import HubClient
+
+    credentials = Credentials(chain, key, read_passphrase(passphrase_file))
+    with HubClient(Connection.to_gateway(url, root, credentials)) as client:
+        yield client
 
 
 def read_anchor(file: Path) -> "TrustAnchor":

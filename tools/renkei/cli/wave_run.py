@@ -20,9 +20,9 @@ from renkei.cli.wave_common import (
     WaveArgument,
     errors_in_words,
     exit_code,
+    hub_as_authority,
     opened,
     read_anchor,
-    read_passphrase,
     read_signer,
     show_state,
 )
@@ -94,16 +94,13 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
 def _carrier(
     post: Path | None, hub: str | None, root: Path, chain: Path | None, key: Path, passphrase_file: Path | None
 ) -> "Iterator[Post]":
-    from renkei.client.connection import Connection, Credentials
-    from renkei.client.hub import HubClient
     from renkei.fleet.waves.line import HubPost
     from renkei.fleet.waves.post import FolderPost
 
     if post is not None:
         yield FolderPost(post)
     elif hub is not None and chain is not None:
-        credentials = Credentials(chain, key, read_passphrase(passphrase_file))
-        with HubClient(Connection.to_gateway(hub, root, credentials)) as client:
+        with hub_as_authority(hub, root, chain, key, passphrase_file) as client:
             yield HubPost(client)
 
 

@@ -46,6 +46,13 @@ MIGRATIONS: Final = (
     CREATE INDEX by_terminal ON patch_states (endpoint, terminal, said_at, number);
     CREATE INDEX by_time ON patch_states (said_at, number);
     """,
+    """
+    CREATE TABLE cursors (
+        source TEXT PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        cursor INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 _COLUMNS: Final = "endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, payload_sha256"
 
@@ -79,6 +86,15 @@ class Evidence:
     entry: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a hub was read: `source` is its URL, `epoch` the one in which the cursor counts."""
+
+    source: str
+    epoch: int
+    cursor: int
+
+
 class PatchStates(AbstractContextManager["PatchStates"]):
     """The store, an SQLite file; several processes may have it open."""
 
@@ -94,8 +110,21 @@ class PatchStates(AbstractContextManager["PatchStates"]):
         """Tell whether a document of this payload is here."""
         return bool(self._some("SELECT 1 FROM patch_states WHERE payload_sha256 = ?", (payload_sha256,)))
 
-    def keep(self, found: list[tuple[Evidence, str]]) -> int:
-        """Keep verified documents, each with the digest of its entry (hex), in one commit; return how many were new."""
+    def reached(self, source: str) -> Reached | None:
+        """Return how far a hub was read; None before the first time."""
+        rows = self._some("SELECT source, epoch, cursor FROM cursors WHERE source = ?", (source,))
+        return Reached(*rows[0]) if rows else None
+
+    def keep(self, found: list[tuple[Evidence, str]], reached: Reached | None = None) -> int:
+        """Keep verified documents in one commit, with how far a hub was read to find them.
+
+        Args:
+            found: each with the digest of its entry (hex).
+            reached: None where they came as files.
+
+        Returns:
+            How many were new.
+        """
 
         def work(connection: apsw.Connection) -> int:
             before = connection.total_changes()
@@ -108,7 +137,12 @@ class PatchStates(AbstractContextManager["PatchStates"]):
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*_row(each.kept), name, each.envelope) for each, name in found],
             )
-            return connection.total_changes() - before - entries
+            new = connection.total_changes() - before - entries
+            if reached is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (reached.source, reached.epoch, reached.cursor)
+                )
+            return new
 
         return self._database.write(work)
 

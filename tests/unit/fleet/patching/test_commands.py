@@ -1,6 +1,8 @@
 """`renkei patch take` and `status`: what they print, and by which exit code they alarm."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from renkei.cli import patch
+from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem
 
 from .country import DAY, FIRST_KB, NOW, OLD, Ministry, said
+from .test_line import URL, Line
 
 LAB = Path(__file__).parents[4] / "inventory" / "lab"
 SHINJUKU, SAPPORO, MEDIA = ("131041", "R2026-0001"), ("011011", "R2025-0001"), ("012271", "R2024-0001")
@@ -105,6 +109,33 @@ def test_take_names_what_it_refuses_and_ends_with_1(desk: Desk) -> None:
     found = desk.take(code=1)
     assert found["new"] == 1
     assert [Path(each["file"]).name for each in found["refused"]] == ["broken.json"]
+
+
+def test_take_reads_the_hub_as_the_authority_and_goes_on_there(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    line, asked = Line(desk.ministry), []
+
+    @contextmanager
+    def client(*words: Any) -> Iterator[Line]:
+        asked.append(words)
+        yield line
+
+    monkeypatch.setattr(patch, "hub_as_authority", client)
+    line.hear(1)
+    desk.ministry.put(desk.inbox, said(*SAPPORO, NOW - DAY))
+    hub = ["--hub", URL, "--chain", "chain.pem", "--key", "authority.key"]
+    assert "2 new, 0 known" in run("take", str(desk.inbox), *hub, *desk.common).stdout
+    line.hear(0)
+    assert "1 new, 0 known" in run("take", *hub, *desk.common).stdout
+    assert "0 new, 2 known" in run("take", *hub, "--again", *desk.common).stdout
+    assert asked[0][0] == URL
+
+    def cut() -> None:
+        raise HubUnreachable("no answer")
+
+    line.when_asked = cut
+    assert "no answer" in run("take", *hub, *desk.common, code=3).output
+    assert "give a FOLDER, or --hub with" in run("take", "--hub", URL, *desk.common, code=2).output
+    assert "give a FOLDER, or --hub with" in run("take", *desk.common, code=2).output
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class Controller:
     sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
     coming: list[Heard] = field(default_factory=list)
     settled: list[tuple[str, bool]] = field(default_factory=list)
+    others: dict[str, PlannedHost] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger.plan(NAME, self.plan.to_bytes(), 0, b"{}")
@@ -64,14 +65,14 @@ class Controller:
 
     def believe(self, entry: DirectoryEntry, at: datetime) -> VerifiedParty:
         del at
-        if entry.certificate not in self.engine.state.hosts:
+        if entry.certificate not in {*self.engine.state.hosts, *self.others}:
             raise BindingError("nobody")
         host = self.host(entry.certificate)
         place = {"party": host.endpoint, "terminal": host.terminal}
         return cast("VerifiedParty", SimpleNamespace(**place, signing_public_key=KEYS["right"].public_key()))
 
     def host(self, terminal: str) -> PlannedHost:
-        return self.engine.state.hosts[terminal].host
+        return self.others.get(terminal) or self.engine.state.hosts[terminal].host
 
     def order(self, terminal: str) -> Order:
         return Order.open(self.engine.state.hosts[terminal].envelope, AUTHORITY.public_key())
@@ -277,6 +278,11 @@ def test_what_can_not_be_believed_is_refused_and_changes_nothing(controller: Con
     controller.says(first, "ready", endpoint=Party("131041"), terminal="stranger")
     controller.turn()
     assert [refused for _, refused in controller.settled] == [True] * 4
+    stranger = "R2020-9999"
+    controller.others[stranger] = controller.host(first).model_copy(update={"terminal": stranger})
+    controller.says(stranger, "ready")  # of no wave, but believed
+    controller.turn()
+    assert controller.settled[-1][1] is False
     controller.says(first, "ready", answers=WAVE)
     controller.says(first, "ready", at=OPEN - MINUTE)  # from before its order
     controller.turn()

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +39,7 @@ from renkei.exchange.compact import pack, pack_entry
 from renkei.exchange.documents import peek
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Cover, Manifest, Receipt, Void
+from renkei.exchange.signed import Signed
 from renkei.store.media import CarriedExport
 from renkei.store.outgoing import OutgoingMessage
 
@@ -61,6 +62,7 @@ class Export:
     receipts: int
     voids: int
     bytes: int
+    orders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,14 @@ class _Load:
         return sum(1 for each, _ in self.documents if each == kind)
 
 
-def export(home: Home, medium: Path, recipient: Party) -> Export:
+def export(home: Home, medium: Path, recipient: Party, orders: Sequence[Signed] = ()) -> Export:
     """Write what waits for a recipient, and receipts for what came from it.
+
+    Args:
+        home: of the agent.
+        medium: its folder.
+        recipient: for whom.
+        orders: at the ministry, those that wait for it at the hub.
 
     Raises:
         MediaError: the medium isn't registered for this exchange, or can't be written.
@@ -85,7 +93,7 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
     """
     keys = home.keys()
     registered = read_registration(home, medium, recipient if recipient.is_endpoint else home.party)
-    load = _gather(home, recipient)
+    load = _gather(home, recipient, orders)
     files = dict(_files(home, recipient, load))
     listing = write_listing(files)
     cover = Cover(
@@ -115,6 +123,7 @@ def export(home: Home, medium: Path, recipient: Party) -> Export:
         receipts=cover.receipts,
         voids=cover.voids,
         bytes=cover.bytes,
+        orders=load.count("order"),
     )
 
 
@@ -134,7 +143,7 @@ def carried(cover: Cover, way: str, at: str) -> CarriedExport:
     )
 
 
-def _gather(home: Home, recipient: Party) -> _Load:
+def _gather(home: Home, recipient: Party, orders: Sequence[Signed]) -> _Load:
     messages = [
         m if is_signed_now(home, m.manifest) else sign_anew(home, m, directory.recall(home, recipient))
         for m in home.spool.outgoing.unreceipted(recipient)
@@ -144,7 +153,7 @@ def _gather(home: Home, recipient: Party) -> _Load:
     receipts = [m.receipt for m in home.spool.incoming.receipts_since(recipient, since) if m.receipt is not None]
     documents = [("receipt", signed_now(home, Receipt, receipt)) for receipt in receipts]
     documents += [("void", signed_now(home, Void, void.envelope)) for void in home.spool.voids.to(recipient)]
-    carried = updating.to_carry(home, recipient) if home.settings.is_ministry else []
+    carried = updating.to_carry(home, recipient, orders) if home.settings.is_ministry else []
     documents += [(kind, envelope) for kind, envelope, _ in carried]
     if not home.settings.is_ministry:
         documents += updating.said_lately(home)

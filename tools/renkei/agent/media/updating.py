@@ -3,16 +3,18 @@
     ministry's agent                                      endpoint
     HOME/updates/catalogue.json                       →   documents/, taken like those of a line
     HOME/updates/out/CODE/TERMINAL/order.json         →
+    orders that wait at the hub                       →
     HOME/updates/packages/*.msu                       →   DIR/packages/, copied in pieces, for their digests
-    HOME/updates/in/NAME.json                         ←   documents/: its patch-states of the last 60 days
+    HOME/updates/in/NAME.json, and the hub            ←   documents/: its patch-states of the last 60 days
 
-`HOME/updates` is the post of a wave (`renkei wave run --post`, docs/runbooks/wave.md) with what `renkei updates sign`
-wrote beside, `{envelope, entry}`: the same authority signed the orders. Whoever carries the medium, and the ministry's
+A wave that runs by the hub has its orders there (`handing.orders_at_hub`) and reads the answers there; one that runs by
+folder has `HOME/updates` as its post (`renkei wave run --post`, docs/runbooks/wave.md). The catalogue lies beside,
+`{envelope, entry}`: the same authority signed the orders. Whoever carries the medium, and the ministry's
 agent too, only carries: the terminal believes the authority, the authority the terminal. Packages lie beside the
 exports, since every terminal of an order takes the same ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.media.registration import MediaError
 from renkei.agent.signing import signed_now
 from renkei.agent.updates import documents, orders, packages
+from renkei.agent.updates.handing import HEARD
 from renkei.agent.updates.packages import PackageError
 from renkei.agent.updates.places import Places
 from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
@@ -38,15 +41,20 @@ PACKAGES = "packages"
 REPEATED = timedelta(days=60)
 """A medium may be lost: what a machine said in this time goes on every one."""
 
-_HEARD = "patch_state_heard "
+
 _MAX_DOCUMENTS = 64
 
 Carried = tuple[str, bytes, DirectoryEntry]
 """Kind, envelope, its signer's entry."""
 
 
-def to_carry(home: Home, recipient: Party) -> list[Carried]:
+def to_carry(home: Home, recipient: Party, at_hub: Sequence[Signed] = ()) -> list[Carried]:
     """At the ministry: the documents of updates that an export takes along.
+
+    Args:
+        home: of the ministry's agent.
+        recipient: the endpoint.
+        at_hub: its orders that wait at the hub; those that lie in the folder, too, go once.
 
     Raises:
         MediaError: a file of the folder isn't one, or an order's signer isn't the catalogue's.
@@ -55,8 +63,13 @@ def to_carry(home: Home, recipient: Party) -> list[Carried]:
     path = updates / "catalogue.json"
     catalogue = _read(path) if path.is_file() else None
     carried = [catalogue] if catalogue is not None else []
+    at_hub = at_hub[:_MAX_DOCUMENTS]
+    carried += [(Kind.ORDER, each.envelope, each.entry) for each in at_hub]
+    known = {each.envelope for each in at_hub}
     for order in sorted(Places(home.settings.home).leaving.glob(f"{recipient}/*/order.json"))[:_MAX_DOCUMENTS]:
         envelope = read_bounded(order, MAX_ENVELOPE) or b""
+        if envelope in known:
+            continue
         if catalogue is None or peek(envelope).key_id != peek(catalogue[1]).key_id:
             raise MediaError(f"{order}: has no catalogue of the same signer; put the one that it is from into {path}")
         carried.append((Kind.ORDER, envelope, catalogue[2]))
@@ -140,12 +153,13 @@ def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: Veri
         raise DocumentError(f"{signer.party}/{signer.terminal} speaks for {state.endpoint}/{state.terminal}")
     at = format_time(state.checked_at).replace(":", "")
     name = f"{at}-{state.endpoint}-{state.terminal}-{peek(envelope).payload_sha256[:16]}"
-    if home.spool.fact(_HEARD + name) is not None:
+    if home.spool.fact(HEARD + name) is not None:
         return False  # it is on every medium for 60 days, and the wave has taken it out of the folder
-    path = Places(home.settings.home).arriving / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    put(path, Signed(entry, envelope).to_json(), home.settings.staging)
-    home.spool.note(**{_HEARD + name: stamp()})
+    places = Places(home.settings.home)
+    for folder in (places.for_hub, places.arriving):
+        folder.mkdir(parents=True, exist_ok=True)
+        put(folder / f"{name}.json", Signed(entry, envelope).to_json(), home.settings.staging)
+    home.spool.note(**{HEARD + name: stamp()})
     _forget(home)
     return True
 
@@ -153,9 +167,9 @@ def _keep_state(home: Home, envelope: bytes, entry: DirectoryEntry, signer: Veri
 def _forget(home: Home) -> None:
     """Forget which states were heard once no medium repeats them; their names begin with their time."""
     before = format_time(now() - 2 * REPEATED).replace(":", "")
-    for name in home.spool.noted(_HEARD):
+    for name in home.spool.noted(HEARD):
         if name < before:
-            home.spool.strike(_HEARD + name)
+            home.spool.strike(HEARD + name)
 
 
 def _read(path: Path) -> Carried:

@@ -1,13 +1,14 @@
 """Updates by line: what the ministry's hub holds for this terminal, and what this terminal says of its updates.
 
 Said first, then asked: the answer to a `ready` that goes now is there at the next exchange. An order that the hub
-showed and shows no more was withdrawn; a hub that was restored since has only forgotten it.
+showed and shows no more was withdrawn; a hub that was restored since has only forgotten it. The ministry's agent
+hands in what came by medium (`handing`).
 """
 
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log, stamp
 from renkei.agent.signing import signed_now
-from renkei.agent.updates import documents, orders
+from renkei.agent.updates import documents, handing, orders
 from renkei.agent.updates.course import Step
 from renkei.client.errors import HubBusy, HubRefused, NotAllowed
 from renkei.exchange.documents import peek
@@ -25,7 +26,10 @@ def carry(home: Home, contact: Contact) -> int:
     Raises:
         HubError: the line was cut; what was handed over is noted, the rest goes next time.
     """
-    if home.settings.is_ministry or not contact.client.carries_orders:
+    if not contact.client.carries_orders:
+        return 0
+    if home.settings.is_ministry:
+        handing.hand_in(home, contact)
         return 0
     _say(home, contact)
     taken, waiting = 0, contact.client.orders()

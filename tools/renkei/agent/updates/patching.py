@@ -103,12 +103,13 @@ def _can_wait(course: Course, order: Order, moment: datetime) -> bool:
 def _look(home: Home, machine: Machine, course: Course, work: Work, moment: datetime) -> View:
     survey, settings = machine.survey(), home.settings
     number, missing = _held_against_catalogue(home, survey, moment)
+    has_line = work.order.permit and not settings.is_offline  # an order without a permit came because the line is down
     view = View(
         now=moment,
         order=work.order,
         survey=survey,
-        exchanged_at=_exchanged_at(home),
-        has_line=not settings.is_offline,
+        exchanged_at=_exchanged_at(home, by_line=has_line),
+        has_line=has_line,
         told=not home.spool.updates.to_send(1),
         catalogue=number,
         missing=missing,
@@ -148,13 +149,11 @@ def _may_begin(home: Home, work: Work, moment: datetime) -> tuple[str, str]:
     return "", ""
 
 
-def _exchanged_at(home: Home) -> datetime | None:
-    """When something last came here: by the last exchange that worked, without a line by the last medium."""
-    if home.settings.is_offline:
-        at = next((each.at for each in home.spool.media.all() if each.way == "taken"), None)
-    else:
-        at = home.spool.fact("exchanged_at")
-    return None if at is None else parse_time(at)
+def _exchanged_at(home: Home, *, by_line: bool) -> datetime | None:
+    """When something last came here: by the last exchange that worked, or by the last medium where that counts, too."""
+    line = None if home.settings.is_offline else home.spool.fact("exchanged_at")
+    taken = None if by_line else next((each.at for each in home.spool.media.all() if each.way == "taken"), None)
+    return max((parse_time(at) for at in (line, taken) if at is not None), default=None)
 
 
 def _is_idle(home: Home) -> bool:
@@ -196,7 +195,7 @@ def _check(home: Home, machine: Machine, moment: datetime) -> None:
         installed=list(survey.installed),
         missing=list(missing),
         catalogue=number,
-        exchanged_at=_exchanged_at(home),
+        exchanged_at=_exchanged_at(home, by_line=not home.settings.is_offline),
         problem=None,
         checked_at=moment,
     )

@@ -3,6 +3,7 @@ r"""Where the two parts of updating meet: what the agent asks, and what the part
     updates\job.json             the agent's: what is to be done, with the ministry's documents
     updates\in\, out\            documents that somebody carries (`post`)
     updates\packages\            the agent's: packages, whole once they have their names
+    updates\for-hub\             at the ministry: what came by medium, on its way to the hub
     installer\answer.json        the privileged part's: what became of the job
     installer\working.json       the privileged part's: what it is at work on
     installer\begun.json         the privileged part's: the orders that it began, each with a permit
@@ -91,6 +92,11 @@ class Places:
     def leaving(self) -> Path:
         """Where a carrier that made it finds what this machine said."""
         return self.updates / "out"
+
+    @property
+    def for_hub(self) -> Path:
+        """At the ministry: what came by medium and the hub hasn't got yet."""
+        return self.updates / "for-hub"
 
     @property
     def job(self) -> Path:

@@ -1,10 +1,10 @@
 """What came from terminals: read, verified from the root down, kept. A document that was kept before costs a look.
 
 A file is JSON `{"entry": directory entry, "envelope": signed document}`, as the hub's answers, media and the signed
-catalogue have it.
+catalogue have it. What the hub has is read by `line`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -18,7 +18,8 @@ from renkei.exchange.parties import AUTHORITY
 from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, PatchState
 from renkei.fleet.signed import read_signed
-from renkei.store.patch_states import Evidence, Kept, PatchStates
+from renkei.fleet.waves.post import ARRIVING, SETTLED
+from renkei.store.patch_states import Evidence, Kept, PatchStates, Reached
 
 AHEAD: Final = timedelta(minutes=15)
 """How far a machine's clock may be ahead of ours before it is named."""
@@ -94,6 +95,87 @@ class Believer:
         return party
 
 
+class Taking:
+    """What one run has taken so far; `keep` puts what was looked at since the last one into the store, in a commit."""
+
+    def __init__(self, states: PatchStates, believer: Believer, now: datetime) -> None:
+        """Begin."""
+        self._states, self._believer, self._now = states, believer, now
+        self._new = self._known = 0
+        self._ahead: dict[str, None] = {}
+        self._refused: list[Refused] = []
+        self._batch: list[tuple[Evidence, str]] = []
+
+    def look(self, place: str, entry: DirectoryEntry, envelope: bytes) -> None:
+        """Believe a document, know it already, or note why it is refused.
+
+        Args:
+            place: where it lies, for people.
+            entry: its signer's.
+            envelope: as it came.
+        """
+        try:
+            self._believe(entry.to_json(), envelope)
+        except ExchangeError as error:
+            self.refuse(place, error)
+
+    def read(self, files: Iterable[Path]) -> None:
+        """Look at files, and keep what they have.
+
+        Raises:
+            StoreError: see `keep`.
+            OSError: a file can't be read.
+        """
+        for file in files:
+            try:
+                signed = read_signed(file)
+            except FileNotFoundError:
+                continue  # whoever else reads this folder has settled it
+            except ExchangeError as error:
+                self.refuse(str(file), error)
+                continue
+            self.look(str(file), signed.entry, signed.envelope)
+            if len(self._batch) == _BATCH:
+                self.keep()
+        self.keep()
+
+    def refuse(self, place: str, error: ExchangeError) -> None:
+        """Note what can't be believed, and why."""
+        self._refused.append(Refused(place, str(error)))
+
+    def keep(self, reached: Reached | None = None) -> None:
+        """Put what was believed into the store, with how far a hub was read.
+
+        Raises:
+            StoreError: it can't commit; what was kept before is kept.
+        """
+        if self._batch or reached is not None:
+            self._new += self._states.keep(self._batch, reached)
+        self._batch = []
+
+    def reached(self, source: str) -> Reached | None:
+        """How far a hub was read; None before the first time."""
+        return self._states.reached(source)
+
+    @property
+    def taken(self) -> Taken:
+        """What came of it up to the last `keep`."""
+        return Taken(self._new, self._known, tuple(self._ahead), tuple(self._refused))
+
+    def _believe(self, entry: bytes, envelope: bytes) -> None:
+        claimed = peek(envelope)
+        if claimed.kind is not Kind.PATCH_STATE:
+            raise DocumentError(f"holds a {claimed.kind}, not a {Kind.PATCH_STATE}")
+        if self._states.has(claimed.payload_sha256):
+            self._known += 1
+            return
+        state = self._believer.open(entry, envelope, self._now)
+        if state.checked_at > self._now + AHEAD:
+            self._ahead[f"{state.endpoint}/{state.terminal}"] = None
+        kept = _kept(state, min(state.checked_at, self._now), claimed.payload_sha256)
+        self._batch.append((Evidence(kept, envelope, entry), sha256(entry).hexdigest()))
+
+
 def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: datetime) -> Taken:
     """Verify and keep what is new of files; the files stay where they are.
 
@@ -101,36 +183,19 @@ def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: da
         StoreError: the store can't commit; what was kept before is kept.
         OSError: a file can't be read.
     """
-    new = known = 0
-    refused: list[Refused] = []
-    ahead: dict[str, None] = {}
-    batch: list[tuple[Evidence, str]] = []
-    for file in files:
-        try:
-            signed = read_signed(file)
-            entry, envelope = signed.entry.to_json(), signed.envelope
-            claimed = peek(envelope)
-            if claimed.kind is not Kind.PATCH_STATE:
-                raise DocumentError(f"holds a {claimed.kind}, not a {Kind.PATCH_STATE}")
-            if states.has(claimed.payload_sha256):
-                known += 1
-                continue
-            state = believer.open(entry, envelope, now)
-        except FileNotFoundError:
-            continue  # whoever else reads this folder has settled it
-        except ExchangeError as error:
-            refused.append(Refused(str(file), str(error)))
-            continue
-        if state.checked_at > now + AHEAD:
-            ahead[f"{state.endpoint}/{state.terminal}"] = None
-        kept = _kept(state, min(state.checked_at, now), claimed.payload_sha256)
-        batch.append((Evidence(kept, envelope, entry), sha256(entry).hexdigest()))
-        if len(batch) == _BATCH:
-            new += states.keep(batch)
-            batch = []
-    if batch:
-        new += states.keep(batch)
-    return Taken(new, known, tuple(ahead), tuple(refused))
+    taking = Taking(states, believer, now)
+    taking.read(files)
+    return taking.taken
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Yield a folder's documents in the order of their names.
+
+    A wave's post has two folders of them: what is to be read by the wave yet, then what it has read. The second is
+    looked into once the first is through, so that what moves from one to the other meanwhile is found.
+    """
+    for part in [each for each in (folder / ARRIVING, folder / SETTLED) if each.is_dir()] or [folder]:
+        yield from sorted(part.glob("[!.]*.json"))
 
 
 def _kept(state: PatchState, said_at: datetime, payload_sha256: str) -> Kept:

@@ -99,7 +99,7 @@ class Engine:
     def turn(self, now: datetime) -> WaveState:
         """Do what is to be done now; return where the wave stands."""
         heard = [(each, self._open(each, now)) for each in self._post.heard()]
-        said = [patch for _, patch in heard if patch is not None]
+        said = [each for _, each in heard if each is not None and self._is_of_wave(each[0])]
         draft = self.state
 
         def decide(news: list[Act]) -> list[Act]:
@@ -131,7 +131,7 @@ class Engine:
                 self._post.send(endpoint, terminal, "permit", state.permit)
 
     def _open(self, heard: Heard, now: datetime) -> tuple[PatchState, bytes] | None:
-        """Return what a terminal of this wave said, None when it can't be believed."""
+        """Return what a terminal said, None when it can't be believed."""
         try:
             party = self._ministry.believe(heard.entry, now)
             patch = PatchState.open(heard.envelope, party.signing_public_key)
@@ -139,8 +139,12 @@ class Engine:
             return None
         if (patch.endpoint, patch.terminal) != (party.party, party.terminal):
             return None
+        return patch, heard.envelope
+
+    def _is_of_wave(self, patch: PatchState) -> bool:
+        """Tell whether it is of a terminal of this wave; the others' words wait for nothing here."""
         host = self.state.hosts.get(patch.terminal)
-        return (patch, heard.envelope) if host and host.host.endpoint == patch.endpoint else None
+        return host is not None and host.host.endpoint == patch.endpoint
 
 
 class _Turn:

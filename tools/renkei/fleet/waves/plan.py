@@ -165,6 +165,7 @@ class Wish:
         planner: who plans it.
         action: install or uninstall.
         rings: the rings that take part, all of the fleet's when empty.
+        by_medium: endpoints whose line is down: they alone take part, by orders that need no permit, on media.
         days: how far ahead windows are taken; who isn't done by then is left to the next wave.
         minutes: what a machine needs of a window.
         overdue_minutes: when a machine that began counts as fallen out.
@@ -177,6 +178,7 @@ class Wish:
     days: int = 14
     minutes: int = 60
     overdue_minutes: int = 120
+    by_medium: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -193,18 +195,21 @@ def make_plan(
         now: aware.
 
     Raises:
-        PlanError: an unknown ring, or endpoints without a window that is long enough; all are named.
+        PlanError: an unknown ring or endpoint, or endpoints without a window that is long enough; all are named.
         DocumentError: an update that the catalogue doesn't have.
     """
     known = fleet.settings.rings
     if unknown := [ring for ring in wish.rings if ring not in known]:
         raise PlanError(f"the fleet has no ring {', '.join(unknown)}; it has {', '.join(known)}")
+    served = {site.key for site in fleet.sites.values() if site.endpoint}
+    if strangers := [code for code in wish.by_medium if code not in served]:
+        raise PlanError(f"the fleet has no endpoint {', '.join(strangers)}; `renkei inventory list` shows them")
     updates = catalogue[0].chosen(wish.kbs)
     if wish.action == "uninstall":
         updates = [update for update in reversed(updates) if update.kb in wish.kbs]
     hosts, without = [], []
     urgent = any(update.urgency == "urgent" for update in updates)
-    for ring, endpoint, model, terminal, group in _machines(fleet, wish.rings or known):
+    for ring, endpoint, model, terminal, group in _machines(fleet, wish.rings or known, wish.by_medium):
         begin = now if urgent else now + timedelta(days=fleet.settings.maintenance.ring_days[ring])
         windows = [
             Window(opens=whole_seconds(opens), closes=whole_seconds(closes))
@@ -241,10 +246,12 @@ def make_plan(
     )
 
 
-def _machines(fleet: Fleet, rings: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
+def _machines(fleet: Fleet, rings: Sequence[str], by_medium: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield ring, endpoint, model, terminal and group of the machines in service."""
     for site in fleet.sites.values():
         endpoint, terminal = site.endpoint, site.terminal
+        if by_medium and site.key not in by_medium:
+            continue
         if endpoint and terminal and terminal.state is State.IN_SERVICE and endpoint.ring in rings:
-            group = MEDIA_GROUP if endpoint.link is Link.MEDIA else endpoint.ring
+            group = MEDIA_GROUP if by_medium or endpoint.link is Link.MEDIA else endpoint.ring
             yield endpoint.ring, site.key, terminal.model, terminal.asset_number, group

@@ -2,6 +2,7 @@
 
     out/ENDPOINT/TERMINAL/order.json, permit.json    to the terminal, the newest counts
     in/NAME.json         from terminals: {"entry": directory entry, "envelope": a patch-state}
+    settled/NAME.json    what the wave has read, for `renkei patch take`; 60 days
     refused/NAME.json    what couldn't be believed, for a person to look at
 
 Whoever carries these files is trusted with nothing else. By line it is the hub that carries: `line`. A file is put by
@@ -9,14 +10,22 @@ a rename, so it is there whole or not at all.
 """
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
 
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.errors import ExchangeError
 from renkei.fleet.signed import read_signed
+
+ARRIVING: Final = "in"
+SETTLED: Final = "settled"
+KEEP: Final = timedelta(days=60)
+"""As long as media repeat what a terminal said."""
 
 _AT_ONCE: Final = 2000
 
@@ -45,7 +54,7 @@ class Post(Protocol):
         """Yield what has come, oldest first; it comes again until it is settled."""
 
     def settle(self, name: str, *, refused: bool) -> None:
-        """Have no more of what was heard: it is in the ledger, or it couldn't be believed."""
+        """Have no more of what was heard: the wave has read it, or it couldn't be believed."""
 
 
 class FolderPost:
@@ -54,9 +63,10 @@ class FolderPost:
     def __init__(self, folder: Path) -> None:
         """Name it; its parts are made as they are needed."""
         self._folder = folder
-        self._in, self._refused = folder / "in", folder / "refused"
-        for each in (self._in, self._refused):
+        self._in, self._settled, self._refused = folder / ARRIVING, folder / SETTLED, folder / "refused"
+        for each in (self._in, self._settled, self._refused):
             each.mkdir(parents=True, exist_ok=True)
+        self._forget(time.time() - KEEP.total_seconds())
 
     def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
         """See `Post`."""
@@ -91,7 +101,11 @@ class FolderPost:
 
     def settle(self, name: str, *, refused: bool) -> None:
         """See `Post`."""
-        if refused:
-            (self._in / name).replace(self._refused / name)
-        else:
-            (self._in / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # settled before, by this controller or another
+            (self._in / name).replace((self._refused if refused else self._settled) / name)
+
+    def _forget(self, before: float) -> None:
+        for path in self._settled.glob("*.json"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()

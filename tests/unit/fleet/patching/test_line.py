@@ -1,0 +1,202 @@
+"""Patch states read at the hub: from a cursor on, through kills and restores, beside a wave that reads them."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from renkei.client.errors import BadAnswer, CursorGone, HubUnreachable, Problem
+from renkei.fleet.patching.intake import Believer, Taken, Taking, files_of
+from renkei.fleet.patching.line import Hub, take_by_line
+from renkei.fleet.signed import read_signed
+from renkei.fleet.waves.post import FolderPost
+from renkei.store.patch_states import PatchStates
+from unit.dying import die_at
+
+from .country import DAY, NOW, Ministry, said
+
+URL = "https://hub.test:8443"
+SHINJUKU = ("131041", "R2026-0001")
+
+
+@dataclass
+class Line:
+    """A hub with what terminals said, two documents a page."""
+
+    ministry: Ministry
+    items: list[Any] = field(default_factory=list)
+    epoch: int = 1
+    asked: list[int] = field(default_factory=list)
+    when_asked: Callable[[], None] = lambda: None
+    stuck: bool = False
+
+    def hear(self, days: int, place: tuple[str, str] = SHINJUKU) -> None:
+        state = said(*place, NOW - days * DAY)
+        entry, envelope = self.ministry.entry(*place), state.sign(self.ministry.signer)
+        self.items.append(SimpleNamespace(cursor=len(self.items) + 1, entry=entry, envelope=envelope))
+
+    def state(self) -> Any:
+        return SimpleNamespace(epoch=self.epoch)
+
+    def patch_states(self, after: int, limit: int = 200) -> Any:
+        assert limit == 200
+        self.asked.append(after)
+        self.when_asked()
+        if after > len(self.items):
+            raise CursorGone("GET", Problem(409, "cursor", "", ""), "")
+        page = self.items[after : after + 2]
+        return SimpleNamespace(items=page, next=page[-1].cursor if page and not self.stuck else after)
+
+    def restore(self, *days: int) -> None:
+        self.epoch, self.items = self.epoch + 1, []
+        for each in days:
+            self.hear(each)
+
+
+@pytest.fixture(scope="module")
+def ministry() -> Ministry:
+    return Ministry()
+
+
+@pytest.fixture
+def line(ministry: Ministry) -> Line:
+    return Line(ministry)
+
+
+def read(line: Line, file: Path, *, again: bool = False) -> Taken:
+    with PatchStates(file) as states:
+        taking = Taking(states, Believer(line.ministry.anchor), NOW)
+        take_by_line(taking, cast("Hub", line), URL, again=again)
+        return taking.taken
+
+
+def test_each_run_goes_on_where_the_last_one_ended(line: Line, tmp_path: Path) -> None:
+    file = tmp_path / "states.db"
+    for days in (9, 8, 7):
+        line.hear(days)
+    assert read(line, file) == Taken(3, 0, (), ())
+    line.hear(6)
+    line.asked.clear()
+    assert read(line, file) == Taken(1, 0, (), ())
+    assert line.asked == [3, 4]
+    assert read(line, file, again=True) == Taken(0, 4, (), ())
+
+
+def test_what_cant_be_believed_is_named_and_stops_nobody(line: Line, tmp_path: Path) -> None:
+    line.hear(3)
+    line.items.append(SimpleNamespace(cursor=2, entry=line.ministry.entry("011011", "T-2"), envelope=b"{}"))
+    line.hear(1)
+    taken = read(line, tmp_path / "states.db")
+    assert (taken.new, [each.place for each in taken.refused]) == (2, [f"{URL} patch-state 2"])
+    assert read(line, tmp_path / "states.db") == Taken(0, 0, (), ())
+
+
+def test_a_restored_hub_is_read_from_its_beginning(line: Line, tmp_path: Path) -> None:
+    file = tmp_path / "states.db"
+    for days in (9, 8, 7):
+        line.hear(days)
+    read(line, file)
+    line.restore(9, 6, 5, 4)  # as many as before and more: the old cursor would skip three
+    assert read(line, file) == Taken(3, 1, (), ())
+    line.items = line.items[:1]  # and without a new epoch
+    assert read(line, file) == Taken(0, 1, (), ())
+
+
+def test_a_hub_that_is_restored_while_it_is_read_is_read_again(line: Line, tmp_path: Path) -> None:
+    for days in (9, 8, 7):
+        line.hear(days)
+
+    def once() -> None:
+        if len(line.asked) == 2:
+            line.restore(6, 5, 4)
+
+    line.when_asked = once
+    assert read(line, tmp_path / "states.db").new == 5
+
+
+def test_what_came_before_the_line_was_cut_is_kept_and_not_fetched_again(line: Line, tmp_path: Path) -> None:
+    for days in (9, 8, 7, 6):
+        line.hear(days)
+
+    def cut() -> None:
+        if len(line.asked) == 2:
+            raise HubUnreachable("the line was cut")
+
+    line.when_asked = cut
+    with pytest.raises(HubUnreachable):
+        read(line, tmp_path / "states.db")
+    assert read(line, tmp_path / "states.db") == Taken(2, 0, (), ())
+    assert line.asked == [0, 2, 2, 4]
+
+
+def test_a_hub_whose_pages_never_end_is_found_out(line: Line, tmp_path: Path) -> None:
+    line.hear(1)
+    line.stuck = True
+    with pytest.raises(BadAnswer, match="never ends"):
+        read(line, tmp_path / "states.db")
+
+
+def test_a_wave_by_folder_leaves_what_it_read_for_patch_take(ministry: Ministry, tmp_path: Path) -> None:
+    post = FolderPost(tmp_path / "post")
+    for days in (3, 2, 1):
+        ministry.put(tmp_path / "post" / "in", said(*SHINJUKU, NOW - days * DAY), f"T-{days}")
+    first, second, _ = [each.name for each in post.heard()]
+    post.settle(first, refused=False)
+    with PatchStates(tmp_path / "states.db") as states:
+        taking = Taking(states, Believer(ministry.anchor), NOW)
+        files = files_of(tmp_path / "post")
+        taking.look("the first", *_signed(next(files)))
+        post.settle(second, refused=False)  # the wave goes on while it is read
+        taking.read(files)
+        assert taking.taken == Taken(3, 0, (), ())
+    FolderPost(tmp_path / "post").settle(first, refused=False)  # a second controller that heard it, too
+    assert len(list((tmp_path / "post" / "settled").iterdir())) == 2
+
+
+def _signed(file: Path) -> tuple[Any, bytes]:
+    signed = read_signed(file)
+    return signed.entry, signed.envelope
+
+
+FORK = get_context("fork")
+_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = ((PatchStates, ("keep", "forget")), (Line, ("patch_states", "state")))
+
+
+@pytest.mark.thorough
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=5, unique=True), st.booleans())
+def test_killed_between_any_two_steps_it_has_everything_once(
+    ministry: Ministry,
+    tmp_path_factory: Any,
+    days: list[int],
+    restored: bool,  # noqa: FBT001 - drawn
+) -> None:
+    file, line = tmp_path_factory.mktemp("kill") / "states.db", Line(ministry)
+    for each in days:
+        line.hear(each)
+    if restored:
+        read(line, file)
+        line.restore(*days, 31)
+    expected = len(days) + restored
+
+    def work(fatal: int) -> None:
+        die_at(fatal, _STEPS)
+        read(line, file)
+
+    for fatal in range(1, 100):
+        process = FORK.Process(target=work, args=(fatal,))
+        process.start()
+        process.join(60)
+        assert process.exitcode in {0, -signal.SIGKILL}
+        if process.exitcode == 0:
+            break
+    with PatchStates(file) as states:
+        assert len(list(states.between(0, int(NOW.timestamp())))) == expected
+    assert read(line, file).new == 0
