@@ -54,7 +54,7 @@ def test_it_halts_exactly_when_the_bound_is_above_the_accepted_rate(
     started: int, data: st.DataObject, fault: Fault, model: str | None
 ) -> None:
     fallen = data.draw(st.integers(0, started))
-    needed = log(len(Fault) * 2 * (len(MODELS) if model else 1) / RULE.false_halt)
+    needed = log((len(Fault) + 1) * 2 * (len(MODELS) if model else 1) / RULE.false_halt)
     halts = fallen >= RULE.halts_at(started, fault, model)
     assert halts == (lower_bound(started, fallen, needed) > ACCEPTED[fault] * (1 - 1e-9))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from renkei.store.hub.contract import HubStore, Profile
+from renkei.store.hub.exchanges import Exchanged
 from renkei.store.hub.refusals import UnknownRefusal
 from renkei.store.hub.store import SqlHubStore
 from unit.store.conftest import PLENTY, RECIPIENT, SENDER, SIGNERS, Place, digest, message, run, sign
@@ -66,6 +67,19 @@ def test_contacts_only_move_forward(store: SqlHubStore) -> None:
     for contacts in ({SENDER: 50, RECIPIENT: 60}, {SENDER: 40, RECIPIENT: 70}):
         run(store.touch(contacts))
     assert {each.party: each.last_contact for each in run(store.counts())} == {SENDER: 50, RECIPIENT: 70}
+
+
+def test_what_was_seen_of_exchanges_adds_up_and_who_fails_comes_again(store: SqlHubStore) -> None:
+    run(store.note_exchanges([Exchanged(SENDER, "T-1", exchanged_at=50), Exchanged(SENDER, "T-2", exchanged_at=51)]))
+    page = run(store.exchanges(0, 9))
+    assert [(cursor, each.terminal) for cursor, each in page.items] == [(1, "T-1"), (2, "T-2")]
+    run(store.note_exchanges([Exchanged(SENDER, "T-2", exchanged_at=60), Exchanged(SENDER, "T-1", 0, 61, cut=2)]))
+    run(store.note_exchanges([Exchanged(SENDER, "T-1", 55, 0), Exchanged(SENDER, "T-1", 40, 41, cut=1, refused=1)]))
+    [(cursor, again)] = run(store.exchanges(page.end, 9)).items
+    assert again == Exchanged(SENDER, "T-1", exchanged_at=55, failed_at=61, cut=3, refused=1)
+    assert run(store.exchanges(0, 9)).end == cursor
+    assert [each.exchanged_at for _, each in run(store.exchanges(0, 1)).items] == [60]
+    assert run(store.exchanges(cursor, 9)).items == ()
 
 
 def test_a_new_store_is_of_the_first_epoch(store: SqlHubStore) -> None:

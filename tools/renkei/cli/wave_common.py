@@ -144,6 +144,7 @@ def outline(state: "WaveState") -> dict[str, Any]:
         "planned_at": format_time(made.made_at),
         "halted": state.halted,
         "aborted": state.aborted,
+        "failing": {name: host.failing for name, host in state.hosts.items() if host.failing},
         "groups": {group: dict(counts) for group, counts in state.counts.items()},
     }
 

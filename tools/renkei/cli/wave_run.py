@@ -30,6 +30,7 @@ from renkei.cli.wave_common import (
 if TYPE_CHECKING:
     from renkei.fleet.waves.post import Post
     from renkei.fleet.waves.state import WaveState
+    from renkei.fleet.waves.watch import Watch
 
 
 def run(  # noqa: PLR0913 - a command has as many options as it needs
@@ -83,8 +84,8 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
         if goes_on and (held := book.held(wave, (name for name, host in state.hosts.items() if not host.end))):
             raise Held(held)
         if not dry_run and (goes_on or state.phase is Phase.ABORTED):
-            with _carrier(post, hub, root, chain, key, passphrase_file) as carrier:
-                engine = Engine(book, state, Ministry(signer, anchor.verify_entry), carrier)
+            with _carrier(post, hub, root, chain, key, passphrase_file) as (carrier, watch):
+                engine = Engine(book, state, Ministry(signer, anchor.verify_entry), carrier, watch)
                 state = _turns(engine.turn, every=every, once=once)
     show_state(state, as_json=as_json)
     raise typer.Exit(exit_code(state))
@@ -93,15 +94,16 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
 @contextmanager
 def _carrier(
     post: Path | None, hub: str | None, root: Path, chain: Path | None, key: Path, passphrase_file: Path | None
-) -> "Iterator[Post]":
+) -> "Iterator[tuple[Post, Watch | None]]":
     from renkei.fleet.waves.line import HubPost
     from renkei.fleet.waves.post import FolderPost
+    from renkei.fleet.waves.watch import Watch
 
     if post is not None:
-        yield FolderPost(post)
+        yield FolderPost(post), None
     elif hub is not None and chain is not None:
         with hub_as_authority(hub, root, chain, key, passphrase_file) as client:
-            yield HubPost(client)
+            yield HubPost(client), Watch(client.exchanges)
 
 
 def _turns(turn: "Callable[[datetime], WaveState]", *, every: float, once: bool) -> "WaveState":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from renkei.client.connection import Answer
 from renkei.client.errors import BadAnswer
 from renkei.exchange.bindings import DirectoryEntry
+from renkei.exchange.clock import Time
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.enrolment import EnrolmentRequest
 from renkei.exchange.pages import unpack_page
@@ -131,6 +132,26 @@ class PatchStates(_Answer):
     """`GET /v1/patch-states`: oldest first."""
 
     items: Annotated[tuple[PatchStateItem, ...], Field(max_length=1000)]
+    next: Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class TerminalExchanges(_Answer):
+    """What the hub says it saw of a terminal: when it was last served and last failed, and how often, by kind."""
+
+    cursor: Annotated[int, Field(ge=1, lt=2**53)]
+    endpoint: Annotated[str, Field(max_length=16)]
+    terminal: Annotated[str, Field(max_length=64)]
+    exchanged_at: Time | None
+    failed_at: Time | None
+    failed: Annotated[
+        dict[Annotated[str, Field(max_length=16)], Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=16)
+    ]
+
+
+class ExchangesSeen(_Answer):
+    """`GET /v1/exchanges`: in the order of their cursors."""
+
+    items: Annotated[tuple[TerminalExchanges, ...], Field(max_length=1000)]
     next: Annotated[int, Field(ge=0, lt=2**53)]
 
 

@@ -20,6 +20,7 @@ from renkei.client.answers import (
     Directory,
     EnrolmentQueue,
     EnrolmentResult,
+    ExchangesSeen,
     HorizonAhead,
     HorizonsKept,
     HubState,
@@ -237,6 +238,21 @@ class HubClient(OverConnection):
         """
         query = {"after": after, "limit": limit}
         return read(PatchStates, self._line.request("GET", "/v1/patch-states", query=query), "GET /v1/patch-states")
+
+    def exchanges(self, after: int, limit: int = 500) -> ExchangesSeen | None:
+        """What the hub saw of the exchanges of terminals that were new, or failed, after a cursor.
+
+        Returns:
+            None: the hub is of an earlier release and doesn't say.
+
+        Raises:
+            CursorGone: the hub was restored; begin with 0.
+        """
+        query = {"after": after, "limit": limit}
+        try:
+            return read(ExchangesSeen, self._line.request("GET", "/v1/exchanges", query=query), "GET /v1/exchanges")
+        except NotFound:
+            return None
 
     # -- receiving
 

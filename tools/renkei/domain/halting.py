@@ -14,20 +14,27 @@ the probability that it *ever* reaches 1/a is at most a, however often somebody 
 if it were well already, and is paid back when it falls out: quick failures can't outrun slow successes, machines that
 are still away count as evidence, and the bound holds in whatever order outcomes come.
 
-There is one such test for each fault, over all machines and over those of each model; they share `false_halt`.
+There is one such test for each fault, over all machines and over those of each model, and one beside them of what the
+hub saw: whether updated machines' exchanges fail more often than others' (`rise`). They share `false_halt`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import exp, log
 from typing import Final
+
+from renkei.domain import rise
+from renkei.domain.rise import ACCEPTED_RISE, Failure
 
 #: The worse rates that are weighed, as the share of the machines beyond the accepted ones: 1/50 is a slow poison.
 _SHARES: Final = (0.02, 0.08, 0.25, 0.5)
 _WELL: Final = tuple(log(1 - share) for share in _SHARES)
 _BISECTIONS: Final = 40
 _WELL_FOR_ONE_MORE: Final = 4
+
+Failures = Mapping[str | None, Sequence[Failure]]
+"""The failed exchanges that the hub saw, of each model's machines, and under None of all."""
 
 
 class Fault(StrEnum):
@@ -132,6 +139,32 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Rise:
+    """Why a wave halts: the hub sees updated machines' exchanges fail (of a model, or of all) more than others'.
+
+    `failed` of `updated` ones failed since they were, `others_failed` of `others` in the same time. `at_least` is the
+    lower confidence bound of how many times as often, which holds at every look; it is above `accepted`.
+    """
+
+    model: str | None
+    failed: int
+    updated: int
+    others_failed: int
+    others: int
+    at_least: float
+    accepted: float
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        whom = f"of model {self.model} " if self.model else ""
+        return (
+            f"exchange failures at the hub: {self.failed} of {self.updated} machines {whom}that have the update, "
+            f"{self.others_failed} of {self.others} that haven't; they fail at least {self.at_least:.1f} times as "
+            f"often, accepted is {self.accepted:g} times"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class HaltingRule:
     """When a wave halts, and how many machines may be away at once.
 
@@ -165,8 +198,12 @@ class HaltingRule:
         """Return how many machines of a model may start now."""
         return max(0, min(self._more(tally.of(model), self.first), self._more(tally.whole, 2 * self.first)))
 
-    def judge(self, tally: Tally) -> list[Reason]:
+    def judge(self, tally: Tally, failures: Failures | None = None) -> list[Reason | Rise]:
         """Return every reason to halt, the most certain first; none means to go on.
+
+        Args:
+            tally: what became of machines.
+            failures: what the hub saw of their exchanges, if it says so.
 
         Raises:
             ValueError: a model that the rule doesn't know has started.
@@ -174,14 +211,18 @@ class HaltingRule:
         if unknown := set(tally.by_model) - set(self.models):
             raise ValueError(f"the halting rule wasn't made for {', '.join(sorted(unknown))}")
         strata: list[tuple[str | None, Counts]] = [(None, tally.whole), *tally.by_model.items()]
-        found = []
+        found: list[Reason] = []
         for model, counts in strata:
             needed = self._needed(model)
             for fault, fallen in counts.faults.items():
                 if fallen and evidence(counts.started, fallen, self.accepted[fault]) >= needed:
                     bound = lower_bound(counts.started, fallen, needed)
                     found.append(Reason(fault, model, counts.started, fallen, bound, self.accepted[fault]))
-        return sorted(found, key=lambda reason: reason.accepted - reason.at_least)
+        rises = [self._rise(model, seen) for model, seen in (failures or {}).items() if seen]
+        return [
+            *sorted(found, key=lambda reason: reason.accepted - reason.at_least),
+            *sorted((each for each in rises if each), key=lambda each: -each.at_least),
+        ]
 
     def halts_at(self, started: int, fault: Fault, model: str | None = None) -> int:
         """Return how many of the machines that started must fall out by one fault for the wave to halt."""
@@ -191,9 +232,19 @@ class HaltingRule:
             started + 1,
         )
 
+    def _rise(self, model: str | None, seen: Sequence[Failure]) -> Rise | None:
+        needed = self._needed(model)
+        if rise.evidence(seen, ACCEPTED_RISE) < needed:
+            return None
+        failed, last = sum(each.is_updated for each in seen), seen[-1]
+        others_failed = len(seen) - failed
+        updated, others = last.updated + failed - last.is_updated, last.others + others_failed - (not last.is_updated)
+        bound = rise.lower_bound(seen, needed)
+        return Rise(model, failed, updated, others_failed, others, bound, ACCEPTED_RISE)
+
     def _needed(self, model: str | None) -> float:
         """Return what the evidence must reach: half of `false_halt` is for all machines, half for the models."""
-        tests = len(Fault) * 2 * (1 if model is None else len(self.models))
+        tests = (len(Fault) + 1) * 2 * (1 if model is None else len(self.models))
         return log(tests / self.false_halt)
 
     def _more(self, counts: Counts, first: int) -> int:

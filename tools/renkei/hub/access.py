@@ -60,7 +60,12 @@ async def identify(hub: Hub, request: Request) -> Caller:
     now = hub.now()
     binding = await hub.store.binding(fingerprint)
     if binding is None or not binding.live(now + SKEW if now < binding.not_before else now):
-        raise Problem(403, "certificate", f"the certificate {fingerprint[:16]}… is not enrolled, expired or revoked")
+        problem = Problem(
+            403, "certificate", f"the certificate {fingerprint[:16]}… is not enrolled, expired or revoked"
+        )
+        if binding is not None:
+            hub.exchanges.failed(binding.party, binding.terminal, problem, now)
+        raise problem
     caller = Caller(Party(binding.party), binding)
     if wait := _rate(hub, caller).take(caller.party, time.monotonic()):
         raise Problem(429, "rate", "too many requests", headers={"Retry-After": str(int(wait) + 1)})

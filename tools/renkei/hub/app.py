@@ -82,6 +82,7 @@ def exchange(hub: Hub) -> ASGIApp:
         route("POST", "/v1/orders/{endpoint}/{terminal}/withdrawal", patching.withdraw, _registers),
         route("PUT", "/v1/patch-states/{endpoint}/{terminal}", patching.put_state, _exchanges),
         route("GET", "/v1/patch-states", patching.states, _oversees),
+        route("GET", "/v1/exchanges", patching.exchanges, _oversees),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),
         route("GET", "/v1/journal/heads", journal.heads, _anybody),
@@ -163,10 +164,19 @@ class _Exchange:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         caller = await identify(self.hub, request)
+        place = caller.party, caller.binding.terminal
+        try:
+            response = await self._answer(caller, request)
+            await response(scope, receive, send)
+        except (Problem, ClientDisconnect) as error:
+            self.hub.exchanges.failed(*place, error, self.hub.now())
+            raise
+        self.hub.exchanges.served(*place, self.hub.now())
+
+    async def _answer(self, caller: Caller, request: Request) -> Response:
         if not self.entitled(caller.party):
             raise Problem(403, "not-entitled", f"{caller.party} may not do this")
-        response = await self.handler(self.hub, caller, request)
-        await response(scope, receive, send)
+        return await self.handler(self.hub, caller, request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from renkei.exchange.bindings import TrustAnchor
 from renkei.exchange.documents import Signer
+from renkei.hub.exchanges import Exchanges
 from renkei.hub.identity import Identity
 from renkei.hub.limits import TokenBuckets, Waiters
 from renkei.hub.metrics import Metrics
@@ -38,6 +39,7 @@ class Hub:
         identity: the hub's own signer and entry, None until the registration authority has issued the entry.
         last_head: the tree head that was signed last.
         contacts: when parties were last heard of (seconds since 1970), not yet in the store.
+        exchanges: what became of terminals' requests, not yet in the store.
     """
 
     store: HubStore
@@ -48,6 +50,7 @@ class Hub:
     identity: Identity | None = None
     last_head: LastHead | None = None
     contacts: dict[str, int] = field(default_factory=dict)
+    exchanges: Exchanges = field(default_factory=Exchanges)
     waiters: Waiters = field(init=False)
     endpoint_rate: TokenBuckets = field(init=False)
     ministry_rate: TokenBuckets = field(init=False)

@@ -94,6 +94,8 @@ async def put_messages(hub: Hub, caller: Caller, request: Request) -> Response:
         outcome = next(accepted) if isinstance(each, contract.Message) else each
         if isinstance(each, contract.Message) and isinstance(outcome, tuple):
             _note(hub, each)
+        if isinstance(each, Problem):
+            hub.exchanges.failed(caller.party, caller.binding.terminal, each, at)
         answers.append(_answer(hub, outcome, packed=packed))
     return Response(together.pack_answers(answers), media_type=together.ANSWERS_TYPE)
 

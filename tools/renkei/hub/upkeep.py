@@ -66,8 +66,9 @@ async def keep_flushing(hub: Hub, store: SqlHubStore) -> None:
 async def flush_once(hub: Hub, store: SqlHubStore) -> None:
     """Write down who was heard of, and take over the store's counts into the metrics."""
     contacts, hub.contacts = hub.contacts, {}
-    if contacts:
-        await store.touch(contacts)
+    seen = hub.exchanges.take()
+    if contacts or seen:
+        await asyncio.gather(store.touch(contacts), store.note_exchanges(seen))
     counts, now = await store.counts(), hub.now()
     live, expiring = await store.expiring(now, now + 30 * _DAY)
     hub.metrics.note_store(store.statistics)

@@ -8,13 +8,13 @@ there; only then is it sent, and what was heard settled. A kill in between costs
 sent again is the same, and what is heard again has its end already.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
-from renkei.domain.halting import Fault
+from renkei.domain.halting import Fault, Reason, Rise
 from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
 from renkei.exchange.documents import Signer, payload_sha256
@@ -23,9 +23,11 @@ from renkei.exchange.updates import PERMIT_LASTS, Order, PatchState, Permit, Win
 from renkei.fleet.waves.plan import MEDIA_GROUP, Plan
 from renkei.fleet.waves.post import Heard, Post
 from renkei.fleet.waves.state import STALE, UNSTARTED, WELL, HostState, Phase, WaveState
+from renkei.fleet.waves.watch import Watch
 from renkei.store.waves.ledger import Act, Ledger
 
 _CHANGES_POST: Final = frozenset({"order", "permit", "end", "abort"})
+_NAMED: Final = 10
 _FRESH: Final = PERMIT_LASTS
 """A machine's `ready` is of this age at most: what it checked holds no longer, or its clock is wrong."""
 
@@ -91,21 +93,35 @@ def act_of_person(
 class Engine:
     """The one who runs a wave. Several may: what one has decided the other finds in the ledger."""
 
-    def __init__(self, ledger: Ledger, state: WaveState, ministry: Ministry, post: Post) -> None:
-        """Go on where the ledger stands; what may not have been sent is sent again."""
+    def __init__(
+        self, ledger: Ledger, state: WaveState, ministry: Ministry, post: Post, watch: Watch | None = None
+    ) -> None:
+        """Go on where the ledger stands; what may not have been sent is sent again.
+
+        Args:
+            ledger: of waves.
+            state: as it was loaded.
+            ministry: who signs and believes.
+            post: who carries.
+            watch: what the hub sees of exchanges; None where no hub carries.
+        """
         self._ledger, self.state, self._ministry, self._post = ledger, state, ministry, post
+        self._watch = watch
         self._unsure: set[str] = set(state.hosts)
 
     def turn(self, now: datetime) -> WaveState:
         """Do what is to be done now; return where the wave stands."""
         heard = [(each, self._open(each, now)) for each in self._post.heard()]
         said = [each for _, each in heard if each is not None and self._is_of_wave(each[0])]
+        if self._watch is not None:
+            self._watch.look(now)
         draft = self.state
 
         def decide(news: list[Act]) -> list[Act]:
             nonlocal draft
             draft = self.state.copy().take(news)
-            return _Turn(draft, now, self._ministry.signer).decide(said)
+            seen = self._watch.acts(draft, now) if self._watch is not None else ()
+            return _Turn(draft, now, self._ministry.signer).decide(said, seen)
 
         for act in self._ledger.add(str(self.state.plan.id), self.state.seen, decide):
             draft.seen = max(draft.seen, act.number)
@@ -156,8 +172,10 @@ class _Turn:
         self._acts: list[Act] = []
         self._rule = state.plan.rule()
 
-    def decide(self, said: list[tuple[PatchState, bytes]]) -> list[Act]:
+    def decide(self, said: list[tuple[PatchState, bytes]], seen: Iterable[Act] = ()) -> list[Act]:
         asking = [patch for patch, envelope in said if self._hear(patch, envelope)]
+        for act in seen:  # each is counted with those before it noted
+            self._note(act)
         for state in [each for each in self._state.hosts.values() if not each.end]:
             self._watch(state)
         if self._goes_on():
@@ -170,9 +188,20 @@ class _Turn:
         """Halt the wave if there is reason to; return whether anybody may begin."""
         if self._state.phase not in {Phase.APPROVED, Phase.RUNNING}:
             return False
-        if reasons := self._rule.judge(self._state.tally):
-            self._note(Act("halt", detail="; ".join(map(str, reasons))))
+        if reasons := self._rule.judge(self._state.tally, self._state.failures):
+            self._note(Act("halt", detail="; ".join(map(self._in_words, reasons))))
         return not reasons
+
+    def _in_words(self, reason: Reason | Rise) -> str:
+        """Name the machines, too, where only the hub knows that they fail."""
+        if isinstance(reason, Reason):
+            return str(reason)
+        failing = [
+            f"{name} ({host.failing})"
+            for name, host in self._state.hosts.items()
+            if host.failing and host.is_updated and reason.model in {None, host.host.model}
+        ]
+        return f"{reason} ({', '.join(failing[-_NAMED:])})"
 
     def _note(self, act: Act) -> None:
         act = Act(act.what, act.terminal, act.detail, act.document, self._at)

@@ -1,13 +1,15 @@
 """What the acts of a wave add up to. Nothing else is kept: whoever reads the ledger knows where a wave stands."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from renkei.domain.halting import Counts, Fault, Tally
+from renkei.domain.rise import Failure
 from renkei.exchange.clock import parse_time
 from renkei.exchange.documents import peek
 from renkei.exchange.updates import Order, Permit
@@ -38,7 +40,8 @@ class HostState:
 
     `started_at` is when it got its permit (or an order that needs none), `permit_ends` when the newest permit does, and
     `asked_at` when, by its own clock, it asked for that; `stage` is what it said last, and `heard` when (by its own
-    clock, or by the ministry's where that is behind); `heard_late` tells that it spoke after its end.
+    clock, or by the ministry's where that is behind); `heard_late` tells that it spoke after its end. `failing` says
+    how its exchanges failed at the hub, when it was first seen that they do.
     """
 
     host: PlannedHost
@@ -52,11 +55,23 @@ class HostState:
     end: str | None = None
     heard: datetime | None = None
     heard_late: bool = False
+    ended_at: datetime | None = None
+    failing: str = ""
 
     @property
     def is_away(self) -> bool:
         """Whether it has begun and isn't through."""
         return self.started_at is not None and self.end is None
+
+    @property
+    def is_updated(self) -> bool:
+        """Whether this wave has updated it, by its own word."""
+        return self.end == WELL and self.started_at is not None
+
+    @property
+    def is_unbegun(self) -> bool:
+        """Whether this wave hasn't touched it."""
+        return self.started_at is None and self.end in {None, UNSTARTED}
 
     @property
     def standing(self) -> str:
@@ -70,7 +85,7 @@ class HostState:
 
 @dataclass(slots=True)
 class WaveState:
-    """A wave as of the act `seen`. `tally` counts since the wave was begun or last resumed."""
+    """A wave as of the act `seen`. `tally` and `failures` count since the wave was begun or last resumed."""
 
     plan: Plan
     hosts: dict[str, HostState] = field(default_factory=dict)
@@ -80,6 +95,8 @@ class WaveState:
     halted: str | None = None
     aborted: str | None = None
     tally: Tally = field(default_factory=Tally)
+    failures: Mapping[str | None, tuple[Failure, ...]] = field(default_factory=dict)
+    begun_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Begin with nobody having begun."""
@@ -139,14 +156,18 @@ class WaveState:
                 self.halted = act.detail
             elif act.what == "resume":
                 self.halted = None
-                self.tally = self._begin_anew()
+                self.tally, self.failures = self._begin_anew(), {}
             elif act.what == "abort":
                 self.aborted = act.detail
         return self
 
     def _take_host(self, act: Act, state: HostState) -> None:
         model = state.host.model
-        if act.what == "order":
+        if act.what == "failing":
+            state = replace(state, failing=act.detail)
+            self.failures = self._with_failure(act.document)
+        elif act.what == "order":
+            self.begun_at = self.begun_at or datetime.fromtimestamp(act.at, UTC)
             order = Order.read(peek(act.document).payload)
             state = replace(state, order=order, envelope=act.document)
             if not order.permit:  # nobody can hold it back from now on
@@ -166,7 +187,8 @@ class WaveState:
         elif act.what == "end":
             if state.is_away:
                 self._count(model, act.detail)
-            state = replace(state, end=act.detail, stage="done" if act.document else state.stage)
+            ended_at = datetime.fromtimestamp(act.at, UTC)
+            state = replace(state, end=act.detail, ended_at=ended_at, stage="done" if act.document else state.stage)
         if act.document and act.what in {"state", "end"}:
             said = parse_time(peek(act.document).payload["checked_at"])
             state = replace(state, heard=min(said, datetime.fromtimestamp(act.at, UTC)))
@@ -177,6 +199,14 @@ class WaveState:
             self._take_back(model)
         else:
             self.tally = self.tally.end(model, None if end == WELL else Fault(end))
+
+    def _with_failure(self, document: bytes) -> Mapping[str | None, tuple[Failure, ...]]:
+        """Return the failures and the one that was counted in an act; none was for one from before the wave."""
+        if not document:
+            return self.failures
+        found = json.loads(document)
+        new = {model or None: Failure(found["updated"], *numbers) for model, numbers in found["of"].items()}
+        return {**self.failures, **{model: (*self.failures.get(model, ()), each) for model, each in new.items()}}
 
     def _take_back(self, model: str) -> None:
         """Count a machine that was let in as if it had never begun."""

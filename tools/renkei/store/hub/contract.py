@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from renkei.store.hub.exchanges import Exchanged, ExchangePage
 from renkei.store.hub.patch_words import PatchStore
 from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.words import AskingState, Horizon, ServerQueue, Settlement, SignedWord
@@ -431,6 +432,12 @@ class HubStore(ServerQueue, PatchStore, Protocol):
 
     async def touch(self, contacts: Mapping[str, int]) -> None:
         """Note when parties were last heard of."""
+
+    async def note_exchanges(self, seen: Sequence[Exchanged]) -> None:
+        """Add what was seen of terminals' requests, at most once a terminal, to what was seen before."""
+
+    async def exchanges(self, after: int, limit: int) -> ExchangePage:
+        """Return what was seen of terminals that were new, or failed, after a cursor."""
 
     async def prove_writable(self, at: int) -> None:
         """Commit something small; raises what a write would raise now."""

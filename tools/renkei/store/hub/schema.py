@@ -220,6 +220,21 @@ MIGRATIONS = (
         UNIQUE (endpoint, terminal, stage)
     ) STRICT;
     """,
+    """
+    CREATE TABLE exchanges (
+        endpoint TEXT NOT NULL,
+        terminal TEXT NOT NULL,
+        change INTEGER NOT NULL,
+        exchanged_at INTEGER NOT NULL,
+        failed_at INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        signature INTEGER NOT NULL,
+        cut INTEGER NOT NULL,
+        other INTEGER NOT NULL,
+        PRIMARY KEY (endpoint, terminal)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX exchanges_by_change ON exchanges (change);
+    """,
 )
 
 ONLY_ADDED_TO = frozenset({"journal", "tree_nodes", "kept_heads", "revocations"})

@@ -19,6 +19,7 @@ from renkei.store.copies import Progress
 from renkei.store.hub import (
     crl,
     directory,
+    exchanges,
     heads,
     horizons,
     messages,
@@ -49,6 +50,7 @@ from renkei.store.hub.contract import (
     TreeState,
     Void,
 )
+from renkei.store.hub.exchanges import Exchanged, ExchangePage
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.patch_words import Order, PatchState, StatePage, Waiting
 from renkei.store.hub.refusals import StoreRefusal
@@ -328,6 +330,14 @@ class SqlHubStore(ABC):
     async def touch(self, contacts: Mapping[str, int]) -> None:
         """See `HubStore`."""
         await self._write(lambda t: reports.touch(t, contacts))
+
+    async def note_exchanges(self, seen: Sequence[Exchanged]) -> None:
+        """See `HubStore`."""
+        await self._write(lambda t: exchanges.note(t, seen))
+
+    async def exchanges(self, after: int, limit: int) -> ExchangePage:
+        """See `HubStore`."""
+        return await self._read(lambda t: exchanges.page(t, after, limit))
 
     async def prove_writable(self, at: int) -> None:
         """See `HubStore`."""

@@ -35,11 +35,12 @@ from renkei.store.waves import holds as held_machines
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
-What = Literal["consent", "order", "permit", "state", "end", "halt", "resume", "abort"]
+What = Literal["consent", "order", "permit", "state", "end", "halt", "resume", "abort", "failing"]
 
 _TWICE: Final = "refused to do a machine twice or for two waves, or to write to a wave that isn't there"
 _POSTGRESQL: Final = ("postgresql://", "postgres://")
-#: A machine gets one order, and comes to one end, in a wave: the database itself refuses to do a host twice.
+#: A machine gets one order, and comes to one end, in a wave: the database itself refuses to do a host twice. And it
+#: begins to fail once: what counts is the first time.
 MIGRATIONS: Final = (
     """
     CREATE TABLE waves (
@@ -75,6 +76,25 @@ MIGRATIONS: Final = (
         )
         GROUP BY given.terminal;
     """,
+    # `failing` is an act, too: the table is made anew, as a check can't be changed in it.
+    """
+    CREATE TABLE acts_anew (
+        act INTEGER PRIMARY KEY,
+        wave TEXT NOT NULL REFERENCES waves,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL
+            CHECK (what IN ('consent', 'order', 'permit', 'state', 'end', 'halt', 'resume', 'abort', 'failing')),
+        terminal TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        document BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO acts_anew (act, wave, at, what, terminal, detail, document)
+        SELECT act, wave, at, what, terminal, detail, document FROM acts;
+    DROP TABLE acts;
+    ALTER TABLE acts_anew RENAME TO acts;
+    CREATE INDEX acts_of_wave ON acts (wave, act);
+    CREATE UNIQUE INDEX once ON acts (wave, terminal, what) WHERE what IN ('order', 'end', 'failing');
+    """,
 )
 
 
@@ -86,7 +106,7 @@ class Act:
         what: which kind of thing.
         terminal: of which machine, empty where it is the wave's.
         detail: the stage, the outcome, or why.
-        document: the signed document that it stands on, empty where there is none.
+        document: what it stands on: a signed document, of `failing` the counts of who might have failed; or empty.
         at: when it was written down, in seconds since 1970.
         number: its place in the ledger, 0 before it has one.
     """
