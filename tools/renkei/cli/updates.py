@@ -1,87 +1,131 @@
-"""`renkei updates`: the signed catalogue of what there is to install."""
+"""`renkei updates`: what there is to install, from a package's arrival to the signed catalogue."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from renkei.cli.inventory import print_json
-from renkei.cli.wave_common import (
-    JsonOption,
-    Passphrase,
-    Root,
-    errors_in_words,
-    read_anchor,
-    read_signer,
-    refuse,
-    signed_in,
+from renkei.cli.updates_list import (
+    DEFAULT_LIST,
+    ListOption,
+    approvals,
+    approve,
+    decline,
+    import_packages,
+    opened_list,
+    show_list,
+    words_of_list,
 )
+from renkei.cli.wave_common import JsonOption, Passphrase, PeopleOption, read_anchor, read_signer, signed_in
 
-app = typer.Typer(no_args_is_help=True, help="The signed catalogue of Windows updates.")
-_LIMIT = 1024 * 1024
+if TYPE_CHECKING:
+    from renkei.exchange.updates import Catalogue
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Windows updates: import packages, have somebody else approve them, sign the catalogue.",
+)
+app.command("import")(import_packages)
+app.command()(approve)
+app.command()(decline)
+app.command()(approvals)
 
 
 @app.command()
 def sign(
-    updates: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSON: a list of {kb, build, file, sha256, size, urgency, requires}.")
-    ],
     *,
-    number: Annotated[int, typer.Option(min=1, help="The catalogue's number; the higher counts.")],
+    people: PeopleOption,
     key: Annotated[Path, typer.Option(metavar="FILE", help="The authority's signing key (PEM).")],
     entry: Annotated[Path, typer.Option(metavar="FILE", help="The authority's directory entry (JSON).")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the catalogue goes.")],
     passphrase_file: Passphrase = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would have; sign and write nothing.")
+    ] = False,
+    book: ListOption = DEFAULT_LIST,
+    as_json: JsonOption = False,
 ) -> None:
-    """Sign a catalogue: updates in the order of their prerequisites.
+    """Sign the catalogue of what is approved, each update after those it requires.
 
-    Exit codes: 0, 1 something is wrong with an update or the key, 2 usage.
+    Every person's word is verified again. Its number is one higher than the last
+    one's; where nothing has changed since, that one is written once more.
+
+    Exit codes: 0, 1 nothing is approved, a word doesn't hold or the key is no good,
+    2 usage.
     """
     from renkei.exchange.bindings import DirectoryEntry
-    from renkei.exchange.clock import format_time
+    from renkei.exchange.certificates import certificate_from_pem, public_key_of
     from renkei.exchange.signed import Signed
     from renkei.exchange.updates import Catalogue
+    from renkei.fleet.updates import listing
+    from renkei.fleet.waves.consents import read_people
     from renkei.ministry.files import replace
 
-    with errors_in_words():
-        try:
-            with updates.open("rb") as stream:
-                listed = json.loads(stream.read(_LIMIT))
-        except (ValueError, RecursionError):
-            refuse(f"{updates}: is no JSON, or longer than 1 MiB")
-        words = {"number": number, "issued_at": format_time(datetime.now(UTC)), "updates": listed}
-        envelope = Catalogue.read(words).sign(read_signer(key, passphrase_file))
-        replace(out, Signed(DirectoryEntry.from_json(entry.read_bytes()), envelope).to_json() + b"\n", 0o644)
-    typer.echo(f"{out}: catalogue {number}, {len(listed)} updates")
+    now = datetime.now(UTC)
+    with words_of_list():
+        signer, known = read_signer(key, passphrase_file), read_people(people)
+        signers = DirectoryEntry.from_json(entry.read_bytes())
+        signers_key = public_key_of(certificate_from_pem(signers.certificate))
+        with opened_list(book) as opened:
+            if dry_run:
+                issued, new = listing.issue(opened.acts(), opened.newest(), known, signer, now), False
+            else:
+                issued, new = opened.issue(lambda acts, newest: listing.issue(acts, newest, known, signer, now))
+        signed = Signed(signers, issued.envelope)
+        found = Catalogue.open(issued.envelope, signers_key)
+        if not dry_run:
+            replace(out, signed.to_json() + b"\n", 0o644)
+    if as_json:
+        print_json({"number": found.number, "new": new, "written": not dry_run, "updates": _rows(found)})
+    else:
+        told = "nothing was written (--dry-run)" if dry_run else "new" if new else "as it was signed before"
+        typer.echo(f"{out}: catalogue {found.number}, {len(found.updates)} updates, {told}")
 
 
 @app.command("list")
 def list_updates(
-    catalogue: Annotated[Path, typer.Argument(metavar="FILE", help="The signed catalogue.")],
+    catalogue: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A signed catalogue; without it, the ministry's own list.")
+    ] = None,
     *,
-    root: Root,
+    root: Annotated[
+        Path | None,
+        typer.Option("--trust-anchor", envvar="RENKEI_TRUST_ANCHOR", metavar="FILE", help="With FILE: the root (PEM)."),
+    ] = None,
+    book: ListOption = DEFAULT_LIST,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a catalogue's signature and list its updates.
+    """Show what was imported and where it stands; or check a signed catalogue.
+
+    Of the list: who imported each update, who approved it for which rings or
+    declined it and why. Of a FILE, with --trust-anchor: its signature and updates.
 
     Exit codes: 0, 1 it can't be believed, 2 usage.
     """
+    if catalogue is None:
+        show_list(book, as_json=as_json)
+        return
+    if root is None:
+        raise typer.BadParameter("to check a catalogue, give --trust-anchor")
     from renkei.exchange.parties import AUTHORITY
     from renkei.exchange.updates import Catalogue
 
-    with errors_in_words():
+    with words_of_list():
         signed = signed_in(catalogue)
         party = read_anchor(root).verify_entry(signed.entry, datetime.now(UTC), AUTHORITY)
         found = Catalogue.open(signed.envelope, party.signing_public_key)
-    rows: list[dict[str, Any]] = [update.model_dump() for update in found.updates]
     if as_json:
-        print_json({"number": found.number, "issued_at": found.issued_at.isoformat(), "updates": rows})
+        print_json({"number": found.number, "issued_at": found.issued_at.isoformat(), "updates": _rows(found)})
         return
     table = Table("update", "build", "urgency", "MB", "requires", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(row["kb"], row["build"], row["urgency"], f"{row['size'] / 1e6:,.0f}", " ".join(row["requires"]))
+    for each in found.updates:
+        table.add_row(each.kb, each.build, each.urgency, f"{each.size / 1e6:,.0f}", " ".join(each.requires))
     Console().print(table)
+
+
+def _rows(catalogue: "Catalogue") -> list[dict[str, Any]]:
+    return [update.model_dump() for update in catalogue.updates]

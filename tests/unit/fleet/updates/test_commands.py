@@ -1,0 +1,107 @@
+"""`renkei updates`, as two people and the authority use it: from a package's arrival to both ways out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renkei.cli import updates, updates_list
+from unit.fleet.conftest import INVENTORY
+from unit.fleet.updates.test_importing import CONTENT, NAME
+from unit.fleet.waves.test_commands import Clock, Desk
+
+KB = "KB5058411"
+
+
+class Office(Desk):
+    """The files of ministry IT, and its list of updates."""
+
+    def updates(self, what: str, *words: str, code: int = 0) -> str:
+        return self.run(updates.app, what, *words, "--list", str(self.file("updates.db")), code=code)
+
+    def person(self, name: str) -> tuple[str, ...]:
+        return "--as", name, "--key", str(self.file(f"{name}.key"))
+
+    def bring(self, *words: str, code: int = 0) -> str:
+        build = ("--build", "26100.4061", "--packages", str(self.file("packages")))
+        return self.updates("import", str(self.file(NAME)), *build, *self.person("sato"), *words, code=code)
+
+    def approve(self, person: str, *words: str, code: int = 0) -> str:
+        fleet = ("--fleet", str(INVENTORY / "lab"))
+        return self.updates("approve", KB, *self.person(person), *self.people, *fleet, *words, code=code)
+
+    def sign(self, *words: str, code: int = 0) -> Any:
+        key = ("--key", str(self.file("authority.key")), "--entry", str(self.file("entry.json")))
+        out = ("--out", self.catalogue, "--json")
+        found = self.updates("sign", *key, *self.people, *out, *words, code=code)
+        return json.loads(found) if code == 0 else found
+
+    @property
+    def people(self) -> tuple[str, str]:
+        return "--people", str(self.file("people.json"))
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    for module in (updates, updates_list):
+        monkeypatch.setattr(module, "datetime", Clock)
+    found = Office(tmp_path)
+    found.file(NAME).write_bytes(CONTENT)
+    return found
+
+
+def test_the_life_of_a_catalogue(office: Office) -> None:
+    office.sign(code=1)
+    assert "waits for an approval" in office.bring()
+    assert office.file("packages").joinpath(NAME).read_bytes() == CONTENT
+    assert "known" in office.bring()
+    office.sign(code=1)
+    office.approve("sato", code=1)
+    office.approve("suzuki", "--ring", "canary")
+    assert office.sign("--dry-run")["written"] is False
+    assert not Path(office.catalogue).exists()
+    first = office.sign()
+    assert (first["number"], first["new"], [each["kb"] for each in first["updates"]]) == (1, True, [KB])
+    assert (office.sign()["number"], office.sign()["new"]) == (1, False)
+    assert KB in office.updates("list", office.catalogue, *office.anchor)
+    shown = json.loads(office.updates("list", "--json"))
+    assert (shown["catalogue"], shown["updates"][0]["standing"], shown["updates"][0]["rings"]) == (
+        1,
+        "approved",
+        ["canary"],
+    )
+    assert "approved by suzuki: canary" in office.updates("list")
+
+    rings = json.loads(office.updates("approvals", *office.people, "--fleet", str(INVENTORY / "lab")))
+    assert rings["update_source_approved"]["canary"] == [KB]
+    office.updates("decline", KB, "--as", "suzuki", "--why", "breaks printing")
+    office.updates("decline", KB, "--as", "suzuki", "--why", " ", code=2)
+    out = str(office.file("approvals.json"))
+    office.updates("approvals", *office.people, "--fleet", str(INVENTORY / "lab"), "--out", out)
+    assert json.loads(Path(out).read_text())["update_source_declined"] == [KB]
+    assert "declined by suzuki: breaks printing" in " ".join(office.updates("list").split())
+    office.sign(code=1)
+
+
+def test_a_dry_run_keeps_nothing(office: Office) -> None:
+    assert "nothing was kept" in office.bring("--dry-run")
+    assert not office.file("packages").exists()
+    assert json.loads(office.updates("list", "--json")) == {"catalogue": None, "updates": []}
+
+
+def test_nothing_is_imported_unless_all_of_it_fits(office: Office) -> None:
+    office.file("kb5043080.msu").write_bytes(b"y")
+    office.file("list.json").write_text(
+        json.dumps([{"kb": KB, "build": "26100.4061"}, {"kb": "KB5043080", "build": "26100.1", "sha256": "ab" * 32}])
+    )
+    files = (str(office.file(NAME)), str(office.file("kb5043080.msu")), "--expect", str(office.file("list.json")))
+    office.updates("import", *files, *office.person("sato"), code=1)
+    assert json.loads(office.updates("list", "--json"))["updates"] == []
+
+
+def test_a_wrong_call_ends_with_2(office: Office) -> None:
+    office.updates("import", str(office.file(NAME)), *office.person("sato"), code=2)
+    office.bring()
+    office.approve("suzuki", "--ring", "nowhere", code=2)
+    office.run(updates.app, "list", office.catalogue, code=2)

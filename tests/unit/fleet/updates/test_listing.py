@@ -1,0 +1,231 @@
+"""The ministry's list of updates: two people for each, one truth for both ways, numbers that rise."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renkei.exchange.certificates import make_key
+from renkei.exchange.documents import DocumentError, Signer
+from renkei.exchange.updates import Catalogue, Update
+from renkei.fleet.updates import listing
+from renkei.fleet.updates.listing import ListError, read_list
+from renkei.store.errors import StoreError
+from renkei.store.update_list import Act, Issued, UpdateList
+
+NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
+KEYS = {name: make_key() for name in ("sato", "suzuki", "tanaka")}
+PEOPLE = {name: key.public_key() for name, key in KEYS.items()}
+_KEY = make_key()
+AUTHORITY, AUTHORITY_KEY = Signer(_KEY), _KEY.public_key()
+FIRST, SECOND, THIRD = "KB5043080", "KB5058411", "KB5062553"
+RINGS = ("canary", "early", "broad")
+
+
+def update(kb: str, *requires: str, digest: str = "ab") -> Update:
+    build = f"26100.{int(kb[-4:])}"
+    words = {"kb": kb, "build": build, "file": f"{kb}.msu", "sha256": digest * 32, "size": 700, "urgency": "routine"}
+    return Update.model_validate({**words, "requires": list(requires)})
+
+
+class Book:
+    """A list, as people work on it."""
+
+    def __init__(self) -> None:
+        self.acts: list[Act] = []
+
+    def bring(self, *updates: Update, person: str = "sato") -> list[Act]:
+        return self._add(listing.import_acts(self.acts, updates, person, Signer(KEYS[person]), NOW))
+
+    def approve(self, *kbs: str, person: str = "suzuki", key: str = "", rings: tuple[str, ...] = RINGS) -> list[Act]:
+        signer = Signer(KEYS[key or person])
+        return self._add(listing.approve_acts(self.acts, kbs, rings, person, signer, PEOPLE, NOW))
+
+    def decline(self, *kbs: str, person: str = "suzuki") -> list[Act]:
+        return self._add(listing.decline_acts(self.acts, kbs, "breaks printing", person, NOW))
+
+    def _add(self, acts: list[Act]) -> list[Act]:
+        self.acts += acts
+        return acts
+
+    def approved(self) -> list[str]:
+        return [each.kb for each in listing.approved(self.acts, PEOPLE)]
+
+
+@pytest.fixture
+def book() -> Book:
+    found = Book()
+    found.bring(update(SECOND, FIRST), update(FIRST))
+    return found
+
+
+def test_what_was_imported_waits_until_somebody_else_approves_it(book: Book) -> None:
+    assert {each.standing for each in read_list(book.acts).values()} == {"waiting"}
+    assert book.approved() == []
+    book.approve(FIRST, SECOND)
+    assert book.approved() == [FIRST, SECOND]  # in the order of prerequisites, not of arrival
+
+
+def test_nobody_approves_what_he_imported_nor_with_anothers_key(book: Book) -> None:
+    for person, key, message in (
+        ("sato", "sato", "sato imported KB5043080: somebody else"),
+        ("suzuki", "tanaka", "isn't signed by his key"),
+    ):
+        with pytest.raises(ListError, match=message):
+            book.approve(FIRST, person=person, key=key)
+    with pytest.raises(ListError, match="KB9999999: nobody imported it"):
+        book.approve("KB9999999")
+    assert book.approved() == []
+
+
+def test_a_list_that_was_changed_behind_peoples_backs_is_not_signed(book: Book) -> None:
+    book.approve(FIRST)
+    forged = json.dumps({**json.loads(book.acts[1].detail), "sha256": "ff" * 32})
+    for number, change, message in (
+        (1, {"detail": forged}, "sato signed for another KB5043080"),
+        (2, {"detail": "canary"}, "suzuki signed for another KB5043080"),
+        (2, {"person": "tanaka"}, "isn't signed by his key"),
+        (2, {"document": b""}, "isn't signed by his key"),
+        (1, {"person": "nobody"}, "isn't among the people"),
+    ):
+        acts = list(book.acts)
+        acts[number] = replace(acts[number], **change)  # type: ignore[arg-type]  # each of its own type
+        with pytest.raises(ListError, match=message):
+            listing.approved(acts, PEOPLE)
+
+
+def test_a_declined_update_is_in_no_catalogue_and_may_be_approved_after_all(book: Book) -> None:
+    book.approve(FIRST, SECOND)
+    with pytest.raises(ListError, match="KB5058411 is approved and requires KB5043080"):
+        book.decline(FIRST)
+    book.decline(SECOND)
+    assert book.approved() == [FIRST]
+    assert read_list(book.acts)[SECOND].why == "breaks printing"
+    book.approve(SECOND, person="tanaka")
+    assert book.approved() == [FIRST, SECOND]
+
+
+def test_another_file_of_an_update_waits_anew_and_the_same_one_is_known(book: Book) -> None:
+    book.approve(FIRST)
+    assert book.bring(update(FIRST)) == []
+    assert len(book.bring(update(FIRST, digest="cd"), person="tanaka")) == 1
+    assert book.approved() == []
+    book.approve(FIRST)
+    assert listing.approved(book.acts, PEOPLE)[0].sha256 == "cd" * 32
+
+
+def test_what_cant_be_installed_in_order_is_not_signed(book: Book) -> None:
+    book.approve(SECOND)
+    with pytest.raises(ListError, match="KB5058411 requires KB5043080, which isn't approved"):
+        book.approved()
+    book.bring(update(FIRST, SECOND))
+    book.approve(FIRST)
+    with pytest.raises(ListError, match="require one another"):
+        book.approved()
+    with pytest.raises(ListError, match="have one file"):
+        book.bring(update(THIRD).model_copy(update={"file": f"{FIRST}.msu"}))
+
+
+def test_both_ways_have_the_same_updates(book: Book) -> None:
+    book.bring(update(THIRD))
+    book.approve(FIRST, SECOND, rings=("canary",))
+    book.approve(FIRST, person="tanaka", rings=("early",))
+    book.decline(THIRD)
+    assert listing.for_update_source(book.acts, PEOPLE, RINGS) == {
+        "update_source_approved": {"canary": [FIRST, SECOND], "early": [FIRST], "broad": []},
+        "update_source_declined": [THIRD],
+    }
+    with pytest.raises(ListError, match="the ring 'early'; the fleet has canary"):
+        listing.for_update_source(book.acts, PEOPLE, ["canary"])
+
+
+def test_numbers_rise_and_what_is_unchanged_keeps_its_catalogue(book: Book, tmp_path: Path) -> None:
+    def decide(acts: list[Act], newest: Issued | None) -> Issued:
+        return listing.issue(acts, newest, PEOPLE, signer, NOW + timedelta(hours=1))
+
+    signer = AUTHORITY
+    with UpdateList(tmp_path / "updates.db") as store:
+        with pytest.raises(ListError, match="nothing is approved"):
+            store.issue(decide)
+        store.add(lambda _: book.acts)
+        store.add(
+            lambda acts: listing.approve_acts(acts, [FIRST], RINGS, "suzuki", Signer(KEYS["suzuki"]), PEOPLE, NOW)
+        )
+        first, new = store.issue(decide)
+        assert (first.number, new, store.issue(decide)) == (1, True, (first, False))
+        store.add(
+            lambda acts: listing.approve_acts(acts, [SECOND], RINGS, "suzuki", Signer(KEYS["suzuki"]), PEOPLE, NOW)
+        )
+        second, _ = store.issue(decide)
+        signer = Signer(make_key())  # the authority has another key
+        third, _ = store.issue(decide)
+        assert (second.number, third.number) == (2, 3)
+        assert store.newest() == third
+        with pytest.raises(StoreError, match="numbers rise"):
+            store.issue(lambda _acts, _newest: first)
+
+
+def test_two_desks_never_give_one_number(book: Book, tmp_path: Path) -> None:
+    """Both have looked at the list before either of them signs."""
+    book.approve(FIRST)
+    file = tmp_path / "updates.db"
+    with UpdateList(file) as one, UpdateList(file) as other:
+        one.add(lambda _: book.acts)
+        other.newest()
+        signers = [Signer(make_key()), Signer(make_key())]
+        issued = [
+            store.issue(lambda acts, newest, by=by: listing.issue(acts, newest, PEOPLE, by, NOW))[0]
+            for store, by in zip((one, other), signers, strict=True)
+        ]
+    assert [each.number for each in issued] == [1, 2]
+
+
+def test_a_list_that_is_none_says_so() -> None:
+    with pytest.raises(DocumentError, match="holds an update that is none"):
+        read_list([Act("import", FIRST, "sato", "{}")])
+    with pytest.raises(ListError, match="which nobody imported"):
+        read_list([Act("decline", FIRST, "sato", "why")])
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["bring", "other", "approve", "decline"]),
+        st.sampled_from([FIRST, SECOND, THIRD]),
+        st.sampled_from(list(KEYS)),
+    ),
+    max_size=14,
+)
+
+
+@given(_STEPS)
+def test_whatever_people_do_nothing_is_signed_that_two_did_not_agree_on(steps: list[tuple[str, str, str]]) -> None:
+    book, numbers, newest = Book(), [], None
+    for what, kb, person in steps:
+        before = list(book.acts)
+        try:
+            if what in {"bring", "other"}:
+                book.bring(update(kb, digest="ab" if what == "bring" else "cd"), person=person)
+            elif what == "approve":
+                book.approve(kb, person=person)
+            else:
+                book.decline(kb, person=person)
+        except ListError:
+            assert book.acts == before
+        listed: dict[str, Any] = read_list(book.acts)
+        for found in listing.approved(book.acts, PEOPLE):
+            each = listed[found.kb]
+            assert (each.standing, each.update) == ("approved", found)
+            assert each.importer not in {approver for approver, _, _ in each.approvals}
+        if any(each.standing == "approved" for each in listed.values()):
+            issued = listing.issue(book.acts, newest, PEOPLE, AUTHORITY, NOW)
+            assert newest is None or issued == newest or issued.number == newest.number + 1
+            newest = issued
+            numbers.append(issued.number)
+    assert numbers == sorted(numbers)
+    if newest is not None:
+        Catalogue.open(newest.envelope, AUTHORITY_KEY)
