@@ -1,12 +1,18 @@
 """`renkei updates`, as two people and the authority use it: from a package's arrival to both ways out."""
 
 import json
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from renkei.cli import updates, updates_list
+from renkei.fleet.updates import importing
+from renkei.store.update_list import UpdateList
+from unit.dying import die_at
 from unit.fleet.conftest import INVENTORY
 from unit.fleet.updates.test_importing import CONTENT, NAME
 from unit.fleet.waves.test_commands import Clock, Desk
@@ -105,3 +111,34 @@ def test_a_wrong_call_ends_with_2(office: Office) -> None:
     office.bring()
     office.approve("suzuki", "--ring", "nowhere", code=2)
     office.run(updates.app, "list", office.catalogue, code=2)
+
+
+_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (UpdateList, ("add", "issue")),
+    (Path, ("replace", "unlink")),
+    (importing, ("_read",)),
+)
+
+
+@pytest.mark.thorough
+def test_killed_at_any_step_a_package_is_whole_or_not_there_and_a_number_is_given_once(
+    office: Office,
+) -> None:
+    def live(work: Callable[[], Any]) -> int:
+        for fatal in range(1, 1000):
+            process = get_context("fork").Process(target=lambda n=fatal: (die_at(n, _STEPS), work()))
+            process.start()
+            process.join(60)
+            assert process.exitcode in {0, -signal.SIGKILL}
+            package = office.file("packages") / NAME
+            assert not package.exists() or package.read_bytes() == CONTENT
+            if process.exitcode == 0:
+                return fatal - 1
+        raise AssertionError("it never ends")
+
+    assert live(office.bring) > 5
+    office.approve("suzuki")
+    assert live(office.sign) > 2
+    assert json.loads(Path(office.catalogue).read_text())
+    assert json.loads(office.updates("list", "--json"))["catalogue"] == 1
+    assert [path.name for path in (office.file("packages")).iterdir()] == [NAME]
