@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -242,7 +243,7 @@ def _bring(arrivals: "list[Arrival]", into: Path | None) -> "list[Update]":
         for each in arrivals:
             task = bar.add_task(each.path.name, total=each.path.stat().st_size)
             try:
-                updates.append(importing.bring(each, into, lambda piece, task=task: bar.advance(task, piece)))
+                updates.append(importing.bring(each, into, partial(bar.advance, task)))
             except importing.PackagesError as error:
                 problems.append(str(error))
     if problems:

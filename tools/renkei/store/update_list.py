@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import apsw
 
@@ -138,10 +138,14 @@ class UpdateList(AbstractContextManager["UpdateList"]):
 
 
 def _acts(connection: apsw.Connection) -> list[Act]:
-    rows = connection.execute("SELECT what, kb, person, detail, document, at FROM acts ORDER BY act").fetchall()
+    rows: list[Any] = connection.execute(
+        "SELECT what, kb, person, detail, document, at FROM acts ORDER BY act"
+    ).fetchall()
     return [Act(what, kb, person, detail, bytes(document), at) for what, kb, person, detail, document, at in rows]
 
 
 def _newest(connection: apsw.Connection) -> Issued | None:
-    rows = connection.execute("SELECT number, envelope, at FROM catalogues ORDER BY number DESC LIMIT 1").fetchall()
+    rows: list[Any] = connection.execute(
+        "SELECT number, envelope, at FROM catalogues ORDER BY number DESC LIMIT 1"
+    ).fetchall()
     return Issued(rows[0][0], bytes(rows[0][1]), rows[0][2]) if rows else None
