@@ -58,9 +58,12 @@ def test_its_clock_is_watched(host: Host, declared: dict[str, Any]) -> None:
     }
 
 
-def test_security_updates_come_by_themselves(host: Host) -> None:
-    assert host.service("apt-daily-upgrade.timer").is_enabled
-    assert host.package("unattended-upgrades").is_installed
+def test_updates_come_by_waves_and_not_by_themselves(host: Host) -> None:
+    assert not host.package("unattended-upgrades").is_installed
+    masked = host.check_output("systemctl list-unit-files --state=masked --plain --no-legend 'apt-daily*'")
+    assert {line.split()[0] for line in masked.splitlines()} == {
+        f"apt-daily{of}.{kind}" for of in ("", "-upgrade") for kind in ("service", "timer")
+    }
 
 
 def test_its_journal_survives_a_reboot(host: Host) -> None:

@@ -269,4 +269,4 @@ def test_the_commands_end_with_codes_that_programs_can_use(office: Office, pki: 
     assert CliRunner().invoke(app, ["updates", "--config", str(config)]).exit_code == 0
     refused = CliRunner().invoke(app, ["install-updates", "--config", str(config)])
     assert refused.exit_code == 1
-    assert "installs security updates by itself" in " ".join(refused.output.split())
+    assert "waves install them" in " ".join(refused.output.split())

@@ -52,7 +52,7 @@ def install_updates(config: Config = DEFAULT_CONFIG) -> None:
     programs = platform.update_tools()
     if programs is None:
         fail(
-            MachineError("this system's updates aren't the agent's: it installs security updates by itself"),
+            MachineError("this system's updates aren't the agent's: waves install them, from the controller"),
             NEEDS_PERSON,
         )
     with reported(), settings_of(config) as settings:
