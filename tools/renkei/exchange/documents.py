@@ -67,6 +67,8 @@ class Kind(StrEnum):
     ORDER = "order"
     PERMIT = "permit"
     PATCH_STATE = "patch-state"
+    PACKAGE_SET = "package-set"
+    HOST_STATE = "host-state"
 
     @property
     def payload_type(self) -> str:
