@@ -51,7 +51,7 @@ class Package(BaseModel):
 class PackageSet(Payload):
     """The ministry's word on what Linux hosts get; of two sets the higher number counts.
 
-    `hosts` is at how many hosts was looked. Packages that a host lacks are for those alone whose own packages need them.
+    `hosts` is at how many hosts was looked. A package that a host lacks is for one alone whose own need it.
     """
 
     KIND = Kind.PACKAGE_SET
