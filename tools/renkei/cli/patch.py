@@ -1,5 +1,6 @@
 """`renkei patch`: how far every machine of the country is patched, by its own signed word."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from renkei.cli.inventory import DEFAULT_FLEET, ROOT, FleetOption, JsonOption, fail, print_json
+from renkei.cli.patch_sign import sign
 from renkei.cli.wave_common import Passphrase, hub_as_authority
 
 if TYPE_CHECKING:
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
     from renkei.fleet.controls.exceptions import ControlException
     from renkei.fleet.model import Fleet
     from renkei.fleet.patching.intake import Believer
-    from renkei.fleet.patching.survey import Row
+    from renkei.fleet.patching.standing import Standing
 
 app = typer.Typer(no_args_is_help=True, help="How far every machine is patched, by its own signed word.")
+app.command()(sign)
 
 DEFAULT_STATES = Path("/var/lib/renkei/patch-states.db")
 StatesOption = Annotated[
@@ -30,6 +33,18 @@ RootOption = Annotated[
 CrlOption = Annotated[
     Path | None, typer.Option("--crl", metavar="FILE", help="The newest list of revoked certificates (PEM).")
 ]
+HostsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="What the controller saw on Linux hosts and network devices (`patch sign`)."),
+]
+PackagesOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="With --hosts: a signed package set; repeat for older ones."),
+]
+FirmwareOption = Annotated[
+    Path, typer.Option(metavar="FILE", help="Versions and advisories.", show_default="inventory/firmware.yml")
+]
+DEFAULT_FIRMWARE = ROOT / "inventory" / "firmware.yml"
 _LATE, _UNKNOWN, _UNREACHED = 1, 3, 3
 _LIMIT = 512 * 1024
 
@@ -119,10 +134,16 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
     unknown_days: Annotated[int, typer.Option(min=1, max=60, help="Days of silence that a line allows.")] = 3,
     unknown_media_days: Annotated[int, typer.Option(min=1, max=90, help="The same of media.")] = 11,
     endpoint: Annotated[str, typer.Option(help="Only this endpoint, such as 131041.")] = "",
+    hosts: HostsOption = None,
+    packages: PackagesOption = None,
+    firmware: FirmwareOption = DEFAULT_FIRMWARE,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page here: Japanese with an English switch.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show patch age and missing updates by machine, endpoint, prefecture and ring.
+
+    With --hosts also Linux hosts and network devices: versions, their age, and the
+    advisories that ask for new ones, as the controller saw them (`patch sign`).
 
     A state is what the machine signed, verified here from the root down. With
     --endpoint only that endpoint counts for the exit code; the page always shows
@@ -132,7 +153,8 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
     call are wrong, 3 somebody's state is unknown for longer than allowed (others
     may be late, too).
     """
-    from renkei.cli.patch_show import document, show, show_row
+    from renkei.cli.patch_hosts import host_document, hosts_of, show_host_report, show_hosts
+    from renkei.cli.patch_show import document, show, show_rows
     from renkei.fleet.patching.survey import Question, survey
     from renkei.store.errors import StoreError
     from renkei.store.patch_states import PatchStates
@@ -153,22 +175,26 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
             report = survey(loaded, store, catalogues, believer, exceptions, question)
     except StoreError as error:
         fail(str(error))
+    seen = hosts_of(loaded, hosts, packages or [], firmware, believer, exceptions, question)
     if page is not None:
         from renkei.evidence.patch_page import write_page
 
         try:
-            write_page(report, page)
+            write_page(report, page, seen)
         except OSError as error:
             fail(f"can't write the page: {error}")
     rows = [row for row in report.rows if endpoint in {"", row.endpoint.code.value}]
+    host_rows = [row for row in (seen.rows if seen else ()) if endpoint in {"", row.host.site.key}]
     if as_json:
-        print_json(document(report, rows))
+        print_json(document(report, rows) | ({"hosts": host_document(seen, host_rows)} if seen else {}))
     elif endpoint:
-        for row in rows:
-            show_row(row, report)
+        show_rows(rows, report)
+        show_hosts(host_rows, now)
     else:
         show(report)
-    raise typer.Exit(_exit_code(rows))
+        show_host_report(seen)
+    raise typer.Exit(_exit_code([*(row.standing for row in rows if row.judgement.alarm),
+        *(row.standing for row in host_rows if row.alarm)]))  # fmt: skip
 
 
 def _moment(text: str) -> datetime:
@@ -229,10 +255,9 @@ def _refuse(file: Path, error: Exception) -> NoReturn:
     fail(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
 
 
-def _exit_code(rows: "list[Row]") -> int:
+def _exit_code(alarms: "Sequence[Standing]") -> int:
     from renkei.fleet.patching.standing import Standing
 
-    alarms = {row.standing for row in rows if row.judgement.alarm}
     if Standing.UNKNOWN in alarms:
         return _UNKNOWN
     return _LATE if alarms else 0

@@ -129,8 +129,13 @@ def show(report: Report) -> None:
         console.print(f"… and {len(act_on) - _MOST_ROWS:,} more: --json and --page have all", highlight=False)
 
 
-def show_row(row: Row, report: Report) -> None:
-    """Print a machine."""
+def show_rows(rows: list[Row], report: Report) -> None:
+    """Print machines."""
+    for row in rows:
+        _show_row(row, report)
+
+
+def _show_row(row: Row, report: Report) -> None:
     now, judgement = report.question.at, row.judgement
     lines = {
         "machine": f"{row.terminal.asset_number} ({row.terminal.model}), ring {row.endpoint.ring}",

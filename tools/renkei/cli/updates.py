@@ -1,4 +1,4 @@
-"""`renkei updates`: what there is to install, from a package's arrival to the signed catalogue."""
+"""`renkei updates`: what there is to install, from a package's arrival to the signed catalogue or package set."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from renkei.cli.updates_list import (
     show_list,
     words_of_list,
 )
+from renkei.cli.updates_packages import resolve, show_set
 from renkei.cli.wave_common import JsonOption, Passphrase, PeopleOption, read_anchor, read_signer, signed_in
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Windows updates: import packages, have somebody else approve them, sign the catalogue.",
+    help="Windows updates: import packages, have somebody else approve them, sign the catalogue. Linux hosts: "
+    "resolve exact package versions.",
 )
 app.command("import")(import_packages)
 app.command()(approve)
 app.command()(decline)
 app.command()(approvals)
+app.command()(resolve)
 
 
 @app.command()
@@ -89,7 +92,8 @@ def sign(
 @app.command("list")
 def list_updates(
     catalogue: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A signed catalogue; without it, the ministry's own list.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="A signed catalogue or package set; without it, the ministry's own list."),
     ] = None,
     *,
     root: Annotated[
@@ -99,10 +103,11 @@ def list_updates(
     book: ListOption = DEFAULT_LIST,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was imported and where it stands; or check a signed catalogue.
+    """Show what was imported and where it stands; or check a signed document.
 
     Of the list: who imported each update, who approved it for which rings or
-    declined it and why. Of a FILE, with --trust-anchor: its signature and updates.
+    declined it and why. Of a FILE, with --trust-anchor: its signature and what is
+    in it, updates of Windows or packages of Linux hosts.
 
     Exit codes: 0, 1 it can't be believed, 2 usage.
     """
@@ -111,13 +116,19 @@ def list_updates(
         return
     if root is None:
         raise typer.BadParameter("to check a catalogue, give --trust-anchor")
+    from renkei.exchange.documents import Kind, outline
+    from renkei.exchange.packages import PackageSet
     from renkei.exchange.parties import AUTHORITY
     from renkei.exchange.updates import Catalogue
 
     with words_of_list():
         signed = signed_in(catalogue)
         party = read_anchor(root).verify_entry(signed.entry, datetime.now(UTC), AUTHORITY)
-        found = Catalogue.open(signed.envelope, party.signing_public_key)
+        claimed = outline(signed.envelope)
+        if claimed.kind is Kind.PACKAGE_SET:
+            show_set(PackageSet.open(claimed, party.signing_public_key), as_json=as_json)
+            return
+        found = Catalogue.open(claimed, party.signing_public_key)
     if as_json:
         print_json({"number": found.number, "issued_at": found.issued_at.isoformat(), "updates": _rows(found)})
         return

@@ -215,6 +215,7 @@ def opened_list(book: Path) -> "Iterator[UpdateList]":
 def words_of_list() -> Iterator[None]:
     """Say what is wrong in words and end with 1."""
     from renkei.exchange.errors import ExchangeError
+    from renkei.fleet.hosts.found import FoundError
     from renkei.fleet.updates.importing import PackagesError
     from renkei.fleet.updates.listing import ListError
     from renkei.fleet.waves.plan import PlanError
@@ -222,7 +223,7 @@ def words_of_list() -> Iterator[None]:
 
     try:
         yield
-    except (ExchangeError, ListError, PackagesError, PlanError, StoreError) as error:
+    except (ExchangeError, FoundError, ListError, PackagesError, PlanError, StoreError) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}")

@@ -11,6 +11,8 @@ from typing import Final
 from renkei.domain.windows import JST
 from renkei.evidence.pages import put_page
 from renkei.fleet.endpoints import Endpoint
+from renkei.fleet.patching.host_words import PARTS, host_act, host_why
+from renkei.fleet.patching.hosts import HostReport
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Day, Report, Row
 from renkei.fleet.patching.words import LINKS, STANDINGS, act, moment, said_at, why
@@ -48,14 +50,18 @@ class Bar:
     label: str
 
 
-def write_page(report: Report, target: Path) -> None:
-    """Render the page and put it in place at once."""
+def write_page(report: Report, target: Path, hosts: HostReport | None = None) -> None:
+    """Render the page and put it in place at once, with Linux hosts and network devices if somebody looked at them."""
     now = report.question.at
     put_page(
         target,
         "renkei.evidence",
         "patch.html.j2",
         report=report,
+        hosts=hosts,
+        parts=PARTS,
+        host_why=lambda row: host_why(row, now),
+        host_act=host_act,
         now=now,
         standings=list(Standing),
         names=STANDINGS,

@@ -4,17 +4,18 @@ A file is JSON `{"entry": directory entry, "envelope": signed document}`, as the
 catalogue have it. What the hub has is read by `line`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
 from renkei.exchange.documents import DocumentError, Kind, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.payloads import Payload
 from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, PatchState
 from renkei.fleet.signed import read_signed
@@ -24,6 +25,7 @@ from renkei.store.patch_states import Evidence, Kept, PatchStates, Reached
 AHEAD: Final = timedelta(minutes=15)
 """How far a machine's clock may be ahead of ours before it is named."""
 _BATCH: Final = 256
+Said = TypeVar("Said", bound=Payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,24 @@ class Believer:
         Raises:
             ExchangeError: it isn't.
         """
-        issued_at = Catalogue.read(peek(signed.envelope).payload).issued_at
-        party = self._anchor.verify_entry(signed.entry, issued_at, AUTHORITY)
-        return Catalogue.open(signed.envelope, party.signing_public_key)
+        return self.of_authority(signed, Catalogue, lambda said: said.issued_at)
+
+    def of_authority(self, signed: Signed, kind: type[Said], said_at: Callable[[Said], datetime]) -> Said:
+        """Return a document once it is the authority's, whose certificate was good when it was said.
+
+        Args:
+            signed: the document, with its signer's entry.
+            kind: what it must be.
+            said_at: the moment at which it was said, read from it.
+
+        Raises:
+            ExchangeError: it isn't.
+        """
+        at = said_at(kind.read(peek(signed.envelope).payload))
+        party = self._party(signed.entry.to_json(), at)
+        if party.party != AUTHORITY:
+            raise DocumentError(f"the {kind.KIND} is signed by {party.party}, not by {AUTHORITY}")
+        return kind.open(signed.envelope, party.signing_public_key)
 
     def _party(self, entry: bytes, at: datetime) -> VerifiedParty:
         digest = sha256(entry).digest()

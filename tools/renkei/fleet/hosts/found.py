@@ -1,0 +1,64 @@
+"""What the controller found on hosts: a folder with a file `HOST.json` a host, by ansible/playbooks/look.yml."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from renkei.exchange.clock import Time
+from renkei.exchange.errors import misfits
+from renkei.exchange.packages import MAX_HELD, Architecture, Device, HeldPackage, HostName, HostState, Package
+
+MAX_FOUND: Final = 2 * 1024 * 1024
+MAX_OFFERED: Final = 5000
+
+
+class FoundError(ValueError):
+    """What was found can't be used; the message names every file, what is wrong with it, and what to do."""
+
+
+class Found(BaseModel):
+    """One host: what it is, what it has, and what the mirror offers for it beyond that (with what would come along)."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    host: HostName
+    seen_at: Time
+    architecture: Architecture
+    device: Device
+    packages: Annotated[list[HeldPackage], Field(max_length=MAX_HELD)]
+    restart: bool
+    offered: Annotated[list[Package], Field(max_length=MAX_OFFERED)]
+
+    def state(self) -> HostState:
+        """Return what is to be signed of it."""
+        return HostState(
+            host=self.host, device=self.device, packages=self.packages, restart=self.restart, seen_at=self.seen_at
+        )
+
+
+def read_found(folder: Path) -> dict[str, Found]:
+    """Read what was found on each host, by its name.
+
+    Raises:
+        FoundError: there is nothing, or a file isn't as it should be; all are named.
+        OSError: a file can't be read.
+    """
+    found: dict[str, Found] = {}
+    wrong = []
+    for file in sorted(folder.glob("[!.]*.json")):
+        try:
+            with file.open("rb") as stream:
+                read = Found.model_validate(json.loads(stream.read(MAX_FOUND + 1)))
+            if read.host != file.stem:
+                raise ValueError(f"is about {read.host}")  # noqa: TRY301 - said with the others
+            found[read.host] = read
+        except ValidationError as error:
+            wrong.append(f"{file}: {misfits(error, 'host')}")
+        except (ValueError, RecursionError) as error:
+            wrong.append(f"{file}: {error if 'is about' in str(error) else 'is no JSON, or longer than 2 MiB'}")
+    if wrong:
+        raise FoundError("\n".join([*wrong, "look at these hosts again: ansible/playbooks/look.yml"]))
+    if not found:
+        raise FoundError(f"{folder}: nothing was found on any host; run ansible/playbooks/look.yml first")
+    return found
