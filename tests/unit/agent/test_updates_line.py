@@ -13,8 +13,9 @@ from renkei.agent.updates import line, orders
 from renkei.client.errors import HubRefused, HubUnreachable, Problem
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import format_time, whole_seconds
-from renkei.exchange.documents import Signer
+from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import Party
+from renkei.exchange.patterns import PatternState
 from renkei.exchange.updates import Order, PatchState
 from renkei.store.updates import Said
 from unit.agent.update_host import order
@@ -25,6 +26,7 @@ class Hub:
     """A hub that holds orders."""
 
     carries_orders: bool = True
+    knows_patterns: bool = True
     waiting: list[Any] = field(default_factory=list)
     got: list[tuple[str, str, bytes]] = field(default_factory=list)
     fails: Exception | None = None
@@ -66,6 +68,7 @@ class Scene:
             exchanged_at=None,
             problem=None,
             checked_at=self.given.issued_at,
+            patterns=PatternState(version="1.441.10.0", made_at=self.given.issued_at),
         )
         envelope = state.sign(self.home.keys().signer)
         said = Said(str(self.given.id), stage, envelope, format_time(state.checked_at))
@@ -150,3 +153,12 @@ def test_an_order_that_the_hub_shows_no_more_ends_unless_the_hub_was_restored_or
     scene.hub.waiting = []
     line.carry(scene.home, scene.hub.contact(epoch=2))
     assert orders.counting(scene.home) is None
+
+
+def test_an_older_hub_gets_the_word_without_patterns(scene: Scene) -> None:
+    scene.hub.knows_patterns = False
+    scene.say()
+    line.carry(scene.home, scene.hub.contact())
+    [(_, _, envelope)] = scene.hub.got
+    assert "patterns" not in peek(envelope).payload
+    assert peek(envelope).key_id == scene.home.keys().signer.key_id

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from renkei.agent.updates.machine import Progress, Result, Survey, Work
 from renkei.exchange.parties import Party
+from renkei.exchange.patterns import PatternState
 from renkei.exchange.updates import Order, Update, Window
 
 AT = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
@@ -67,13 +68,16 @@ class Host:
     fetched: bool = True
     began: list[tuple[UUID, datetime]] = field(default_factory=list)
     restarts: list[datetime] = field(default_factory=list)
+    patterns: PatternState | None = None
+    patterns_asked: list[datetime] = field(default_factory=list)
 
     # -- what the agent sees and does (`renkei.agent.updates.machine.Machine`)
 
     def survey(self) -> Survey:
         self.run_to(self.now)
         installed = tuple(sorted(self.installed))
-        return Survey(self.build, installed, self.free_bytes, self.on_mains, self.restart_pending, f"boot {self.boots}")
+        base = self.build, installed, self.free_bytes, self.on_mains, self.restart_pending, f"boot {self.boots}"
+        return Survey(*base, self.patterns)
 
     def fetch(self, work: Work) -> Progress:
         del work
@@ -103,6 +107,9 @@ class Host:
 
     def end(self) -> None:
         """Nothing is kept here."""
+
+    def install_patterns(self) -> None:
+        self.patterns_asked.append(self.now)
 
     def restart(self, work: Work) -> None:
         window = work.order.open_at(self.now)

@@ -12,7 +12,14 @@ from typing import Any
 from renkei.agent.updates.tools import Tools
 from renkei.exchange.updates import Update
 
-TOOLS = Tools(survey=("survey",), source=("source",), dism=("dism",), restart=("shutdown",), begin=("begin",))
+TOOLS = Tools(
+    survey=("survey",),
+    source=("source",),
+    dism=("dism",),
+    restart=("shutdown",),
+    begin=("begin",),
+    patterns=("patterns",),
+)
 DISK_FULL, NOT_APPLICABLE, RESTART, BUSY = -2147024784, -2146498530, 3010, 1
 _TAIL = "~31bf3856ad364e35~amd64~~"
 
@@ -31,6 +38,8 @@ class Programs:
     faults: set[str] = field(default_factory=set)
     offered: bool = True
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    patterns: str = "1.441.10.0"
+    package: str = "1.441.312.0"
 
     def run(self, command: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":
         """Stand in for `subprocess.run`."""
@@ -68,8 +77,18 @@ class Programs:
             "on_mains": self.on_mains,
             "restart_pending": bool(self.staged),
             "boot": str(self.boots),
+            "patterns": {"version": self.patterns, "made_at": "2026-11-24T01:00:00Z"} if self.patterns else None,
         }
         return 0, json.dumps(said)
+
+    def _patterns(self, arguments: list[str]) -> tuple[int, str]:
+        assert arguments[0] == "-Package"
+        assert Path(arguments[1]).is_file()
+        if "unsigned" in self.faults:
+            return 1, "the package isn't signed by Microsoft (NotSigned)"
+        if "patterns stay" not in self.faults:
+            self.patterns = self.package
+        return 0, ""
 
     def _dism(self, arguments: list[str]) -> tuple[int, str]:
         assert {"/online", "/english"} <= set(arguments)

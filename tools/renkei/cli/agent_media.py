@@ -117,6 +117,8 @@ def media_export(
         print(f"{written.receipts} receipts, {written.voids} voids; digest {written.digest[:_FINGERPRINT]}")
         if written.orders:
             print(f"{written.orders} orders of updates, with their packages")
+        if written.patterns:
+            print(f"antivirus patterns {written.patterns}")
 
 
 @app.command(name="import")
@@ -141,6 +143,8 @@ def media_import(folder: Folder, config: Config = DEFAULT_CONFIG, *, as_json: As
         )
         if brought.updates or brought.packages:
             print(f"{brought.updates} documents of updates, {brought.packages} packages")
+        if brought.patterns:
+            print("newer antivirus patterns")
         for digest in brought.digests:
             print(f"digest {digest[:_FINGERPRINT]}")
     if brought.refused or brought.replayed:

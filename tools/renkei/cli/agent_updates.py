@@ -8,6 +8,7 @@ from renkei.agent import platform
 from renkei.agent.home import log, now, open_home
 from renkei.agent.updates.installing import NothingToDo, carry_out
 from renkei.agent.updates.machine import MachineError
+from renkei.agent.updates.patterns_installing import install_waiting
 from renkei.agent.updates.standing import Ordered, UpdateStanding, standing_of
 from renkei.cli.agent_shared import (
     DEFAULT_CONFIG,
@@ -31,6 +32,8 @@ def add_to(app: typer.Typer) -> None:
 def updates(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Show this machine's updates: what the ministry ordered, what is installed and missing, when the window is.
 
+    And the antivirus patterns that it has, and those that came by medium and wait.
+
     Exit codes: 0 nothing stands in the way, 1 the newest order is blocked or failed, 2 usage or settings.
     """
     with reported(), settings_of(config) as settings, open_home(settings) as home:
@@ -46,6 +49,8 @@ def updates(config: Config = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None
 def install_updates(config: Config = DEFAULT_CONFIG) -> None:
     """Carry out what the agent asked for, as far as the ministry signed it: started as SYSTEM, by its task alone.
 
+    Then install patterns that came by medium, if they are newer than the machine's.
+
     Exit codes: 0 done, or nothing to do, 1 refused or failed, 2 usage or settings.
     """
     platform.log_to_service_manager()
@@ -55,17 +60,23 @@ def install_updates(config: Config = DEFAULT_CONFIG) -> None:
             MachineError("this system's updates aren't the agent's: waves install them, from the controller"),
             NEEDS_PERSON,
         )
+    problems: list[str] = []
     with reported(), settings_of(config) as settings:
         try:
             answer = carry_out(settings, programs)
+            problems.append(answer.problem)
+            log.info("%s of order %s: %s", answer.doing, answer.order, answer.problem or "done")
         except NothingToDo as nothing:
             log.info("%s", nothing)
-            return
         except (ExchangeError, MachineError, platform.Locked, OSError) as error:
-            fail(error, NEEDS_PERSON)
-    if answer.problem:
-        fail(MachineError(answer.problem), NEEDS_PERSON)
-    log.info("%s of order %s: done", answer.doing, answer.order)
+            problems.append(str(error))
+        try:
+            patterns = install_waiting(settings, programs)
+            problems.append(patterns.problem if patterns is not None else "")
+        except (ExchangeError, MachineError, platform.Locked, OSError) as error:
+            problems.append(f"patterns: {error}")
+    if any(problems):
+        fail(MachineError("; ".join(filter(None, problems))), NEEDS_PERSON)
 
 
 def _show(found: UpdateStanding) -> None:
@@ -75,6 +86,12 @@ def _show(found: UpdateStanding) -> None:
         print(f"build {found.build}, {len(found.installed)} updates, looked at {found.checked_at}")
         against = "Windows' own source" if found.catalogue is None else f"catalogue {found.catalogue}"
         print(f"missing by {against}: {', '.join(found.missing) or 'nothing'}")
+        made = (
+            f"{found.patterns} of {found.patterns_made_at}" if found.patterns else "the antivirus says nothing of them"
+        )
+        print(f"antivirus patterns: {made}")
+    if found.patterns_waiting:
+        print(f"antivirus patterns {found.patterns_waiting} came by medium and wait to be installed")
     if not found.orders:
         print("nothing was ordered")
     for order in found.orders:

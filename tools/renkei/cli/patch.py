@@ -1,7 +1,7 @@
 """`renkei patch`: how far every machine of the country is patched, by its own signed word."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -133,6 +133,9 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
     days: Annotated[int, typer.Option(min=1, max=366, help="Days of the trend.")] = 28,
     unknown_days: Annotated[int, typer.Option(min=1, max=60, help="Days of silence that a line allows.")] = 3,
     unknown_media_days: Annotated[int, typer.Option(min=1, max=90, help="The same of media.")] = 11,
+    updates: Annotated[
+        Path, typer.Option(metavar="FILE", help="How old antivirus patterns may be, by kind of link.")
+    ] = ROOT / "inventory" / "updates.yml",
     endpoint: Annotated[str, typer.Option(help="Only this endpoint, such as 131041.")] = "",
     hosts: HostsOption = None,
     packages: PackagesOption = None,
@@ -140,12 +143,13 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
     page: Annotated[Path | None, typer.Option(help="Write an HTML page here: Japanese with an English switch.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show patch age and missing updates by machine, endpoint, prefecture and ring.
+    """Show patch age, missing updates and old antivirus patterns by machine and group.
 
     With --hosts also Linux hosts and network devices: versions, their age, and the
     advisories that ask for new ones, as the controller saw them (`patch sign`).
 
-    A state is what the machine signed, verified here from the root down. With
+    Groups are endpoints, prefectures and rings. A state is what the machine
+    signed, verified here from the root down. With
     --endpoint only that endpoint counts for the exit code; the page always shows
     the whole country.
 
@@ -171,7 +175,7 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
         fail(f"{states}: isn't there; `renkei patch take` makes it")
     try:
         with PatchStates(states) as store:
-            question = Question(now, days, unknown_days, unknown_media_days)
+            question = Question(now, days, unknown_days, unknown_media_days, *_patterns_ages(updates))
             report = survey(loaded, store, catalogues, believer, exceptions, question)
     except StoreError as error:
         fail(str(error))
@@ -195,6 +199,18 @@ def status(  # noqa: PLR0913 - a command has as many options as it needs
         show_host_report(seen)
     raise typer.Exit(_exit_code([*(row.standing for row in rows if row.judgement.alarm),
         *(row.standing for row in host_rows if row.alarm)]))  # fmt: skip
+
+
+def _patterns_ages(file: Path) -> tuple[timedelta, timedelta]:
+    """Read how old antivirus patterns may be, with a line and on media."""
+    from renkei.fleet.capacity.updates import read_month
+    from renkei.fleet.problems import FleetError
+
+    try:
+        month = read_month(file)
+    except FleetError as error:
+        fail(str(error))
+    return timedelta(hours=month.patterns_line_hours), timedelta(days=month.patterns_media_days)
 
 
 def _moment(text: str) -> datetime:

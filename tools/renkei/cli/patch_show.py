@@ -12,7 +12,7 @@ from renkei.cli.inventory import print_json
 from renkei.fleet.patching.intake import Taken
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Group, Report, Row
-from renkei.fleet.patching.words import STANDINGS, act, moment, said_at, why
+from renkei.fleet.patching.words import STANDINGS, act, moment, patterns, said_at, why
 
 _MOST_ROWS: Final = 20
 
@@ -23,6 +23,7 @@ def document(report: Report, rows: list[Row]) -> dict[str, Any]:
         "fleet": report.fleet.settings.name,
         "at": report.question.at.isoformat(),
         "catalogue": report.want.number,
+        "patterns_old": report.with_old_patterns,
         "counts": {str(each): report.counts.get(each, 0) for each in Standing},
         "updates": [
             {
@@ -70,6 +71,11 @@ def _machine(row: Row, report: Report) -> dict[str, Any]:
         "missing": [*judgement.lacks, *judgement.unlisted],
         "deadline": judgement.deadline and judgement.deadline.isoformat(),
         "age_days": judgement.age_days(now),
+        "patterns": said.patterns if said else None,
+        "patterns_made_at": datetime.fromtimestamp(said.patterns_made_at, UTC).isoformat()
+        if said and said.patterns_made_at
+        else None,
+        "patterns_old": judgement.patterns_old,
         "said_at": datetime.fromtimestamp(said.said_at, UTC).isoformat() if said else None,
         "evidence_sha256": said.payload_sha256 if said else None,
     }
@@ -115,6 +121,8 @@ def show(report: Report) -> None:
             f"{report.lacking(released):,} lack it, by {moment(released.deadline)}",
             highlight=False,
         )
+    if report.with_old_patterns:
+        console.print(f"antivirus patterns too old: {report.with_old_patterns:,}", highlight=False)
     act_on = report.act_on
     if not act_on:
         console.print(f"\n[green]✓[/green] nobody of {machines:,} is late or silent", highlight=False)
@@ -145,6 +153,7 @@ def _show_row(row: Row, report: Report) -> None:
         "build": row.said.build if row.said else "",
         "missing": " ".join([*judgement.lacks, *judgement.unlisted]),
         "patch age": f"{judgement.age_days(now)} days" if judgement.since else "",
+        "patterns": patterns(row.said),
         "deadline": moment(judgement.deadline) if judgement.deadline else "",
         "last word": said_at(row),
         "evidence": row.said.payload_sha256 if row.said else "",

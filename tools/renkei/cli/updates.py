@@ -21,6 +21,7 @@ from renkei.cli.updates_list import (
     words_of_list,
 )
 from renkei.cli.updates_packages import resolve, show_set
+from renkei.cli.updates_patterns import patterns
 from renkei.cli.wave_common import JsonOption, Passphrase, PeopleOption, read_anchor, read_signer, signed_in
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app.command()(approve)
 app.command()(decline)
 app.command()(approvals)
 app.command()(resolve)
+app.command()(patterns)
 
 
 @app.command()

@@ -212,6 +212,11 @@ class HubClient(OverConnection):
         """Whether the hub, as its state said, knows orders, permits and patch states."""
         return Kind.ORDER.payload_type in self._reads
 
+    @property
+    def knows_patterns(self) -> bool:
+        """Whether the hub, as its state said, reads patch states that have antivirus patterns in them."""
+        return Kind.PATTERNS.payload_type in self._reads
+
     def orders(self, endpoint: str | None = None) -> tuple[WaitingOrder, ...]:
         """What waits for this terminal; for the ministry, what waits for those of an endpoint."""
         path = "/v1/orders" if endpoint is None else f"/v1/orders/{_part(endpoint)}"

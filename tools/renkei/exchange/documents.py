@@ -69,6 +69,7 @@ class Kind(StrEnum):
     PATCH_STATE = "patch-state"
     PACKAGE_SET = "package-set"
     HOST_STATE = "host-state"
+    PATTERNS = "patterns"
 
     @property
     def payload_type(self) -> str:

@@ -4,7 +4,7 @@
     consent      a person   planner's or approver's word on a wave's plan; nobody approves what he planned
     order        authority  one terminal's work: action, updates, windows, expiry
     permit       authority  begin now: 15 minutes, one terminal, one order
-    patch-state  terminal   build, installed, missing; answers an order or a schedule
+    patch-state  terminal   build, installed, missing, patterns; answers an order or a schedule
 
 A terminal begins when `check_start` says nothing. A halt is that no permit is given any more: nothing has to reach
 anybody for it. Endpoints on media have no line to fetch a permit by; their orders say so (`permit`: false).
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from renkei.exchange.clock import Time, format_time
 from renkei.exchange.documents import DocumentError, Kind, payload_sha256
 from renkei.exchange.parties import Party, TerminalName
+from renkei.exchange.patterns import PatternState
 from renkei.exchange.payloads import Digest, Identifier, Payload, Reason, Sequence
 
 PERMIT_LASTS: Final = timedelta(minutes=15)
@@ -56,6 +57,11 @@ class Update(BaseModel):
     size: Annotated[int, Field(ge=1, le=16 * _GIB)]
     urgency: Literal["routine", "urgent"]
     requires: Annotated[list[Kb], Field(max_length=8)]
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+        return self.kb
 
 
 class Catalogue(Payload):
@@ -181,7 +187,8 @@ class PatchState(_Addressed):
     `answers` is the order, or None where its own schedule asked. `ready` asks for a permit: disk, battery and exchange
     allow it; `blocked` names in `problem` what doesn't. `done` is said of an installation that failed, too: the build
     tells. `catalogue` is the number of the one that `missing` was held against, None where Windows was asked alone (its
-    own update source, WSUS). `exchanged_at` is its last exchange that worked.
+    own update source, WSUS). `exchanged_at` is its last exchange that worked. `patterns` are its antivirus patterns,
+    None where its antivirus can't be asked, or of an earlier release; then the document has no such field.
     """
 
     KIND = Kind.PATCH_STATE
@@ -194,6 +201,11 @@ class PatchState(_Addressed):
     exchanged_at: Time | None
     problem: Reason | None
     checked_at: Time
+    patterns: PatternState | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the payload as JSON values, without `patterns` where nothing is known of them."""
+        return self.model_dump(mode="json", exclude={"patterns"} if self.patterns is None else None)
 
     @model_validator(mode="after")
     def _in_agreement(self) -> Self:

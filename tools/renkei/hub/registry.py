@@ -39,6 +39,7 @@ _READS = (
     together.MEDIA_TYPE,
     Kind.SETTLEMENT.payload_type,
     Kind.ORDER.payload_type,
+    Kind.PATTERNS.payload_type,
 )
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 

@@ -53,8 +53,15 @@ MIGRATIONS: Final = (
         cursor INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE patch_states ADD COLUMN patterns TEXT;
+    ALTER TABLE patch_states ADD COLUMN patterns_made_at INTEGER;
+    """,
 )
-_COLUMNS: Final = "endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, payload_sha256"
+_COLUMNS: Final = (
+    "endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, payload_sha256,"
+    " patterns, patterns_made_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ class Kept:
     """A patch state: what it says, and the digest of its payload (hex).
 
     `said_at` (seconds since 1970) is when the machine looked by its own clock, or when its word was taken, if that was
-    earlier: a clock that is ahead makes nothing fresher than it is.
+    earlier: a clock that is ahead makes nothing fresher than it is. `patterns` is the version of its antivirus
+    patterns, `patterns_made_at` when they were made; None where it said nothing of them.
     """
 
     endpoint: str
@@ -75,6 +83,8 @@ class Kept:
     missing: tuple[str, ...]
     problem: str | None
     payload_sha256: str
+    patterns: str | None = None
+    patterns_made_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ class PatchStates(AbstractContextManager["PatchStates"]):
             entries = connection.total_changes() - before
             connection.executemany(
                 f"INSERT OR IGNORE INTO patch_states ({_COLUMNS}, entry, envelope)"  # noqa: S608 - our own names
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*_row(each.kept), name, each.envelope) for each, name in found],
             )
             new = connection.total_changes() - before - entries
@@ -190,10 +200,11 @@ def _row(kept: Kept) -> tuple[Any, ...]:
     return (
         *(kept.endpoint, kept.terminal, kept.stage, kept.said_at, kept.build, kept.catalogue),
         *(" ".join(kept.installed), " ".join(kept.missing), kept.problem, kept.payload_sha256),
+        *(kept.patterns, kept.patterns_made_at),
     )
 
 
 def _kept(row: tuple[Any, ...]) -> Kept:
-    endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, digest = row[:10]
+    endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, digest, *patterns = row[:12]
     lists = tuple(installed.split()), tuple(missing.split())
-    return Kept(endpoint, terminal, stage, said_at, build, catalogue, *lists, problem, digest)
+    return Kept(endpoint, terminal, stage, said_at, build, catalogue, *lists, problem, digest, *patterns)

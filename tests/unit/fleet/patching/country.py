@@ -78,6 +78,8 @@ def kept(state: PatchState, digest: str = "ab" * 32) -> Kept:
     return Kept(
         state.endpoint, state.terminal, state.stage, int(state.checked_at.timestamp()), state.build, state.catalogue,
         tuple(state.installed), tuple(state.missing), state.problem, digest,
+        state.patterns.version if state.patterns else None,
+        int(state.patterns.made_at.timestamp()) if state.patterns else None,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from renkei.cli import patch
 from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem
+from renkei.exchange.patterns import PatternState
 
 from .country import DAY, FIRST_KB, NOW, OLD, Ministry, said
 from .test_line import URL, Line
@@ -136,6 +137,28 @@ def test_take_reads_the_hub_as_the_authority_and_goes_on_there(desk: Desk, monke
     assert "no answer" in run("take", *hub, *desk.common, code=3).output
     assert "give a FOLDER, or --hub with" in run("take", "--hub", URL, *desk.common, code=2).output
     assert "give a FOLDER, or --hub with" in run("take", *desk.common, code=2).output
+
+
+@pytest.mark.thorough
+def test_old_patterns_are_an_alarm_by_the_deadline_of_each_kind_of_link(desk: Desk, tmp_path: Path) -> None:
+    made = {"patterns": PatternState(version="1.441.312.0", made_at=NOW - 5 * DAY)}
+    for place in (SHINJUKU, MEDIA):
+        desk.ministry.put(desk.inbox, said(*place, NOW - DAY, **made))
+    desk.ministry.put(desk.inbox, said(*SAPPORO, NOW - DAY))
+    assert desk.take()["new"] == 3
+    found = json.loads(desk.status("--json", code=1).stdout)
+    assert [(each["patterns_old"], each["alarm"]) for each in found["machines"]].count((True, True)) == 1
+    [old] = [each for each in found["machines"] if each["patterns_old"]]
+    assert (old["endpoint"], old["standing"], old["patterns"]) == ("131041", "late", "1.441.312.0")
+    assert old["why"] == "its antivirus patterns were 96 hours old, 24 are allowed"
+    assert found["patterns_old"] == 1
+    text = desk.status(code=1).stdout
+    assert "antivirus patterns too old: 1" in text
+    assert "see why it doesn't reach the update service" in text
+    assert "patterns  1.441.312.0 (2026-11-21 12:00)" in desk.status("--endpoint", "131041", code=1).stdout
+    deadlines = (LAB.parent / "updates.yml").read_text().replace("patterns_line_hours: 24", "patterns_line_hours: 120")
+    (tmp_path / "updates.yml").write_text(deadlines)
+    desk.status("--updates", str(tmp_path / "updates.yml"))
 
 
 @pytest.mark.parametrize(

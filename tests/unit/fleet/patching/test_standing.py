@@ -1,5 +1,6 @@
 """Where a machine stands: every standing by an example, and what must hold of all."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renkei.exchange.patterns import PatternState
 from renkei.fleet.patching.standing import (
+    PATTERNS_AGE,
+    PATTERNS_MEDIA_AGE,
     UNKNOWN_DAYS,
     UNKNOWN_MEDIA_DAYS,
     Judgement,
@@ -149,3 +153,22 @@ def test_time_alone_makes_nothing_better(one: Machine, found: Kept, first: float
     sooner, later = at(min(first, second)), at(max(first, second))
     assert later.standing.rank >= sooner.standing.rank
     assert later.age_days(NOW + max(first, second) * DAY) >= sooner.age_days(NOW + min(first, second) * DAY)
+
+
+@pytest.mark.parametrize(
+    ("hours", "media", "expected"),
+    [(24, False, False), (25, False, True), (11 * 24, True, False), (11 * 24 + 1, True, True)],
+)
+def test_patterns_are_late_by_the_kind_of_link_and_by_their_age_when_it_spoke(
+    hours: int,
+    media: bool,  # noqa: FBT001 - a parameter of the table above
+    expected: bool,  # noqa: FBT001 - the same
+) -> None:
+    at = NOW - (5 * DAY if media else DAY)
+    old = {"patterns": PatternState(version="1.441.312.0", made_at=at - timedelta(hours=hours))}
+    spoken = kept(said("131041", "T-1", at, **old))
+    place = replace(machine(media=media), patterns=PATTERNS_MEDIA_AGE if media else PATTERNS_AGE)
+    judged = judge(place, spoken, WANT, NOW)
+    assert (judged.patterns_old, judged.alarm, judged.standing is Standing.LATE) == (expected,) * 3
+    assert judge(replace(place, patterns_excepted=True), spoken, WANT, NOW).standing is Standing.UP_TO_DATE
+    assert not judge(place, word(), WANT, NOW).patterns_old  # of an earlier release, or another maker's antivirus

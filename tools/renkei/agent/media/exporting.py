@@ -52,7 +52,10 @@ _MAX_SIGNERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What was written onto a medium, and where; `digest` is that of the list of its files."""
+    """What was written onto a medium, and where.
+
+    `digest` is that of the list of its files, `patterns` the version of the antivirus patterns that lie beside.
+    """
 
     folder: str
     id: str
@@ -63,6 +66,7 @@ class Export:
     voids: int
     bytes: int
     orders: int
+    patterns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def export(home: Home, medium: Path, recipient: Party, orders: Sequence[Signed] 
         voids=load.count("void"),
     )
     name = f"{PREFIX}{home.party}-{recipient}-{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    _bring_packages(home, medium, load)
+    patterns = _bring_packages(home, medium, load)
     _write(medium, name, {**files, LISTING: listing, COVER: cover.sign(keys.signer)})
     home.spool.media.note(carried(cover, "written", stamp()))
     return Export(
@@ -124,6 +128,7 @@ def export(home: Home, medium: Path, recipient: Party, orders: Sequence[Signed] 
         voids=cover.voids,
         bytes=cover.bytes,
         orders=load.count("order"),
+        patterns=patterns,
     )
 
 
@@ -164,9 +169,10 @@ def _gather(home: Home, recipient: Party, orders: Sequence[Signed]) -> _Load:
     return _Load(tuple(documents[:MAX_DOCUMENTS]), tuple(fitting), whole, tuple(carried))
 
 
-def _bring_packages(home: Home, medium: Path, load: _Load) -> None:
+def _bring_packages(home: Home, medium: Path, load: _Load) -> str:
     try:
         updating.write_packages(home, medium, list(load.carried))
+        return updating.write_patterns(home, medium) if home.settings.is_ministry else ""
     except OSError as error:
         raise MediaError(f"{error.filename or medium}: can't be copied ({error.strerror}); has it room?") from error
 

@@ -58,6 +58,7 @@ class Import:
         refused: exports and documents that can't be believed.
         scanned: whether the malware scanner saw what was taken.
         updates, packages: documents of updates, and their packages, that were new.
+        patterns: packages of antivirus patterns that were newer.
         wiped: exports that were deleted from the medium.
     """
 
@@ -73,6 +74,7 @@ class Import:
     scanned: bool = False
     updates: int = 0
     packages: int = 0
+    patterns: int = 0
     wiped: int = 0
     digests: list[str] = field(default_factory=list)
 
@@ -97,6 +99,7 @@ def import_all(home: Home, medium: Path) -> Import:
             outcome.refused += _take(home, found, received, outcome)
         if not home.settings.is_ministry:
             outcome.packages = updating.bring_packages(home, medium)
+            outcome.patterns = updating.bring_patterns(home, medium)
     except OSError as error:
         raise MediaError(f"{medium}: can't be read ({error.strerror}); put it in again, nothing is lost") from error
     if home.keyring.took_over:

@@ -5,6 +5,7 @@
     HOME/updates/out/CODE/TERMINAL/order.json         →
     orders that wait at the hub                       →
     HOME/updates/packages/*.msu                       →   DIR/packages/, copied in pieces, for their digests
+    HOME/updates/patterns/                            →   DIR/patterns/: the newest antivirus patterns, with their word
     HOME/updates/in/NAME.json, and the hub            ←   documents/: its patch-states of the last 60 days
 
 A wave that runs by the hub has its orders there (`handing.orders_at_hub`) and reads the answers there; one that runs by
@@ -18,11 +19,13 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from renkei.agent.files import put, read_bounded
+from renkei.agent import platform
+from renkei.agent.files import move, put, read_bounded, stage
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.media.registration import MediaError
+from renkei.agent.media.shape import MODE
 from renkei.agent.signing import signed_now
-from renkei.agent.updates import documents, orders, packages
+from renkei.agent.updates import documents, orders, packages, patterns
 from renkei.agent.updates.handing import HEARD
 from renkei.agent.updates.packages import PackageError
 from renkei.agent.updates.places import Places
@@ -31,12 +34,16 @@ from renkei.exchange.clock import format_time
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, Kind, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import Party
+from renkei.exchange.patterns import PATTERNS_FILE, Patterns
 from renkei.exchange.signed import MAX_SIGNED, Signed
 from renkei.exchange.updates import MAX_UPDATES, PatchState, Update
 
 KINDS = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PATCH_STATE})
 PACKAGES = "packages"
 """The folder of a medium that has packages of updates."""
+
+PATTERNS = "patterns"
+"""The folder of a medium that has antivirus patterns."""
 
 REPEATED = timedelta(days=60)
 """A medium may be lost: what a machine said in this time goes on every one."""
@@ -95,6 +102,59 @@ def take(home: Home, envelope: bytes, entry: DirectoryEntry) -> bool:
             log.info("%s", replayed)  # a medium may be lost: what it says is on the next one again
             return False
     return _keep_state(home, envelope, entry, home.anchor.verify_entry(entry, now()))
+
+
+def bring_patterns(home: Home, medium: Path) -> int:
+    """At an endpoint: take the antivirus patterns of a medium, if they are newer than what is here; how many came.
+
+    Raises:
+        OSError: the medium can't be read; what was copied stays for the next time.
+    """
+    path = medium / PATTERNS / PATTERNS_FILE
+    if not path.is_file() or path.is_symlink() or path.parent.is_symlink():
+        return 0
+    try:
+        taken = patterns.take(home, read_bounded(path, MAX_SIGNED) or b"", path.parent)
+    except (ExchangeError, PackageError) as error:
+        home.alarm("medium", f"{PATTERNS}/{PATTERNS_FILE}", f"the patterns on the medium: {error}")
+        return 0
+    home.spool.settle("medium", f"{PATTERNS}/{PATTERNS_FILE}")
+    return int(taken)
+
+
+def write_patterns(home: Home, medium: Path) -> str:
+    """At the ministry: copy the newest patterns onto a medium, the package first; return their version, or nothing.
+
+    Raises:
+        MediaError: the document is none, or the package isn't the one that was signed.
+        OSError: the medium can't be written.
+    """
+    source, target = Places(home.settings.home).patterns, medium / PATTERNS
+    if not (source / PATTERNS_FILE).is_file():
+        return ""
+    _, envelope, entry = _read(source / PATTERNS_FILE)
+    try:
+        found = Patterns.read(peek(envelope).payload)
+        with platform.files_for_everybody():
+            if not _is_on(target, envelope) or packages.lacking(target, [found]):
+                packages.bring(source / found.file, target, found)
+            staged = target / f".{PATTERNS_FILE}"
+            stage(staged, Signed(entry, envelope).to_json(), MODE)
+            move(staged, target / PATTERNS_FILE)
+    except (ExchangeError, PackageError) as error:
+        raise MediaError(f"{source}: the patterns there can't go along: {error}") from error
+    for path in target.iterdir():
+        if path.is_file() and path.name not in {found.file, PATTERNS_FILE}:
+            path.unlink()
+    return found.version
+
+
+def _is_on(folder: Path, envelope: bytes) -> bool:
+    """Tell whether a folder has this very word on patterns: its package was copied before it."""
+    try:
+        return Signed.from_json(read_bounded(folder / PATTERNS_FILE, MAX_SIGNED) or b"").envelope == envelope
+    except (ExchangeError, OSError):
+        return False
 
 
 def bring_packages(home: Home, medium: Path) -> int:

@@ -11,6 +11,7 @@ from renkei.agent.page.words import ALARMS, UNKNOWN, Advice
 from renkei.agent.settings import JST, Link
 from renkei.agent.status import REASON_SUFFIX, AlarmStatus, Status, status_of
 from renkei.agent.updates import standing as updates
+from renkei.agent.updates.patterns import told_of
 from renkei.exchange.bindings import BindingError, VerifiedParty
 from renkei.exchange.clock import parse_time
 from renkei.store.standings import Standing
@@ -20,6 +21,9 @@ LATE = timedelta(minutes=30)
 
 PATCH_AGE = timedelta(days=35)
 """A month and some days: updates come once a month."""
+
+PATTERNS_LINE_AGE, PATTERNS_MEDIA_AGE = timedelta(days=2), timedelta(days=11)
+"""With a line some come every day and are looked at once a day; a medium comes once a week, by way of a weekend."""
 
 ASSETS = Path(__file__).with_name("static")
 """Style and script."""
@@ -65,6 +69,15 @@ class Patches:
 
 
 @dataclass(frozen=True, slots=True)
+class AntivirusPatterns:
+    """The antivirus patterns by this machine's last look; `old` past what its kind of link allows."""
+
+    version: str
+    made_at: datetime
+    old: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """What is going to happen to the machine by the ministry's order; times are Japan's.
 
@@ -92,6 +105,7 @@ class Overview:
         held, not_imported: parcels that wait for an earlier one; notices that aren't in the register yet.
         certificate: None before enrolment, or when it isn't good.
         patches: of the operating system.
+        patterns: of the antivirus; None where this terminal can't tell.
         planned: its next update, None where none is ordered.
     """
 
@@ -110,6 +124,7 @@ class Overview:
     not_imported: int
     certificate: Certificate | None
     patches: Patches
+    patterns: AntivirusPatterns | None
     planned: Planned | None
 
     @property
@@ -139,6 +154,7 @@ def overview(home: Home) -> Overview:
         not_imported=sum(waiting.values()),
         certificate=_certificate(home, at) if status.enrolled else None,
         patches=_patches(at),
+        patterns=_patterns(home, at),
         planned=_planned(home, at),
     )
     return _judged(home, found, at)
@@ -189,6 +205,14 @@ def _patches(at: datetime) -> Patches:
         return Patches(None, None, old=False)
     age = at - changed
     return Patches(changed.astimezone(JST), max(age.days, 0), age > PATCH_AGE)
+
+
+def _patterns(home: Home, at: datetime) -> AntivirusPatterns | None:
+    found = told_of(home)
+    if found is None:
+        return None
+    allowed = PATTERNS_MEDIA_AGE if is_by_medium(home) else PATTERNS_LINE_AGE
+    return AntivirusPatterns(found.version, found.made_at.astimezone(JST), at - found.made_at > allowed)
 
 
 def _planned(home: Home, at: datetime) -> Planned | None:

@@ -136,6 +136,13 @@ ALARMS: dict[str, Advice] = {
             "Import the files of the inbox, or remove what isn't needed.",
         ),
     ),
+    "patterns": Advice(
+        ("ウイルス定義を更新できません", "Antivirus patterns can't be renewed"),
+        (
+            "「詳細」を確かめ、次の媒体を取り込んでください。消えないときは、法務省の連携窓口に連絡してください。",
+            "Read the details and read in the next medium. Call the ministry's support if this stays.",
+        ),
+    ),
     "revoked": Advice(
         ("失効した証明書で署名されたものが届きました", "Something came under a revoked certificate"), _CALL
     ),

@@ -317,6 +317,7 @@ def update_tools() -> Tools:
         dism=(str(system / "Dism.exe"),),
         restart=(str(system / "shutdown.exe"),),
         begin=(str(system / "schtasks.exe"), "/run", "/tn", layout.TASK),
+        patterns=(*powershell, str(scripts / "Install-Patterns.ps1")),
     )
 
 

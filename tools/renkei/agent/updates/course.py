@@ -135,6 +135,7 @@ class View:
             exchanged_at=self.exchanged_at,
             problem=problem[:_LONGEST] or None,
             checked_at=self.now,
+            patterns=self.survey.patterns,
         )
 
     @property

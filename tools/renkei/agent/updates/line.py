@@ -68,6 +68,8 @@ def _say(home: Home, contact: Contact) -> None:
         state = PatchState.read(peek(said.envelope).payload)
         try:
             envelope = signed_now(home, PatchState, said.envelope)
+            if state.patterns is not None and not contact.client.knows_patterns:
+                envelope = state.model_copy(update={"patterns": None}).sign(home.keys().signer)
             contact.client.put_patch_state(state.endpoint, state.terminal, envelope)
         except (NotAllowed, HubBusy):
             raise

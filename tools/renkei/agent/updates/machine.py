@@ -7,6 +7,7 @@ was never made.
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from renkei.exchange.patterns import PatternState
 from renkei.exchange.updates import Order
 
 MAX_INSTALLED = 512
@@ -27,6 +28,7 @@ class Survey:
         on_mains: whether it is fed by mains; true for one without a battery.
         restart_pending: whether Windows waits for a restart to end an installation.
         boot: names this run of Windows; another one after each restart.
+        patterns: its antivirus patterns; None where the antivirus can't be asked.
     """
 
     build: str
@@ -35,6 +37,7 @@ class Survey:
     on_mains: bool
     restart_pending: bool
     boot: str
+    patterns: PatternState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,13 @@ class Machine(Protocol):
 
     def end(self) -> None:
         """Remove what was kept for the order, which has ended."""
+
+    def install_patterns(self) -> None:
+        """Let the part that may install look for patterns that wait; it takes them by the ministry's word alone.
+
+        Raises:
+            MachineError: it can't be called.
+        """
 
     def restart(self, work: Work) -> None:
         """Restart the machine in a minute, telling whoever sits there.

@@ -7,25 +7,48 @@ is deleted and begun anew.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from renkei.agent import platform
-from renkei.exchange.updates import Update
 
 _BLOCK = 1024 * 1024
+
+
+class Package(Protocol):
+    """What is known of a package: its file's name, digest and size, and what it is called."""
+
+    @property
+    def file(self) -> str:
+        """The name."""
+
+    @property
+    def sha256(self) -> str:
+        """The digest (hex)."""
+
+    @property
+    def size(self) -> int:
+        """The bytes."""
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+
+
+Known = TypeVar("Known", bound=Package)
 
 
 class PackageError(Exception):
     """A package can't be brought here, or isn't the one that was signed; the text says which and what to do."""
 
 
-def lacking(folder: Path, updates: list[Update]) -> list[Update]:
+def lacking(folder: Path, updates: Sequence[Known]) -> list[Known]:
     """Return the packages that aren't in a folder, by name and length; digests are for whoever installs them."""
     return [update for update in updates if _size(folder / update.file) != update.size]
 
 
-def bring(source: Path, folder: Path, update: Update) -> int:
+def bring(source: Path, folder: Path, update: Package) -> int:
     """Copy a package into a folder, from where an earlier copy stopped; return how many bytes had to be copied.
 
     Args:
@@ -39,7 +62,7 @@ def bring(source: Path, folder: Path, update: Update) -> int:
     """
     target, part = folder / update.file, folder / f".{update.file}.part"
     if _size(source) != update.size:
-        raise PackageError(f"{source.name}: has {_size(source)} bytes, {update.kb} has {update.size}; copy it anew")
+        raise PackageError(f"{source.name}: has {_size(source)} bytes, {update.label} has {update.size}; copy it anew")
     folder.mkdir(parents=True, exist_ok=True)
     here = min(_size(part), update.size)
     if shutil.disk_usage(folder).free < update.size - here:
@@ -55,7 +78,7 @@ def bring(source: Path, folder: Path, update: Update) -> int:
         os.fsync(writer.fileno())
     if digest_of(part) != update.sha256:
         part.unlink()
-        raise PackageError(f"{source.name}: isn't the package of {update.kb} that was signed; fetch it anew")
+        raise PackageError(f"{source.name}: isn't the package of {update.label} that was signed; fetch it anew")
     platform.replace(part, target)
     platform.sync_directory(folder)
     return copied
@@ -71,7 +94,7 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep_only(folder: Path, updates: list[Update]) -> None:
+def keep_only(folder: Path, updates: Sequence[Package]) -> None:
     """Delete what none of these updates needs."""
     wanted = {name for update in updates for name in (update.file, f".{update.file}.part")}
     for path in folder.iterdir() if folder.is_dir() else ():

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from renkei.agent.exchange import Busy, alone
 from renkei.agent.home import Home, log, now
-from renkei.agent.updates import documents, post
+from renkei.agent.updates import documents, patterns, post
 from renkei.agent.updates.course import RESTART_TAKES, Act, Course, Step, View, decide, hindrance_of
 from renkei.agent.updates.machine import Machine, MachineError, Survey, Work
 from renkei.agent.updates.orders import active, course_of
@@ -54,6 +54,7 @@ def tend(home: Home, machine: Machine) -> Turn:
     post.collect(home)
     try:
         turn = _advance(home, machine, moment)
+        patterns.tend(home, machine, moment)
         _check(home, machine, moment)
         post.hand_out(home)
     except (MachineError, ExchangeError) as error:
@@ -180,9 +181,10 @@ def _wants_exchange(course: Course, view: View) -> bool:
 
 
 def _check(home: Home, machine: Machine, moment: datetime) -> None:
-    """Say once a day what this machine has and lacks."""
+    """Say once a day what this machine has and lacks, and once it has new patterns."""
     last = home.spool.updates.last_said(None)
-    if last is not None and abs(moment - parse_time(last.at)) < CHECKED_EVERY:
+    lately = last is not None and abs(moment - parse_time(last.at)) < CHECKED_EVERY
+    if last is not None and lately and not patterns.has_news(home, machine, last, moment):
         return
     survey = machine.survey()
     number, missing = _held_against_catalogue(home, survey, moment)
@@ -198,6 +200,7 @@ def _check(home: Home, machine: Machine, moment: datetime) -> None:
         exchanged_at=_exchanged_at(home, by_line=not home.settings.is_offline),
         problem=None,
         checked_at=moment,
+        patterns=survey.patterns,
     )
     home.spool.updates.say(_signed(home, state))
 

@@ -3,9 +3,11 @@ r"""Where the two parts of updating meet: what the agent asks, and what the part
     updates\job.json             the agent's: what is to be done, with the ministry's documents
     updates\in\, out\            documents that somebody carries (`post`)
     updates\packages\            the agent's: packages, whole once they have their names
+    updates\patterns\            the agent's: patterns that came by medium, and the ministry's word on them
     updates\for-hub\             at the ministry: what came by medium, on its way to the hub
     installer\answer.json        the privileged part's: what became of the job
     installer\working.json       the privileged part's: what it is at work on
+    installer\patterns.json      the privileged part's: what became of the patterns
     installer\begun.json         the privileged part's: the orders that it began, each with a permit
 
 The agent's account can't write into `installer\`, and nothing in `updates\` is believed: the job's documents are
@@ -21,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from renkei.agent.files import read_bounded, stage
 from renkei.agent.platform import replace, sync_directory
 from renkei.exchange.clock import Time
+from renkei.exchange.patterns import PATTERNS_FILE
 
 _LIMIT = 256 * 1024
 Model = TypeVar("Model", bound=BaseModel)
@@ -67,6 +70,14 @@ class Begun(_Note):
     orders: Annotated[list[str], Field(max_length=256)]
 
 
+class PatternsAnswer(_Note):
+    """What became of patterns of a version: `problem` is empty when nothing went wrong."""
+
+    version: str
+    problem: str
+    at: Time
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """The folders below the agent's home."""
@@ -92,6 +103,16 @@ class Places:
     def leaving(self) -> Path:
         """Where a carrier that made it finds what this machine said."""
         return self.updates / "out"
+
+    @property
+    def patterns(self) -> Path:
+        """Patterns: at the ministry for media, at an endpoint from one."""
+        return self.updates / "patterns"
+
+    @property
+    def patterns_answer(self) -> Path:
+        """What became of them."""
+        return self.installer / PATTERNS_FILE
 
     @property
     def for_hub(self) -> Path:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from renkei.agent.home import Home
-from renkei.agent.updates import documents
+from renkei.agent.updates import documents, patterns
 from renkei.agent.updates.course import Step
 from renkei.agent.updates.orders import counting, course_of
 from renkei.exchange.clock import format_time
@@ -49,7 +49,8 @@ class Ordered:
 class UpdateStanding:
     """What a machine said last of itself, and its orders, the one issued last first.
 
-    `build`, `installed`, `missing`, `catalogue` and `checked_at` are of its last look; None before the first.
+    `build`, `installed`, `missing`, `catalogue`, `patterns` (the version), `patterns_made_at` and `checked_at` are of
+    its last look; None before the first. `patterns_waiting` is the version that came by medium and isn't installed.
     """
 
     build: str | None
@@ -58,6 +59,9 @@ class UpdateStanding:
     catalogue: int | None
     checked_at: str | None
     orders: tuple[Ordered, ...]
+    patterns: str | None = None
+    patterns_made_at: str | None = None
+    patterns_waiting: str | None = None
 
     @property
     def needs_person(self) -> bool:
@@ -69,8 +73,9 @@ def standing_of(home: Home, at: datetime) -> UpdateStanding:
     """Read how the updates of this machine stand at a moment (aware)."""
     orders = tuple(filter(None, (_ordered(home, kept, at) for kept in home.spool.updates.orders(_SHOWN))))
     newest = home.spool.updates.newest()
+    arrived = _arrived(home, at)
     if newest is None:
-        return UpdateStanding(None, (), (), None, None, orders)
+        return UpdateStanding(None, (), (), None, None, orders, patterns_waiting=arrived)
     state = PatchState.read(peek(newest.envelope).payload)
     return UpdateStanding(
         build=state.build,
@@ -79,7 +84,18 @@ def standing_of(home: Home, at: datetime) -> UpdateStanding:
         catalogue=state.catalogue,
         checked_at=format_time(state.checked_at),
         orders=orders,
+        patterns=state.patterns.version if state.patterns else None,
+        patterns_made_at=format_time(state.patterns.made_at) if state.patterns else None,
+        patterns_waiting=arrived,
     )
+
+
+def _arrived(home: Home, at: datetime) -> str | None:
+    try:
+        here = patterns.waiting(home, at)
+    except (ExchangeError, OSError):
+        return None  # the service alarms
+    return here.patterns.version if here is not None else None
 
 
 def ordered(home: Home, at: datetime) -> Ordered | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from renkei.agent.updates.machine import MAX_INSTALLED, MachineError, Survey
+from renkei.exchange.patterns import PatternState
 
 _ANSWER_SECONDS = 300.0
 _ANSWER_LIMIT = 4 * 1024 * 1024
@@ -21,6 +22,7 @@ class Tools:
         survey: prints what the machine is, as JSON (`windows/Get-UpdateState.ps1`).
         source: searches, downloads and installs from Windows' own update source (`windows/Install-FromSource.ps1`).
         dism: Windows' servicing program.
+        patterns: installs a package of antivirus patterns (`windows/Install-Patterns.ps1`).
         restart: Windows' shutdown program.
         begin: lets the privileged part begin (`renkei-agent install-updates`), and returns at once.
     """
@@ -30,6 +32,7 @@ class Tools:
     dism: tuple[str, ...]
     restart: tuple[str, ...]
     begin: tuple[str, ...]
+    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class _Surveyed(BaseModel):
     on_mains: bool
     restart_pending: bool
     boot: str = Field(min_length=1, max_length=64)
+    patterns: dict[str, str] | None = None
 
 
 def run(command: tuple[str, ...], *arguments: str, seconds: float = _ANSWER_SECONDS) -> Answer:
@@ -98,4 +102,13 @@ def survey(tools: Tools) -> Survey:
     except (ValueError, ValidationError) as error:
         raise MachineError(f"what the machine says of itself isn't in its form: {answer.tail}") from error
     kbs = tuple(sorted(set(found.installed)))
-    return Survey(found.build, kbs, found.free_bytes, found.on_mains, found.restart_pending, found.boot)
+    base = (found.build, kbs, found.free_bytes, found.on_mains, found.restart_pending, found.boot)
+    return Survey(*base, _patterns(found.patterns))
+
+
+def _patterns(found: dict[str, str] | None) -> PatternState | None:
+    """Read what the antivirus says; one that was never fed says nothing that has the form."""
+    try:
+        return None if found is None else PatternState.model_validate(found)
+    except ValidationError:
+        return None

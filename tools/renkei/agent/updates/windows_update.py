@@ -95,6 +95,14 @@ class WindowsUpdate:
         """Remove the packages: their order has ended."""
         packages.keep_only(self.places.packages, [])
 
+    def install_patterns(self) -> None:
+        """Let the privileged part look for patterns that wait.
+
+        Raises:
+            MachineError: it can't be called.
+        """
+        self._begin()
+
     def restart(self, work: Work) -> None:
         """Have the machine restarted in a minute.
 
@@ -125,6 +133,9 @@ class WindowsUpdate:
             write(self.places.job, job)
         except OSError as error:
             raise MachineError(f"{self.places.job}: can't be written ({error.strerror}); check the disk") from error
+        self._begin()
+
+    def _begin(self) -> None:
         answer = tools.run(self.tools.begin)
         if answer.code:
             raise MachineError(f"the installer can't be called, code {answer.code}: {answer.tail}")

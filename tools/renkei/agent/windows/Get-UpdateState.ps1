@@ -17,6 +17,18 @@ if ($null -eq $boot) {
     $boot = (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().ToString('yyyyMMddHHmm')
 }
 
+# The antivirus may be another maker's, or be switched off: then nothing is said of its patterns.
+$patterns = $null
+try {
+    $defender = Get-MpComputerStatus
+    if ($defender.AMServiceEnabled -and $defender.AntivirusSignatureLastUpdated) {
+        $patterns = [ordered]@{
+            version = [string]$defender.AntivirusSignatureVersion
+            made_at = $defender.AntivirusSignatureLastUpdated.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ')
+        }
+    }
+} catch { $patterns = $null }
+
 ConvertTo-Json -Compress -InputObject ([ordered]@{
     build           = '{0}.{1}' -f $current.CurrentBuild, $current.UBR
     installed       = [string[]]$updates
@@ -25,4 +37,5 @@ ConvertTo-Json -Compress -InputObject ([ordered]@{
     restart_pending = (Test-Path "$servicing\Component Based Servicing\RebootPending") -or
         (Test-Path "$servicing\WindowsUpdate\Auto Update\RebootRequired")
     boot            = [string]$boot
+    patterns        = $patterns
 })

@@ -227,4 +227,6 @@ def _kept(state: PatchState, said_at: datetime, payload_sha256: str) -> Kept:
         missing=tuple(state.missing),
         problem=state.problem,
         payload_sha256=payload_sha256,
+        patterns=state.patterns.version if state.patterns else None,
+        patterns_made_at=int(state.patterns.made_at.timestamp()) if state.patterns else None,
     )

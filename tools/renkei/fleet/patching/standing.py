@@ -5,7 +5,8 @@
 | `unknown` | no word that counts, one older than the link allows, or no update is for its version of Windows |
 | `up_to_date` | it lacks nothing, and its build says so |
 | `excepted` | it lacks something, and an approved exception from control 30 covers it |
-| `late` | it lacks something whose deadline has passed, wherever it stands in the installation |
+| `late` | it lacks something whose deadline has passed, wherever it stands in the installation; or its antivirus |
+|        | patterns were older than its kind of link allows when it spoke, and no exception from that covers it |
 | `waiting_for_reboot` | it lacks something that is installed but for the restart |
 | `due` | it lacks something, and there is time left |
 
@@ -25,6 +26,11 @@ UNKNOWN_DAYS: Final = 3
 """Days after which an endpoint with a line is silent too long; it says how it is once a day."""
 UNKNOWN_MEDIA_DAYS: Final = 11
 """The same of one on media: a week between two media and their way over a weekend, as for patterns in updates.yml."""
+
+
+PATTERNS_AGE: Final = timedelta(hours=24)
+PATTERNS_MEDIA_AGE: Final = timedelta(days=11)
+"""How old antivirus patterns may be, with a line and on media; `inventory/updates.yml` says it for a fleet."""
 
 
 class Standing(StrEnum):
@@ -71,7 +77,7 @@ class Machine:
     """What the fleet says of a machine: its place, since when it serves, how long it may be silent.
 
     `patience` is how much later than its deadline a word of before the deadline still passes for good: what an endpoint
-    on media has installed in time is known when its medium comes.
+    on media has installed in time is known when its medium comes. `patterns` is how old its antivirus patterns may be.
     """
 
     endpoint: str
@@ -80,6 +86,8 @@ class Machine:
     silent: timedelta
     patience: timedelta
     excepted: bool = False
+    patterns: timedelta = PATTERNS_AGE
+    patterns_excepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class Judgement:
     """Where it stands. `deadline` is the earliest of what it lacks, `since` the oldest release among that.
 
     `alarm` tells whether a person must act now: it is late, or has been silent too long. `unlisted` are updates that it
-    misses and no catalogue names.
+    misses and no catalogue names. `patterns_old`: its antivirus patterns were too old when it spoke.
     """
 
     standing: Standing
@@ -98,6 +106,7 @@ class Judgement:
     restart: bool = False
     unsupported: bool = False
     alarm: bool = False
+    patterns_old: bool = False
 
     def age_days(self, now: datetime) -> int:
         """For how many whole days the oldest update that it lacks has been there; 0 when it lacks none."""
@@ -148,6 +157,11 @@ def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> J
     deadline = min((each.deadline for each in lacking), default=None)
     standing = _standing(machine, lacking, unlisted, said_at, now, restart=restart)
     silent = now - said_at > machine.silent
+    patterns_old = said.patterns_made_at is not None and said.said_at - said.patterns_made_at > (
+        machine.patterns.total_seconds()
+    )
+    if patterns_old and not machine.patterns_excepted:
+        standing = Standing.LATE
     if silent or unsupported:
         standing = Standing.UNKNOWN
     return Judgement(
@@ -159,6 +173,7 @@ def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> J
         restart=restart,
         unsupported=unsupported and not silent,
         alarm=standing in {Standing.LATE, Standing.UNKNOWN},
+        patterns_old=patterns_old,
     )
 
 

@@ -19,6 +19,8 @@ from renkei.fleet.endpoints import Endpoint, Link
 from renkei.fleet.model import Fleet, Part
 from renkei.fleet.patching.intake import Believer
 from renkei.fleet.patching.standing import (
+    PATTERNS_AGE,
+    PATTERNS_MEDIA_AGE,
     UNKNOWN_DAYS,
     UNKNOWN_MEDIA_DAYS,
     Judgement,
@@ -34,25 +36,36 @@ from renkei.store.patch_states import Kept, PatchStates
 
 CONTROLS: Final = frozenset({"update-source", "updates-in-time"})
 """The controls of guideline 30 from which an exception excuses a machine's updates."""
+PATTERNS_CONTROL: Final = "malware-patterns"
+"""The one from which an exception excuses old antivirus patterns."""
 DAYS: Final = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: as of which moment (aware), for how many days back, how many days each link may be silent."""
+    """What is asked: as of which moment (aware), for how many days back.
+
+    And how many days each kind of link may be silent, how old its antivirus patterns may be.
+    """
 
     at: datetime
     days: int = DAYS
     unknown_days: int = UNKNOWN_DAYS
     unknown_media_days: int = UNKNOWN_MEDIA_DAYS
+    patterns_line: timedelta = PATTERNS_AGE
+    patterns_media: timedelta = PATTERNS_MEDIA_AGE
 
-    def machine(self, endpoint: Endpoint, terminal: Terminal, *, excepted: bool) -> Machine:
+    def machine(
+        self, endpoint: Endpoint, terminal: Terminal, *, excepted: bool, patterns_excepted: bool = False
+    ) -> Machine:
         """Return what the rule needs to know of a machine."""
         by_medium = endpoint.link is Link.MEDIA
         silent = timedelta(days=self.unknown_media_days if by_medium else self.unknown_days)
         begun = terminal.in_service_on or self.at.date()
         patience = silent if by_medium else timedelta(0)
-        return Machine(endpoint.code.value, terminal.asset_number, begun, silent, patience, excepted)
+        patterns = self.patterns_media if by_medium else self.patterns_line
+        allowed = (silent, patience, excepted, patterns, patterns_excepted)
+        return Machine(endpoint.code.value, terminal.asset_number, begun, *allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,11 @@ class Report:
         order = {ring: place for place, ring in enumerate(self.fleet.settings.rings)}
         return sorted(self.groups(lambda endpoint: endpoint.ring), key=lambda group: order[group.name])
 
+    @property
+    def with_old_patterns(self) -> int:
+        """How many machines' antivirus patterns were too old when they spoke last."""
+        return sum(row.judgement.patterns_old for row in self.rows)
+
     def lacking(self, released: Released) -> int:
         """How many machines lack an update, by their last word."""
         return sum(released.update.kb in row.judgement.lacks for row in self.rows)
@@ -194,7 +212,7 @@ def survey(
     return Report(fleet, question, want, tuple(rows), (*days, Day(question.at, _counts(rows))), unserved)
 
 
-_Place = tuple[Endpoint, Terminal, ControlException | None]
+_Place = tuple[Endpoint, Terminal, ControlException | None, bool]
 
 
 def _machines(fleet: Fleet, exceptions: Sequence[ControlException], question: Question) -> Iterator[_Place]:
@@ -205,16 +223,18 @@ def _machines(fleet: Fleet, exceptions: Sequence[ControlException], question: Qu
             terminals.setdefault(terminal.code.value, []).append(terminal)
     today = question.at.astimezone(JST).date()
     relevant = [each for each in exceptions if each.control in CONTROLS and today <= each.until]
+    patterns = [each for each in exceptions if each.control == PATTERNS_CONTROL and today <= each.until]
     for code, site in fleet.sites.items():
         for terminal in terminals.get(code, ()):
             host = site.hosts[Part.TERMINAL]
             assert site.endpoint is not None  # noqa: S101 - only endpoints have terminals
-            yield site.endpoint, terminal, next((each for each in relevant if each.covers(host)), None)
+            exception = next((each for each in relevant if each.covers(host)), None)
+            yield site.endpoint, terminal, exception, any(each.covers(host) for each in patterns)
 
 
 def _row(place: _Place, states: PatchStates, believer: Believer, want: Wanted, question: Question) -> Row:
-    endpoint, terminal, exception = place
-    machine = question.machine(endpoint, terminal, excepted=exception is not None)
+    endpoint, terminal, exception, patterns = place
+    machine = question.machine(endpoint, terminal, excepted=exception is not None, patterns_excepted=patterns)
     found = states.newest(machine.endpoint, machine.terminal, int(question.at.timestamp()))
     said, refused = None, ""
     if found is not None:

@@ -10,6 +10,7 @@ from renkei.fleet.patching.survey import Row
 from renkei.store.patch_states import Kept
 
 Pair = tuple[str, str]
+_DAY: Final = 24
 STANDINGS: Final[dict[Standing, Pair]] = {
     Standing.UP_TO_DATE: ("最新", "up to date"),
     Standing.EXCEPTED: ("例外承認", "excepted"),
@@ -36,7 +37,31 @@ def why(row: Row, now: datetime) -> Pair:
     if row.standing is Standing.EXCEPTED and row.exception:
         until = row.exception.until.isoformat()
         return f"{until}まで例外：{row.exception.reason}", f"until {until}: {row.exception.reason}"
+    if row.judgement.patterns_old and not row.machine.patterns_excepted:
+        return _why_old(row, row.said)
     return ("", "") if row.standing is Standing.UP_TO_DATE else _why_lacking(row.judgement, row.said)
+
+
+def patterns(said: Kept | None) -> str:
+    """Write the version of a machine's antivirus patterns and when they were made, or a dash."""
+    if said is None or said.patterns is None or said.patterns_made_at is None:
+        return "–"
+    return f"{said.patterns} ({moment(datetime.fromtimestamp(said.patterns_made_at, JST))})"
+
+
+def _why_old(row: Row, said: Kept) -> Pair:
+    """Say how old its patterns were; what it lacks beside them stands in the list."""
+    hours = (said.said_at - (said.patterns_made_at or said.said_at)) // 3600
+    allowed = int(row.machine.patterns.total_seconds() // 3600)
+    if allowed >= 2 * _DAY:
+        return (
+            f"ウイルス定義が{hours // _DAY}日前のもの（{allowed // _DAY}日まで）",
+            f"its antivirus patterns were {hours // _DAY} days old, {allowed // _DAY} are allowed",
+        )
+    return (
+        f"ウイルス定義が{hours}時間前のもの（{allowed}時間まで）",
+        f"its antivirus patterns were {hours} hours old, {allowed} are allowed",
+    )
 
 
 def _why_unknown(row: Row, said: Kept, now: datetime) -> Pair:
@@ -82,6 +107,16 @@ def act(row: Row) -> Pair:
             "ask the endpoint for the medium on its way back",
         ),
         (silent, "電源と回線を市区町村に確認する", "ask the endpoint about power and line"),
+        (
+            judgement.patterns_old and not judgement.lacks and by_medium,
+            "ウイルス定義を載せた媒体を送る",
+            "send a medium with patterns",
+        ),
+        (
+            judgement.patterns_old and not judgement.lacks,
+            "更新サーバへの接続を市区町村に確認する",
+            "see why it doesn't reach the update service",
+        ),
         (judgement.restart, "再起動を市区町村に依頼する", "have the endpoint restart it"),
         (said and said.problem, "端末が報告した問題を取り除く", "remove what the machine reports"),
         (by_medium, "更新を載せた媒体を送る", "send a medium with the updates"),

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, Literal
+from typing import Annotated, BinaryIO, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -29,6 +29,7 @@ _BLOCK: Final = 4 * 1024 * 1024
 _KB: Final = re.compile(r"(?i)(?<![a-z0-9])kb([1-9][0-9]{5,8})(?![0-9])")
 _FORMS: Final = {".msu", ".cab"}
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 """Is told of each piece of a package that was read, in bytes."""
 
@@ -142,12 +143,30 @@ def bring(arrival: Arrival, folder: Path | None, progress: Progress) -> Update:
         raise PackagesError(f"{path}: has {size} bytes, the list says {expected.size}: fetch it anew")
     if expected.file not in {None, path.name}:
         raise PackagesError(f"{path}: the list calls {expected.kb} {expected.file}")
+    return lay(path, folder, path.name, progress, lambda digest: _checked(arrival, digest, size))
+
+
+def lay(path: Path, folder: Path | None, name: str, progress: Progress, judge: Callable[[str], T]) -> T:
+    """Read a file, and copy it under a name into a folder if it is judged to be good; return the judgement.
+
+    Args:
+        path: the file.
+        folder: where the copy goes; None to read only.
+        name: of the copy.
+        progress: see there.
+        judge: is told the digest (hex), and raises what keeps the file out.
+
+    Raises:
+        PackagesError: there is no room, or somebody else is at it.
+        OSError: it can't be read or written.
+    """
     if folder is None:
-        return _checked(arrival, _read(path, None, progress), size)
+        return judge(_read(path, None, progress))
+    size = path.stat().st_size
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < size:
         raise PackagesError(f"{path}: no room for {size} bytes in {folder}")
-    hidden = folder / f".{path.name}.new"
+    hidden = folder / f".{name}.new"
     with hidden.open("ab") as copy:
         try:
             fcntl.flock(copy, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,12 +176,12 @@ def bring(arrival: Arrival, folder: Path | None, progress: Progress) -> Update:
             copy.truncate(0)
             digest = _read(path, copy, progress)
             os.fsync(copy.fileno())
-            update = _checked(arrival, digest, size)
-            hidden.replace(folder / path.name)
+            judged = judge(digest)
+            hidden.replace(folder / name)
             _sync(folder)
         finally:
             hidden.unlink(missing_ok=True)
-    return update
+    return judged
 
 
 def _checked(arrival: Arrival, digest: str, size: int) -> Update:
