@@ -62,6 +62,7 @@ class Staging:
     vault: Path
     vault_key: Any
     extra: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def play(self, playbook: Path, *arguments: str, forks: int = 50, **variables: object) -> Run:
         """Run a playbook with the settings of production."""
@@ -90,6 +91,7 @@ class Staging:
             "ANSIBLE_CALLBACKS_ENABLED": "outcomes",
             "RENKEI_OUTCOMES": str(self.folder / "outcomes.jsonl"),
             "NO_PROXY": "*",
+            **self.environment,
         }
         begun = time.monotonic()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -116,6 +118,8 @@ def make_staging(
     count: int,
     profiles: Mapping[int, str] | None = None,
     endpoints: Mapping[int, Mapping[str, str]] | None = None,
+    *,
+    staged: bool = False,
     **files: str,
 ) -> Staging:
     """Make a bench of the first terminals of the sample fleet.
@@ -125,6 +129,7 @@ def make_staging(
         count: of terminals.
         profiles: by position, where they aren't dedicated.
         endpoints: by position, columns that aren't the sample's.
+        staged: whether the terminals that the sample has in service are at the bench still.
         files: more files of the fleet's folder, by name without `.yml`.
     """
     inventory = folder / "inventory"
@@ -137,16 +142,16 @@ def make_staging(
             shutil.copy(path, fleet_folder)
     for name, text in files.items():
         (fleet_folder / f"{name}.yml").write_text(text, encoding="utf-8")
-    _cut(count, fleet_folder, profiles or {}, endpoints or {})
+    _cut(count, fleet_folder, profiles or {}, endpoints or {}, staged=staged)
     fleet = load_fleet(fleet_folder)
-    terminals = [host for host in fleet.groups["terminals"] if host.part is Part.TERMINAL]
-    bench = make_bench(folder, len(terminals))
-    addresses = {host.name: address for host, address in zip(terminals, bench.addresses.values(), strict=True)}
-    hosts = {"all": {"hosts": {name: {"ansible_host": address} for name, address in addresses.items()}}}
-    (folder / "bench.yml").write_text(json.dumps(hosts))
+    hosts = [host for host in fleet.groups["terminals"] if host.part is Part.TERMINAL]
+    bench = make_bench(folder, len(hosts))
+    addresses = {host.name: address for host, address in zip(hosts, bench.addresses.values(), strict=True)}
+    reached = {"all": {"hosts": {name: {"ansible_host": address} for name, address in addresses.items()}}}
+    (folder / "bench.yml").write_text(json.dumps(reached))
     vault, key = Vault(folder / "vault"), make_key()
     vault.add_recipient(key.public_key())
-    machines = {host.name: _installed(host, addresses[host.name]) for host in terminals}
+    machines = {host.name: _installed(host, addresses[host.name]) for host in hosts}
     return Staging(fleet, machines, addresses, folder, bench.listener, folder / "vault", key)
 
 
@@ -184,17 +189,29 @@ def _installed(host: Host, address: str) -> Machine:
     return machine
 
 
-def _cut(count: int, folder: Path, profiles: Mapping[int, str], changes: Mapping[int, Mapping[str, str]]) -> None:
+def _cut(
+    count: int,
+    folder: Path,
+    profiles: Mapping[int, str],
+    changes: Mapping[int, Mapping[str, str]],
+    *,
+    staged: bool,
+) -> None:
     """Write the first endpoints of the sample fleet, and their machines."""
     endpoints, terminals = _rows("endpoints")[:count], _rows("terminals")
     endpoints = [row | changes.get(number, {}) for number, row in enumerate(endpoints)]
     codes = {row["code"]: profiles.get(number, "dedicated") for number, row in enumerate(endpoints)}
     chosen = [row | {"profile": codes[row["code"]]} for row in terminals if row["code"] in codes]
+    if staged:
+        chosen = [row | (_STAGED if row["state"] == "in_service" else {}) for row in chosen]
     for name, rows in (("endpoints", endpoints), ("terminals", chosen)):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+
+
+_STAGED = {"state": "staged", "in_service_on": ""}
 
 
 def _rows(name: str) -> list[dict[str, str]]:

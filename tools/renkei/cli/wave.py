@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,14 @@ from renkei.fleet.model import Fleet
 if TYPE_CHECKING:
     from renkei.fleet.waves.plan import Plan, WindowsOf
 
+
+class Bench(StrEnum):
+    """Whether terminals at the staging bench come before all others, or are the only ones."""
+
+    FIRST = "first"
+    ONLY = "only"
+
+
 app = typer.Typer(no_args_is_help=True, help="Waves of updates: plan, approve, run, halt.")
 app.command()(run)
 
@@ -56,6 +65,9 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
     ring: Annotated[list[str] | None, typer.Option(help="Only this ring; may be repeated.")] = None,
     by_medium: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Only this endpoint, on media: its line is down; repeat.")
+    ] = None,
+    bench: Annotated[
+        Bench | None, typer.Option(help="Terminals at the staging bench, which Ansible reaches: first, or alone.")
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=60, help="How far ahead windows are taken.")] = 14,
     minutes: Annotated[int, typer.Option(min=10, max=600, help="What a machine needs of a window.")] = 60,
@@ -89,7 +101,10 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
         party = read_anchor(root).verify_entry(signed.entry, now, AUTHORITY)
         found = Catalogue.open(signed.envelope, party.signing_public_key)
         action: Any = "uninstall" if uninstall else "install"
-        wish = Wish(tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue, tuple(by_medium or ()))
+        machines: Any = bench.value if bench else None
+        wish = Wish(
+            tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue, tuple(by_medium or ()), machines
+        )
         made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), _windows_of(loaded), uuid4(), now)
         consent = plan_consent(made, signer, now)
         held = {}

@@ -1,15 +1,27 @@
 """`renkei wave run`: the controller of a wave, turn by turn until it comes to an end or halts."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from renkei.cli.wave_carriers import (
+    DEFAULT_RUNS,
+    Carrier,
+    ChainOption,
+    HubOption,
+    InventoryOption,
+    PlaybookOption,
+    PostOption,
+    RunsOption,
+    VarsOption,
+    Ways,
+    carrier_of,
+)
 from renkei.cli.wave_common import (
     DEFAULT_LEDGER,
     JsonOption,
@@ -20,7 +32,6 @@ from renkei.cli.wave_common import (
     WaveArgument,
     errors_in_words,
     exit_code,
-    hub_as_authority,
     opened,
     read_anchor,
     read_signer,
@@ -28,24 +39,19 @@ from renkei.cli.wave_common import (
 )
 
 if TYPE_CHECKING:
-    from renkei.fleet.waves.post import Post
     from renkei.fleet.waves.state import WaveState
-    from renkei.fleet.waves.watch import Watch
 
 
 def run(  # noqa: PLR0913 - a command has as many options as it needs
     wave: WaveArgument,
     *,
-    hub: Annotated[
-        str | None,
-        typer.Option(envvar="RENKEI_HUB", metavar="URL", help="The hub's gateway, by which terminals are reached."),
-    ] = None,
-    chain: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --hub: the authority's certificate chain (PEM).")
-    ] = None,
-    post: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Instead of a hub: where orders go out and evidence comes in.")
-    ] = None,
+    hub: HubOption = None,
+    chain: ChainOption = None,
+    post: PostOption = None,
+    playbook: PlaybookOption = None,
+    inventory: InventoryOption = None,
+    variables: VarsOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
     key: Annotated[Path, typer.Option(metavar="FILE", help="The authority's signing key (PEM).")],
     root: Root,
     people: PeopleOption,
@@ -73,53 +79,43 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.fleet.waves.state import Phase
     from renkei.store.waves.holds import Held
 
-    if (hub is None) == (post is None) or (hub is None) != (chain is None):
-        raise typer.BadParameter("give --hub with --chain, or --post")
+    ways = Ways(hub, chain, post, playbook, tuple(inventory or ()), tuple(variables or ()), runs)
+    ways.check()
     with errors_in_words(), opened(ledger) as book:
         anchor = read_anchor(root)
         signer = read_signer(key, passphrase_file)
         state = load(book, wave)
+        ways.check_wave(state, once=once)
         check_consents(state.plan, state.planned, state.approval, read_people(people))
         goes_on = state.phase in {Phase.APPROVED, Phase.RUNNING, Phase.HALTED}
         if goes_on and (held := book.held(wave, (name for name, host in state.hosts.items() if not host.end))):
             raise Held(held)
+        reload = partial(load, book, wave)
         if not dry_run and (goes_on or state.phase is Phase.ABORTED):
-            with _carrier(post, hub, root, chain, key, passphrase_file) as (carrier, watch):
-                engine = Engine(book, state, Ministry(signer, anchor.verify_entry), carrier, watch)
-                state = _turns(engine.turn, every=every, once=once)
+            with carrier_of(ways, state, reload, signer, root, key, passphrase_file, _say) as carrier:
+                engine = Engine(book, reload(), Ministry(signer, anchor.verify_entry), carrier.post, carrier.watch)
+                state = _turns(engine.turn, carrier, every=every, once=once)
     show_state(state, as_json=as_json)
     raise typer.Exit(exit_code(state))
 
 
-@contextmanager
-def _carrier(
-    post: Path | None, hub: str | None, root: Path, chain: Path | None, key: Path, passphrase_file: Path | None
-) -> "Iterator[tuple[Post, Watch | None]]":
-    from renkei.fleet.waves.line import HubPost
-    from renkei.fleet.waves.post import FolderPost
-    from renkei.fleet.waves.watch import Watch
+def _turns(turn: "Callable[[datetime], WaveState]", carrier: Carrier, *, every: float, once: bool) -> "WaveState":
+    """Take turns until the wave has ended, is halted or aborted; say where it stands whenever that changes.
 
-    if post is not None:
-        yield FolderPost(post), None
-    elif hub is not None and chain is not None:
-        with hub_as_authority(hub, root, chain, key, passphrase_file) as client:
-            yield HubPost(client), Watch(client.exchanges)
-
-
-def _turns(turn: "Callable[[datetime], WaveState]", *, every: float, once: bool) -> "WaveState":
-    """Take turns until the wave has ended, is halted or aborted; say where it stands whenever that changes."""
+    What plays have begun is waited for in any case.
+    """
     from renkei.client.errors import HubBusy, HubUnreachable
     from renkei.fleet.waves.state import Phase
 
-    console, before = Console(stderr=True), ""
+    before = ""
     while True:
         try:
             state = turn(datetime.now(UTC))
         except (HubUnreachable, HubBusy) as error:
             if once:
                 raise
-            console.print(f"waiting: {error}", markup=False, highlight=False, soft_wrap=True)
-            time.sleep(every)
+            _say(f"waiting: {error}")
+            carrier.rest(every, running=False)
             continue
         groups = (
             f"{group} " + " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
@@ -127,8 +123,13 @@ def _turns(turn: "Callable[[datetime], WaveState]", *, every: float, once: bool)
         )
         line = "; ".join(groups)
         if line != before:
-            console.print(f"{state.phase}: {line}", markup=False, highlight=False, soft_wrap=True)
+            _say(f"{state.phase}: {line}")
             before = line
-        if once or state.phase not in {Phase.APPROVED, Phase.RUNNING}:
+        running = state.phase in {Phase.APPROVED, Phase.RUNNING}
+        if (once or not running) and not carrier.is_busy:
             return state
-        time.sleep(every)
+        carrier.rest(every, running=running)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -70,6 +70,8 @@ class Kind(StrEnum):
     PACKAGE_SET = "package-set"
     HOST_STATE = "host-state"
     PATTERNS = "patterns"
+    DIRECT_ORDER = "direct-order"
+    OBSERVATION = "observation"
 
     @property
     def payload_type(self) -> str:
@@ -173,13 +175,14 @@ def _is_plain(value: object) -> bool:
 class Signer:
     """Signs documents with one P-256 key."""
 
-    __slots__ = ("_key", "key_id")
+    __slots__ = ("_key", "key_id", "public_key")
 
     def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
         """Hold the key; its id goes into every signature."""
         _check_curve(private_key)
         self._key = private_key
-        self.key_id = key_id(private_key.public_key())
+        self.public_key = private_key.public_key()
+        self.key_id = key_id(self.public_key)
 
     def sign(self, kind: Kind, payload: Mapping[str, object]) -> bytes:
         """Return the signed envelope.

@@ -3,14 +3,14 @@
     catalogue    authority  the updates, in the order of their prerequisites
     consent      a person   planner's or approver's word on a wave's plan; nobody approves what he planned
     order        authority  one terminal's work: action, updates, windows, expiry
-    permit       authority  begin now: 15 minutes, one terminal, one order
+    permit       authority  begin now: 15 minutes, one machine, one order
     patch-state  terminal   build, installed, missing, patterns; answers an order or a schedule
 
 A terminal begins when `check_start` says nothing. A halt is that no permit is given any more: nothing has to reach
 anybody for it. Endpoints on media have no line to fetch a permit by; their orders say so (`permit`: false).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
@@ -125,6 +125,8 @@ class _Addressed(Payload):
     endpoint: Party
     terminal: TerminalName
 
+
+class _AtEndpoint(_Addressed):
     @model_validator(mode="after")
     def _at_an_endpoint(self) -> Self:
         if not self.endpoint.is_endpoint:
@@ -132,17 +134,13 @@ class _Addressed(Payload):
         return self
 
 
-class Order(_Addressed):
-    """The ministry's order to one terminal: these updates, in these windows, before this expiry.
+class WorkOrder(_Addressed):
+    """What every order has: whose, of which wave, when. `minutes` is what the work takes of a window at most."""
 
-    `minutes` is what the work takes of a window at most.
-    """
-
-    KIND = Kind.ORDER
     id: Identifier
     wave: Identifier
     action: Action
-    updates: Annotated[list[Update], Field(min_length=1, max_length=MAX_UPDATES)]
+    updates: Annotated[list[Update], Field(max_length=MAX_UPDATES)]
     windows: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
     minutes: Annotated[int, Field(ge=10, le=600)]
     permit: bool
@@ -165,8 +163,15 @@ class Order(_Addressed):
         return next((window for window in self.windows if window.opens <= at < window.closes), None)
 
 
+class Order(WorkOrder, _AtEndpoint):
+    """The ministry's order to one terminal: these updates, in these windows, before this expiry."""
+
+    KIND = Kind.ORDER
+    updates: Annotated[list[Update], Field(min_length=1, max_length=MAX_UPDATES)]
+
+
 class Permit(_Addressed):
-    """The ministry's word to one terminal: begin with this order now, and not later than in 15 minutes."""
+    """The ministry's word to one machine: begin with this order now, and not later than in 15 minutes."""
 
     KIND = Kind.PERMIT
     order: Identifier
@@ -181,7 +186,7 @@ class Permit(_Addressed):
         return self
 
 
-class PatchState(_Addressed):
+class PatchState(_AtEndpoint):
     """A machine's word on its updates: its build, what is installed, what is missing, and when it looked.
 
     `answers` is the order, or None where its own schedule asked. `ready` asks for a permit: disk, battery and exchange
@@ -217,12 +222,17 @@ class PatchState(_Addressed):
             raise ValueError("what blocks it must be named")
         return self
 
-    def fulfils(self, order: Order) -> bool:
+    def fulfils(self, order: WorkOrder) -> bool:
         """Tell whether the machine is as the order wants it: the build says so, and the list of updates."""
-        ordered = [update.kb for update in order.updates]
-        if order.action == "uninstall":
-            return not set(ordered) & set(self.installed)
-        return _parts(self.build) >= _parts(order.updates[-1].build) and set(ordered) <= set(self.installed)
+        return are_fulfilled(order.action, order.updates, self.build, self.installed)
+
+
+def are_fulfilled(action: Action, updates: list[Update], build: str, installed: Collection[str]) -> bool:
+    """Tell whether a machine of this build, which lists these updates, is as an order wants it."""
+    ordered = {update.kb for update in updates}
+    if action == "uninstall":
+        return not ordered & set(installed)
+    return _parts(build) >= _parts(updates[-1].build) and ordered <= set(installed)
 
 
 def check_start(

@@ -1,6 +1,7 @@
 """`renkei updates` and `renkei wave`, as two people and an authority use them, with real keys and entries."""
 
 import json
+import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,17 +11,20 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typer import BadParameter
 from typer.testing import CliRunner
 
-from renkei.cli import updates, wave, wave_run
+from renkei.cli import updates, wave, wave_carriers, wave_run
 from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem, key_to_pem, make_key
+from renkei.exchange.clock import format_time
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import AUTHORITY, Party
 from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Order, PatchState
 from renkei.fleet.waves.engine import load
 from renkei.fleet.waves.plan import Plan
+from renkei.fleet.waves.post import FolderPost
 from renkei.store.waves.ledger import open_ledger
 from unit.exchange.conftest import NOW, Machine, World
 from unit.fleet.conftest import INVENTORY
@@ -86,11 +90,11 @@ class Desk:
     def anchor(self) -> tuple[str, str]:
         return "--trust-anchor", str(self.file("root.pem"))
 
-    def plan(self, *words: str, code: int = 0) -> str:
+    def plan(self, *words: str, code: int = 0, fleet: Path = INVENTORY / "lab") -> str:
         self.sign_catalogue()
         person = ("--as", "sato", "--key", str(self.file("sato.key")))
-        fleet = ("--fleet", str(INVENTORY / "lab"), "--catalogue", self.catalogue)
-        return self.wave("plan", "--kb", KB, *person, *fleet, *self.anchor, *words, code=code)
+        what = ("--fleet", str(fleet), "--catalogue", self.catalogue)
+        return self.wave("plan", "--kb", KB, *person, *what, *self.anchor, *words, code=code)
 
     def planned(self) -> str:
         return str(json.loads(self.plan("--json"))["wave"])
@@ -102,6 +106,20 @@ class Desk:
     def go(self, number: str, *words: str, code: int = 0) -> str:
         files = ("--key", str(self.file("authority.key")), "--people", str(self.file("people.json")))
         return self.wave("run", number, "--post", str(self.file("post")), *files, *self.anchor, *words, code=code)
+
+
+def staged(folder: Path) -> Path:
+    """The lab's fleet, whose terminal in Shinjuku is at the staging bench still."""
+    inventory = folder / "inventory"
+    if not inventory.exists():
+        inventory.mkdir()
+        shutil.copytree(INVENTORY / "lab", inventory / "lab")
+        shutil.copytree(INVENTORY / "policy", inventory / "policy")
+        shutil.copy(INVENTORY / "municipalities.csv", inventory)
+        table = inventory / "lab" / "terminals.csv"
+        text = table.read_text(encoding="utf-8")
+        table.write_text(text.replace("LAB0A1301,in_service,2026-06-01,2026-06-15", "LAB0A1301,staged,2026-06-01,"))
+    return inventory / "lab"
 
 
 @pytest.fixture
@@ -282,13 +300,47 @@ def test_a_wave_runs_by_a_hub_or_by_a_folder(desk: Desk) -> None:
         desk.wave("run", "W", *files, *words, code=2)
 
 
+def test_machines_that_ansible_reaches_need_a_playbook_and_an_inventory(desk: Desk) -> None:
+    number = str(json.loads(desk.plan("--bench", "only", "--json", fleet=staged(desk.folder)))["wave"])
+    desk.approve(number, "suzuki", "suzuki")
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        state = load(ledger, number)
+    here, nowhere = desk.file("people.json"), desk.file("nowhere")
+
+    def ways(playbook: Path | None, *inventory: Path) -> wave_carriers.Ways:
+        return wave_carriers.Ways(None, None, here, playbook, inventory, (), nowhere)
+
+    with pytest.raises(BadParameter, match="1 machines are reached by Ansible: give --playbook"):
+        ways(None).check_wave(state, once=False)
+    with pytest.raises(BadParameter, match="--once is for orders"):
+        ways(here, here).check_wave(state, once=True)
+    with pytest.raises(BadParameter, match="nowhere isn't there"):
+        ways(here, nowhere).check()
+    with pytest.raises(BadParameter, match="give --playbook with --inventory"):
+        ways(here).check()
+    ways(here, here).check_wave(state, once=False)
+    desk.go(number, code=2)
+
+
+def test_terminals_at_the_bench_come_first_or_alone(desk: Desk) -> None:
+    fleet = staged(desk.folder)
+    groups = json.loads(desk.plan("--bench", "first", "--dry-run", "--json", fleet=fleet))["groups"]
+    assert list(groups) == ["bench", "early", "media"]
+    assert groups["bench"]["hosts"] == [{"endpoint": "131041", "terminal": "R2026-0001"}]
+    assert groups["bench"]["first"] == format_time(Clock.at)
+    assert list(json.loads(desk.plan("--bench", "only", "--dry-run", "--json", fleet=fleet))["groups"]) == ["bench"]
+    assert "bench" not in json.loads(desk.plan("--dry-run", "--json", fleet=fleet))["groups"]
+    desk.plan("--bench", "only", code=1)  # nobody is there
+
+
 def test_a_controller_waits_for_a_hub_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     number = desk.planned()
     with open_ledger(str(desk.file("waves.db"))) as ledger:
         state = load(ledger, number)
     answers: list[Any] = [HubUnreachable("no line"), state]
     slept: list[float] = []
-    monkeypatch.setattr(wave_run.time, "sleep", slept.append)
+    monkeypatch.setattr(wave_carriers.time, "sleep", slept.append)
+    carrier = wave_carriers.Carrier(FolderPost(desk.file("post")))
 
     def turn(now: datetime) -> Any:
         assert now == Clock.at
@@ -297,8 +349,8 @@ def test_a_controller_waits_for_a_hub_that_is_away(desk: Desk, monkeypatch: pyte
             raise answer
         return answer
 
-    assert wave_run._turns(turn, every=15, once=False) is state
+    assert wave_run._turns(turn, carrier, every=15, once=False) is state
     assert slept == [15]
     answers = [HubUnreachable("no line")]
     with pytest.raises(HubUnreachable):
-        wave_run._turns(turn, every=15, once=True)
+        wave_run._turns(turn, carrier, every=15, once=True)

@@ -11,16 +11,17 @@ sent again is the same, and what is heard again has its end already.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from renkei.domain.halting import Fault, Reason, Rise
 from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
+from renkei.exchange.direct import DirectOrder, Observation
 from renkei.exchange.documents import Signer, payload_sha256
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.updates import PERMIT_LASTS, Order, PatchState, Permit, Window
-from renkei.fleet.waves.plan import MEDIA_GROUP, Plan
+from renkei.fleet.waves.plan import MEDIA_GROUP, Plan, PlannedHost
 from renkei.fleet.waves.post import Heard, Post
 from renkei.fleet.waves.state import STALE, UNSTARTED, WELL, HostState, Phase, WaveState
 from renkei.fleet.waves.watch import Watch
@@ -30,6 +31,10 @@ _CHANGES_POST: Final = frozenset({"order", "permit", "end", "abort"})
 _NAMED: Final = 10
 _FRESH: Final = PERMIT_LASTS
 """A machine's `ready` is of this age at most: what it checked holds no longer, or its clock is wrong."""
+
+
+Said = PatchState | Observation
+"""A machine's own word, or what a play saw on one that Ansible reaches."""
 
 
 class WaveError(ValueError):
@@ -146,19 +151,23 @@ class Engine:
             if state.permit_ends is not None and now < state.permit_ends and wave.phase is Phase.RUNNING:
                 self._post.send(endpoint, terminal, "permit", state.permit)
 
-    def _open(self, heard: Heard, now: datetime) -> tuple[PatchState, bytes] | None:
-        """Return what a terminal said, None when it can't be believed."""
+    def _open(self, heard: Heard, now: datetime) -> tuple[Said, bytes] | None:
+        """Return what a machine said, or a play saw there; None when it can't be believed."""
+        said: Said
         try:
-            party = self._ministry.believe(heard.entry, now)
-            patch = PatchState.open(heard.envelope, party.signing_public_key)
+            if heard.entry is None:  # seen by this controller
+                said = Observation.open(heard.envelope, self._ministry.signer.public_key)
+            else:
+                party = self._ministry.believe(heard.entry, now)
+                said = PatchState.open(heard.envelope, party.signing_public_key)
+                if (said.endpoint, said.terminal) != (party.party, party.terminal):
+                    return None
         except ExchangeError:
             return None
-        if (patch.endpoint, patch.terminal) != (party.party, party.terminal):
-            return None
-        return patch, heard.envelope
+        return said, heard.envelope
 
-    def _is_of_wave(self, patch: PatchState) -> bool:
-        """Tell whether it is of a terminal of this wave; the others' words wait for nothing here."""
+    def _is_of_wave(self, patch: Said) -> bool:
+        """Tell whether it is of a machine of this wave; the others' words wait for nothing here."""
         host = self.state.hosts.get(patch.terminal)
         return host is not None and host.host.endpoint == patch.endpoint
 
@@ -172,7 +181,7 @@ class _Turn:
         self._acts: list[Act] = []
         self._rule = state.plan.rule()
 
-    def decide(self, said: list[tuple[PatchState, bytes]], seen: Iterable[Act] = ()) -> list[Act]:
+    def decide(self, said: list[tuple[Said, bytes]], seen: Iterable[Act] = ()) -> list[Act]:
         asking = [patch for patch, envelope in said if self._hear(patch, envelope)]
         for act in seen:  # each is counted with those before it noted
             self._note(act)
@@ -208,7 +217,7 @@ class _Turn:
         self._acts.append(act)
         self._state.take([act])
 
-    def _hear(self, patch: PatchState, envelope: bytes) -> bool:
+    def _hear(self, patch: Said, envelope: bytes) -> bool:
         """Take what a terminal says of its order; return whether it asks for a permit.
 
         A machine begins by its own clock before its permit ends. If by that clock it asks again afterwards, the permit
@@ -216,6 +225,8 @@ class _Turn:
         wrong clock, gets none: `stale` stands in the ledger instead.
         """
         state = self._state.hosts[patch.terminal]
+        if isinstance(patch, Observation) != bool(state.host.direct):
+            return False
         if state.order is None or patch.answers != state.order.id or patch.checked_at < state.order.issued_at:
             return False
         if state.heard is not None and patch.checked_at < state.heard:
@@ -228,14 +239,16 @@ class _Turn:
             if state.is_away and state.permit_ends is not None and patch.checked_at >= state.permit_ends:
                 self._note(Act("state", patch.terminal, "ready", envelope))
             return True
-        if patch.stage == "done" and not state.end:
+        if patch.stage in {"done", "lost"} and not state.end:
             self._note(Act("end", patch.terminal, self._outcome(patch, state), envelope))
         elif patch.stage != state.stage:
             self._note(Act("state", patch.terminal, patch.stage, envelope))
         return False
 
-    def _outcome(self, patch: PatchState, state: HostState) -> str:
+    def _outcome(self, patch: Said, state: HostState) -> str:
         assert state.order is not None  # noqa: S101 - only who has an order answers one
+        if patch.stage == "lost":
+            return _silent(state)
         if not patch.fulfils(state.order):
             return Fault.FAILED
         before = parse_time(state.asked_at) if state.asked_at else state.order.issued_at
@@ -249,11 +262,7 @@ class _Turn:
         overdue = timedelta(minutes=self._state.plan.overdue_minutes)
         if state.started_at is not None and order is not None and order.permit:
             if self._now >= datetime.fromtimestamp(state.started_at, UTC) + overdue:
-                self._note(
-                    Act(
-                        "end", state.host.terminal, Fault.NOT_BACK if state.stage == "restarting" else Fault.UNREACHABLE
-                    )
-                )
+                self._note(Act("end", state.host.terminal, _silent(state)))
         elif self._now >= last:
             self._note(Act("end", state.host.terminal, UNSTARTED))
 
@@ -270,22 +279,27 @@ class _Turn:
             windows = [window for window in host.windows if window.closes > self._now]
             if not windows:
                 continue
-            order = Order(
-                endpoint=host.endpoint,
-                terminal=host.terminal,
-                id=order_id(self._state.plan.id, host.terminal),
-                wave=self._state.plan.id,
-                action=self._state.plan.action,
-                updates=self._state.plan.updates,
-                windows=windows,
-                minutes=self._state.plan.minutes,
-                permit=permit,
-                issued_at=self._now,
-                expires=windows[-1].closes,
-            )
+            order = self._order_for(host, windows, permit=permit)
             self._note(Act("order", host.terminal, document=order.sign(self._signer)))
 
-    def _permit(self, patch: PatchState) -> None:
+    def _order_for(self, host: PlannedHost, windows: list[Window], *, permit: bool) -> Order | DirectOrder:
+        plan = self._state.plan
+        words: dict[str, Any] = {
+            "endpoint": host.endpoint,
+            "terminal": host.terminal,
+            "id": order_id(plan.id, host.terminal),
+            "wave": plan.id,
+            "action": plan.action,
+            "updates": plan.updates,
+            "windows": windows,
+            "minutes": plan.minutes,
+            "permit": permit,
+            "issued_at": self._now,
+            "expires": windows[-1].closes,
+        }
+        return DirectOrder(**words, packages=plan.packages) if host.direct else Order(**words)
+
+    def _permit(self, patch: Said) -> None:
         """Let a machine begin, if its window is long enough and there is room for one more that is away.
 
         Who has a permit gets none again before it has said that it let that one pass.
@@ -312,6 +326,11 @@ class _Turn:
 
     def _until(self, window: Window) -> datetime:
         return min(self._now + PERMIT_LASTS, window.closes - timedelta(minutes=self._state.plan.minutes))
+
+
+def _silent(state: HostState) -> Fault:
+    """What it is that nothing is heard of a machine any more."""
+    return Fault.NOT_BACK if state.stage in {"restarting", "checking"} else Fault.UNREACHABLE
 
 
 def order_id(wave: UUID, terminal: str) -> UUID:

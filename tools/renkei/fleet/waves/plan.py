@@ -1,8 +1,9 @@
 """The plan of a wave: which machine does what, in which group, in which windows; fixed once it is signed.
 
-Groups follow one another, each begins when the one before has had its turn: the rings in the order of `fleet.yml`,
-then the endpoints on media, which no halt can reach once their orders are on the way. A ring waits the days that
-`maintenance.ring_days` gives it; urgent updates wait for nothing but the group before.
+Groups follow one another, each begins when the one before has had its turn: terminals at the staging bench where they
+are wanted, the rings in the order of `fleet.yml`, then the endpoints on media, which no halt can reach once their
+orders are on the way. A ring waits the days that `maintenance.ring_days` gives it; urgent updates wait for nothing but
+the group before. At the bench nobody sits at a machine, so it may be worked on at any time.
 """
 
 import json
@@ -17,18 +18,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from renkei.domain.halting import Fault, HaltingRule
 from renkei.exchange.clock import Time, whole_seconds
-from renkei.exchange.documents import canonical
+from renkei.exchange.documents import MAX_ENVELOPE, canonical
 from renkei.exchange.errors import misfits
+from renkei.exchange.packages import MAX_PACKAGES, Package
 from renkei.exchange.parties import Party, TerminalName
 from renkei.exchange.payloads import Digest, Identifier
 from renkei.exchange.updates import MAX_WINDOWS, Action, Catalogue, Person, Update, Window
 from renkei.fleet.endpoints import Link
-from renkei.fleet.model import Fleet
+from renkei.fleet.model import Fleet, Part
 from renkei.fleet.terminals import State
 
 MEDIA_GROUP: Final = "media"
+BENCH_GROUP: Final = "bench"
 MAX_PLAN = 16 * 1024 * 1024
 _NAMED: Final = 20
+_PACKAGES_FIT: Final = MAX_ENVELOPE * 3 // 4 - 6 * 1024
+"""Bytes: what is left of an order's envelope, whose payload is in base64, beside up to 31 windows."""
 
 WindowsOf = Callable[[str, datetime, datetime], Sequence[tuple[datetime, datetime]]]
 """(endpoint's code, from, until) → its maintenance windows between the two, in order."""
@@ -43,13 +48,14 @@ class _Fixed(BaseModel):
 
 
 class PlannedHost(_Fixed):
-    """A machine in its place in the wave."""
+    """A machine in its place in the wave; `direct` is its name in the inventory where Ansible reaches it itself."""
 
     endpoint: Party
     terminal: TerminalName
     model: str
     group: str
     windows: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
+    direct: TerminalName | None = None
 
 
 class Halting(_Fixed):
@@ -91,6 +97,7 @@ class Plan(_Fixed):
     catalogue: Annotated[int, Field(ge=1)]
     catalogue_sha256: Digest
     updates: list[Update]
+    packages: Annotated[list[Package], Field(max_length=MAX_PACKAGES)] = []
     planner: Person
     made_at: Time
     minutes: Annotated[int, Field(ge=10, le=600)]
@@ -103,6 +110,13 @@ class Plan(_Fixed):
         names = [host.terminal for host in self.hosts]
         if len(set(names)) != len(names):
             raise ValueError("a terminal stands in the plan twice")
+        reached = [host.direct for host in self.hosts if host.direct]
+        if len(set(reached)) != len(reached):
+            raise ValueError("a machine of the inventory stands in the plan twice")
+        if bool(self.updates) == bool(self.packages):
+            raise ValueError("a wave has either updates of Windows or packages")
+        if len(canonical({"packages": [package.model_dump() for package in self.packages]})) > _PACKAGES_FIT:
+            raise ValueError("so many packages don't fit into an order; divide them among several waves")
         self.rule()
         return self
 
@@ -131,8 +145,8 @@ class Plan(_Fixed):
         return self.halting.rule(self.models)
 
     def to_bytes(self) -> bytes:
-        """Write it in canonical form (RFC 8785): what its digest is of."""
-        return canonical(self.model_dump(mode="json"))
+        """Write it in canonical form (RFC 8785), what its digest is of; what has its default value isn't in it."""
+        return canonical(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def sha256(self) -> str:
@@ -169,6 +183,7 @@ class Wish:
         days: how far ahead windows are taken; who isn't done by then is left to the next wave.
         minutes: what a machine needs of a window.
         overdue_minutes: when a machine that began counts as fallen out.
+        bench: whether terminals at the staging bench (`staged`) come first, or are the only ones; None for neither.
     """
 
     kbs: tuple[str, ...]
@@ -179,12 +194,13 @@ class Wish:
     minutes: int = 60
     overdue_minutes: int = 120
     by_medium: tuple[str, ...] = ()
+    bench: Literal["first", "only"] | None = None
 
 
 def make_plan(
     wish: Wish, fleet: Fleet, catalogue: tuple[Catalogue, str], windows_of: WindowsOf, wave: UUID, now: datetime
 ) -> Plan:
-    """Plan a wave over the machines in service.
+    """Plan a wave over the machines in service, and over those at the staging bench if they are wanted.
 
     Args:
         wish: what to do.
@@ -207,9 +223,13 @@ def make_plan(
     updates = catalogue[0].chosen(wish.kbs)
     if wish.action == "uninstall":
         updates = [update for update in reversed(updates) if update.kb in wish.kbs]
-    hosts, without = [], []
+    hosts: list[PlannedHost] = []
+    without: list[str] = []
     urgent = any(update.urgency == "urgent" for update in updates)
-    for ring, endpoint, model, terminal, group in _machines(fleet, wish.rings or known, wish.by_medium):
+    if wish.bench:
+        hosts += _at_the_bench(fleet, wish, now)
+    machines = _machines(fleet, wish.rings or known, wish.by_medium) if wish.bench != "only" else ()
+    for ring, endpoint, model, terminal, group in machines:
         begin = now if urgent else now + timedelta(days=fleet.settings.maintenance.ring_days[ring])
         windows = [
             Window(opens=whole_seconds(opens), closes=whole_seconds(closes))
@@ -228,8 +248,9 @@ def make_plan(
             "widen their windows, or plan more days"
         )
     if not hosts:
-        raise PlanError("no machine in service is in these rings")
-    order = [*known, MEDIA_GROUP]
+        where = {"only": "at the staging bench", "first": "at the staging bench or in service"}
+        raise PlanError(f"no machine {where.get(wish.bench or '', 'in service')} is in these rings")
+    order = [BENCH_GROUP, *known, MEDIA_GROUP]
     hosts.sort(key=lambda host: (order.index(host.group), host.windows[0].opens, host.endpoint))
     return Plan(
         id=wave,
@@ -244,6 +265,27 @@ def make_plan(
         halting=Halting.of(HaltingRule(tuple({host.model for host in hosts}))),
         hosts=hosts,
     )
+
+
+def _at_the_bench(fleet: Fleet, wish: Wish, now: datetime) -> Iterator[PlannedHost]:
+    """Yield the terminals at the staging bench, which Ansible reaches."""
+    days = [now + timedelta(days=day) for day in range(min(wish.days, MAX_WINDOWS))]
+    windows = [
+        Window(opens=whole_seconds(day), closes=whole_seconds(day + timedelta(days=1, seconds=-1))) for day in days
+    ]
+    for site in fleet.sites.values():
+        endpoint, terminal = site.endpoint, site.terminal
+        if not endpoint or not terminal or terminal.state is not State.STAGED:
+            continue
+        if not wish.rings or endpoint.ring in wish.rings:
+            yield PlannedHost(
+                endpoint=Party(site.key),
+                terminal=terminal.asset_number,
+                model=terminal.model,
+                group=BENCH_GROUP,
+                windows=windows,
+                direct=site.hosts[Part.TERMINAL].name,
+            )
 
 
 def _machines(fleet: Fleet, rings: Sequence[str], by_medium: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:

@@ -11,9 +11,9 @@ a rename, so it is there whole or not at all.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
@@ -34,10 +34,13 @@ Name = Literal["order", "permit"]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came from a terminal: the directory entry that it gave, and its envelope; neither is believed yet."""
+    """What came from a terminal: the directory entry that it gave, and its envelope; neither is believed yet.
+
+    Without an entry it is what this controller saw itself (`direct`), and signed.
+    """
 
     name: str
-    entry: DirectoryEntry
+    entry: DirectoryEntry | None
     envelope: bytes
 
 
@@ -109,3 +112,42 @@ class FolderPost:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
+
+
+class SplitPost:
+    """Two posts for one wave: machines that Ansible reaches have one, all others another."""
+
+    def __init__(self, direct: Post, others: Post, machines: Collection[str]) -> None:
+        """Divide them.
+
+        Args:
+            direct: for `machines`.
+            others: for everybody else.
+            machines: their names as terminals.
+        """
+        self._direct, self._others, self._machines = direct, others, frozenset(machines)
+        self._names: dict[str, tuple[Post, str]] = {}
+
+    def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
+        """See `Post`."""
+        self._of(terminal).send(endpoint, terminal, name, envelope)
+
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
+        """See `Post`."""
+        self._of(terminal).withdraw(endpoint, terminal, order)
+
+    def heard(self) -> Iterator[Heard]:
+        """See `Post`."""
+        for mark, post in (("direct", self._direct), ("other", self._others)):
+            for each in post.heard():
+                name = f"{mark} {each.name}"
+                self._names[name] = post, each.name
+                yield replace(each, name=name)
+
+    def settle(self, name: str, *, refused: bool) -> None:
+        """See `Post`."""
+        post, own = self._names.pop(name)
+        post.settle(own, refused=refused)
+
+    def _of(self, terminal: str) -> Post:
+        return self._direct if terminal in self._machines else self._others

@@ -11,6 +11,7 @@ from typing import Final
 from renkei.domain.halting import Counts, Fault, Tally
 from renkei.domain.rise import Failure
 from renkei.exchange.clock import parse_time
+from renkei.exchange.direct import DirectOrder, read_order
 from renkei.exchange.documents import peek
 from renkei.exchange.updates import Order, Permit
 from renkei.fleet.waves.plan import Plan, PlannedHost
@@ -45,7 +46,7 @@ class HostState:
     """
 
     host: PlannedHost
-    order: Order | None = None
+    order: Order | DirectOrder | None = None
     envelope: bytes = b""
     permit: bytes = b""
     started_at: int | None = None
@@ -168,7 +169,7 @@ class WaveState:
             self.failures = self._with_failure(act.document)
         elif act.what == "order":
             self.begun_at = self.begun_at or datetime.fromtimestamp(act.at, UTC)
-            order = Order.read(peek(act.document).payload)
+            order = read_order(peek(act.document))
             state = replace(state, order=order, envelope=act.document)
             if not order.permit:  # nobody can hold it back from now on
                 state = replace(state, started_at=act.at)
@@ -179,7 +180,7 @@ class WaveState:
             state = replace(
                 state, permit=act.document, asked_at=act.detail, started_at=act.at, permit_ends=ends, stage=""
             )
-        elif act.what == "state" and act.detail == "ready":  # its own word that it let its permit pass
+        elif act.what == "state" and self._has_not_begun(act, state):
             self._take_back(model)
             state = replace(state, permit=b"", started_at=None, permit_ends=None, stage=act.detail)
         elif act.what == "state":
@@ -193,6 +194,11 @@ class WaveState:
             said = parse_time(peek(act.document).payload["checked_at"])
             state = replace(state, heard=min(said, datetime.fromtimestamp(act.at, UTC)))
         self.hosts[act.terminal] = state
+
+    @staticmethod
+    def _has_not_begun(act: Act, state: HostState) -> bool:
+        """Whether a machine says that it let its permit pass, or a play found one blocked and touched nothing."""
+        return act.detail == "ready" or (act.detail == "blocked" and bool(state.host.direct) and state.is_away)
 
     def _count(self, model: str, end: str) -> None:
         if end == UNSTARTED:

@@ -6,6 +6,7 @@ that nobody foresaw fails.
 """
 
 import json
+import math
 import re
 import time
 from base64 import b64decode, b64encode
@@ -16,6 +17,7 @@ from typing import Any
 
 from renkei.lab.windows.host import Host
 from renkei.lab.windows.modules import MODELS, Call, run_model
+from renkei.lab.windows.modules.patching import stays_down
 
 _SEPARATOR = re.compile(r"\r?\n?\0\0\0\0\r?\n?")
 _WRAPPER = '{"name": "exec_wrapper"'
@@ -137,7 +139,7 @@ def _run_raw(host: Host, behaviour: Behaviour, script: str) -> Output:
         return Output(lines=[str(host.boot_time)])
     if "shutdown.exe /r" in script:
         host.counts["reboot"] += 1
-        host.down_until = time.monotonic() + behaviour.reboot_seconds
+        host.down_until = time.monotonic() + (math.inf if stays_down(host) else behaviour.reboot_seconds)
         host.boot_time += 10_000_000
         host.reboot_pending = False
         return Output(lines=[json.dumps({"stdout": "", "stderr": "", "rc": 0})])

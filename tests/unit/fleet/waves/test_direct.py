@@ -1,0 +1,241 @@
+"""Machines that Ansible reaches, in a wave: each is done once, none is forgotten, and nobody begins after a halt."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renkei.domain.halting import Fault
+from renkei.exchange.direct import DirectOrder, Observation
+from renkei.exchange.documents import Signer
+from renkei.fleet.waves.direct import ASKED_AGAIN, Told
+from renkei.fleet.waves.engine import act_of_person, order_id
+from renkei.fleet.waves.plan import Plan
+from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
+from renkei.fleet.waves.state import Phase
+from renkei.store.waves.ledger import Act, Ledger, open_ledger
+from unit.fleet.waves.bench import NAME, STRANGER, Scene, at_the_bench
+from unit.fleet.waves.country import AUTHORITY, BEGIN, NEW, WAVE
+
+KEY = AUTHORITY.public_key()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(str(tmp_path / "waves.db")) as opened:
+        yield opened
+
+
+def scene_of(ledger: Ledger, plan: Plan, folder: Path, models: Mapping[str, int], *fates: str) -> Scene:
+    """A scene whose first machines have these fates."""
+    few = at_the_bench(plan, models)
+    return Scene(ledger, few, folder, **{host.terminal: fate for host, fate in zip(few.hosts, fates, strict=False)})
+
+
+def test_each_machine_is_done_once_and_the_controller_signs_what_it_saw(
+    ledger: Ledger, plan: Plan, tmp_path: Path
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 6, "B": 6})
+    assert scene.go().phase is Phase.FINISHED
+    assert scene.ends() == {"well": 12}
+    assert set(scene.installs().values()) == {1}
+    acts = ledger.acts(NAME)
+    for host in scene.engine.state.plan.hosts:
+        mine = [act for act in acts if act.terminal == host.terminal]
+        assert [act.detail for act in mine if act.what in {"state", "end"}] == [
+            "begun",
+            "restarting",
+            "checking",
+            "well",
+        ]
+        order = DirectOrder.open(mine[0].document, KEY)
+        assert (order.terminal, [update.kb for update in order.updates]) == (host.terminal, ["KB5058411"])
+        seen = Observation.open(mine[-1].document, KEY)
+        assert (seen.observed_by, seen.build, seen.answers) == ("controller-1", NEW, order_id(WAVE, host.terminal))
+    # the ledger had it that a machine begins before a play had it
+    begun = [act.number for act in acts if act.detail == "begun"]
+    assert len(begun) == 12
+    assert len(scene.bench.batches[0]) == 4  # two of a model
+
+
+@pytest.mark.parametrize(
+    ("fate", "fault"),
+    [
+        ("dead", Fault.NOT_BACK),
+        ("no exchange", Fault.NO_EXCHANGE),
+        ("same build", Fault.FAILED),
+        ("fails", Fault.FAILED),
+        ("silent", Fault.UNREACHABLE),
+    ],
+)
+def test_what_a_play_saw_is_judged_by_the_halting_rule(
+    ledger: Ledger, plan: Plan, tmp_path: Path, fate: str, fault: Fault
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 30}, *[fate] * 30)
+    state = scene.go()
+    assert state.phase is Phase.HALTED
+    assert str(fault) in (state.halted or "")
+    harmed = [each for each in state.hosts.values() if each.end == fault]
+    assert 2 <= len(harmed) <= 4
+    assert len([each for each in state.hosts.values() if each.started_at is not None]) == len(harmed)
+    assert sum(map(len, scene.bench.batches)) == len(harmed)  # nobody else was handed to a play
+    halt = next(act.number for act in ledger.acts(NAME) if act.what == "halt")
+    assert not [act for act in ledger.acts(NAME) if act.what == "permit" and act.number > halt]
+
+
+@pytest.mark.parametrize("fate", ["off", "full"])
+def test_a_machine_that_was_not_touched_counts_for_nothing_and_is_asked_again(
+    ledger: Ledger, plan: Plan, tmp_path: Path, fate: str
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 4}, fate, fate)
+    state = scene.go(minutes=3)
+    blocked = list(state.hosts.values())[:2]
+    assert [(each.standing, each.started_at) for each in blocked] == [("blocked", None)] * 2
+    assert scene.ends() == {None: 2, "well": 2}
+    assert state.tally.of("A").started == 2
+    scene.bench.fates.clear()
+    scene.now += ASKED_AGAIN
+    assert scene.go().phase is Phase.FINISHED
+    assert scene.ends() == {"well": 4}
+    assert set(scene.installs().values()) == {1}
+
+
+def test_a_run_that_broke_off_is_looked_at_once_more_and_what_is_installed_is_not_installed_again(
+    ledger: Ledger, plan: Plan, tmp_path: Path
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2}, "breaks off")
+    state = scene.go()
+    assert [each.end for each in state.hosts.values()] == [Fault.UNREACHABLE, "well"]
+    assert len(scene.bench.batches) == 2
+    assert set(scene.installs().values()) == {1}
+    assert [order["resumed"] for order in scene.bench.orders] == [False, False, True]
+
+
+def test_a_controller_that_begins_anew_looks_at_who_had_begun(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
+    for _ in range(2):  # ordered, permitted
+        scene.engine.turn(scene.now)
+    state = scene.engine.turn(scene.now)
+    assert [each.stage for each in state.hosts.values()] == ["begun", "begun"]
+    first, second = (str(host.direct) for host in state.plan.hosts)
+    scene.bench.machines.put(first, installs=1, pending=True)  # by a play that died with its controller
+    scene.now += timedelta(hours=1)  # the permit is over
+    scene.start()
+    assert scene.go().phase is Phase.FINISHED
+    assert scene.installs() == {first: 1, second: 1}
+    assert [order["resumed"] for order in scene.bench.orders] == [True, True]
+
+
+def test_who_had_not_begun_when_the_wave_was_halted_does_not(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 4})
+    for _ in range(3):
+        state = scene.engine.turn(scene.now)
+    first = str(state.plan.hosts[0].direct)
+    scene.bench.machines.put(first, installs=1, pending=True)
+    act_of_person(ledger, state, Act("halt", detail="suzuki: look first"), frozenset({Phase.RUNNING}))
+    scene.start()
+    state = scene.go()
+    assert state.phase is Phase.HALTED
+    assert {order["may_begin"] for order in scene.bench.orders} == {False}
+    assert [each.standing for each in state.hosts.values()] == ["well", "blocked", "ordered", "ordered"]
+    assert scene.installs() == {first: 1}
+    assert state.tally.of("A").started == 1
+
+
+def test_a_permit_that_was_given_before_a_halt_is_given_back(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
+    for _ in range(3):
+        state = scene.engine.turn(scene.now)
+    act_of_person(ledger, state, Act("halt", detail="suzuki: look first"), frozenset({Phase.RUNNING}))
+    assert scene.go().phase is Phase.HALTED
+    assert scene.bench.batches == []
+    assert [each.standing for each in scene.engine.state.hosts.values()] == ["blocked", "blocked"]
+
+
+def test_a_permit_that_is_over_lets_nobody_begin(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+    for _ in range(2):
+        scene.engine.turn(scene.now)
+    scene.now += timedelta(minutes=16)
+    scene.turn()
+    assert scene.bench.batches == []
+    assert scene.go().phase is Phase.FINISHED
+    assert len([act for act in ledger.acts(NAME) if act.what == "permit"]) == 2
+    assert set(scene.installs().values()) == {1}
+
+
+def test_an_aborted_wave_takes_what_plays_still_see(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 3})
+    for _ in range(3):
+        scene.turn()
+    act_of_person(ledger, scene.engine.state, Act("abort", detail="suzuki: no"), frozenset({Phase.RUNNING}))
+    state = scene.go()
+    assert state.phase is Phase.ABORTED
+    assert [each.end for each in state.hosts.values()] == ["well", "well", None]
+
+
+@pytest.mark.parametrize(
+    ("seen", "problem"),
+    [
+        ({"stage": "done", "build": "a build", "installed": "all of them"}, "isn't of the form: build, installed"),
+        ({"stage": "done", "build": NEW, "installed": [], "served": "yes"}, None),
+        ({"stage": "nonsense"}, "a stage that there isn't"),
+    ],
+)
+def test_what_a_play_says_out_of_form_is_no_success(
+    ledger: Ledger, plan: Plan, tmp_path: Path, seen: dict[str, Any], problem: str | None
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+
+    def play(orders: Mapping[str, Any], tell: Any) -> bool:
+        for host in orders:
+            tell(Told(host, {"stage": "begun"}))
+            tell(Told(host, seen))
+        return True
+
+    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+    scene.go()
+    assert scene.ends() == {Fault.FAILED: 1}
+    end = Observation.open(ledger.acts(NAME)[-1].document, KEY)
+    assert (problem or "") in (end.problem or "")
+
+
+def test_nobody_else_can_say_what_a_play_saw(
+    ledger: Ledger, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+    for _ in range(3):
+        scene.engine.turn(scene.now)
+    host = scene.engine.state.plan.hosts[0]
+    words = {
+        "endpoint": host.endpoint,
+        "terminal": host.terminal,
+        "answers": order_id(WAVE, host.terminal),
+        "stage": "lost",
+        "build": None,
+        "installed": [],
+        "packages": [],
+        "exchanged_at": None,
+        "problem": "gone",
+        "checked_at": BEGIN,
+        "observed_by": "controller-1",
+    }
+    forged = Observation(**words).sign(Signer(STRANGER))
+    settled: list[bool] = []
+    monkeypatch.setattr(scene.post, "heard", lambda: iter([Heard("1", None, forged)]))
+    monkeypatch.setattr(scene.post, "settle", lambda _name, refused: settled.append(refused))
+    assert scene.engine.turn(scene.now).hosts[host.terminal].end is None
+    assert settled == [True]
+
+
+def test_a_wave_has_machines_of_both_kinds(tmp_path: Path) -> None:
+    folder, other = FolderPost(tmp_path / "a"), FolderPost(tmp_path / "b")
+    post = SplitPost(folder, other, ["T1"])
+    post.send("131041", "T1", "order", b"1")
+    post.send("131041", "T2", "order", b"2")
+    assert (tmp_path / "a/out/131041/T1/order.json").read_bytes() == b"1"
+    assert (tmp_path / "b/out/131041/T2/order.json").read_bytes() == b"2"
+    post.withdraw("131041", "T1", "x")
+    assert not (tmp_path / "a/out/131041/T1/order.json").exists()

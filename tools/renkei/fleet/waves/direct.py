@@ -1,0 +1,330 @@
+"""The post of machines that Ansible reaches directly: it has permitted machines done by plays, and says what they saw.
+
+    post = DirectPost(state, Plays(settings), signer, observer="controller-1")
+    while …:
+        state = engine.turn(now)
+        post.rest(15, running=state.phase is Phase.RUNNING)
+
+A machine's course: `ready` is said for it while its window is open; with a permit it is said that it has `begun`; only
+when the ledger has that is it handed to a play, together with whoever else waits. The play looks before it acts, and
+what it says on the way (`patch_seen`, docs/updates.md) becomes observations that the controller signs. A machine of
+which a play has nothing more to say is lost; none is forgotten.
+
+A controller that was killed begins anew from the ledger: who is away there and had begun is handed to a play again,
+which looks at what it finds. One controller at a time does this; `plays.Plays` sees to it.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from pydantic import ValidationError
+
+from renkei.exchange.clock import whole_seconds
+from renkei.exchange.direct import DirectOrder, Observation, read_order
+from renkei.exchange.documents import Signer, peek
+from renkei.exchange.updates import Permit
+from renkei.fleet.waves.plan import PlannedHost
+from renkei.fleet.waves.post import Heard, Name
+from renkei.fleet.waves.state import WaveState
+
+MOST_AT_ONCE: Final = 50
+"""With more forks Ansible passes over tasks without a word (ansible#82471)."""
+ASKED_AGAIN: Final = timedelta(minutes=10)
+"""After something stood in a machine's way."""
+_ASKING: Final = 16
+"""Of each model so many ask at once: more than that never may begin in one turn."""
+_PROBLEM: Final = 300
+_OVER: Final = frozenset({"blocked", "done", "lost"})
+_SAID: Final = _OVER | {"restarting", "checking"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a play says of a machine: `seen` is its `patch_seen`, or what the player found out instead of it.
+
+    Attributes:
+        host: its name in the inventory.
+        seen: `stage` and what belongs to it.
+    """
+
+    host: str
+    seen: Mapping[str, Any]
+
+
+class Player(Protocol):
+    """Who runs plays."""
+
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None]) -> bool:
+        """Have machines done, to the end; say at once what is seen.
+
+        Args:
+            orders: by name in the inventory, what the play gets as `patch_order`.
+            tell: is called from this thread.
+
+        Returns:
+            Whether the run came to its end; false means that it broke off and may be repeated.
+        """
+
+
+@dataclass(slots=True, eq=False)
+class _Machine:
+    """Where a machine stands with this post.
+
+    `begun` tells that a play may have touched it, `stage` what this controller's plays said last, `before` how far it
+    was by the ledger when a controller took it over that hadn't begun it.
+    """
+
+    host: PlannedHost
+    order: DirectOrder | None = None
+    withdrawn: bool = False
+    permit: bytes = b""
+    spent: bytes = b""
+    queued: bool = False
+    playing: bool = False
+    begun: bool = False
+    before: str = ""
+    stage: str = ""
+    tries: int = 0
+    asks_at: datetime | None = None
+
+    @property
+    def is_free(self) -> bool:
+        return self.order is not None and not (self.withdrawn or self.permit or self.queued or self.playing)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What was seen and isn't in the ledger yet."""
+
+    name: str
+    machine: _Machine
+    envelope: bytes
+    launches: bool = False
+    asks: bool = False
+
+
+@dataclass
+class DirectPost:
+    """The post (`post.Post`) of a wave's direct machines.
+
+    Attributes:
+        state: the wave as it was loaded; who is away there is looked at first.
+        player: runs plays.
+        signer: the controller's key.
+        observer: this controller's name, for the evidence.
+        clock: what time it is.
+        gather: seconds that machines wait for others to be done along with them, while plays run.
+    """
+
+    state: WaveState
+    player: Player
+    signer: Signer
+    observer: str
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    gather: float = 10.0
+    _machines: dict[str, _Machine] = field(init=False)
+    _told: deque[Told] = field(init=False, default_factory=deque)
+    _pending: dict[str, _Pending] = field(init=False, default_factory=dict)
+    _news: threading.Condition = field(init=False, default_factory=threading.Condition)
+    _threads: list[threading.Thread] = field(init=False, default_factory=list)
+    _number: int = field(init=False, default=0)
+    _gathering: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Take from the ledger who had begun when the last controller ended."""
+        hosts = [each for each in self.state.hosts.values() if each.host.direct]
+        self._machines = {each.host.terminal: _Machine(each.host) for each in hosts}
+        self._by_name = {str(each.host.direct): self._machines[each.host.terminal] for each in hosts}
+        for each in hosts:
+            if each.is_away and each.stage:
+                machine = self._machines[each.host.terminal]
+                machine.order = _direct(each.envelope)
+                machine.begun = machine.queued = True
+                machine.before, machine.spent = each.stage, each.permit
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether plays run, or something isn't in the ledger yet."""
+        queued = any(machine.queued or machine.playing for machine in self._machines.values())
+        return queued or bool(self._told) or bool(self._pending)
+
+    def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
+        """See `Post`: an order makes the machine ask, a permit lets it begin, each permit once."""
+        del endpoint
+        machine = self._machines[terminal]
+        if name == "order":
+            machine.order = _direct(envelope)
+        elif machine.is_free and envelope != machine.spent:
+            machine.permit = machine.spent = envelope
+
+    def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
+        """See `Post`; a play that has begun goes on, and what it says is still taken."""
+        del endpoint, order
+        machine = self._machines[terminal]
+        machine.withdrawn, machine.permit, machine.queued = True, b"", False
+
+    def heard(self) -> Iterator[Heard]:
+        """See `Post`: what plays saw, who begins, and who asks for a permit."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._pending = {name: each for name, each in self._pending.items() if not each.asks}  # asked anew, if it holds
+        while self._told:
+            self._take(self._told.popleft())
+        now = self.clock()
+        asking: Counter[str] = Counter()
+        waiting = [each.machine for each in self._pending.values()]
+        for machine in self._machines.values():
+            order = machine.order
+            if order is None or machine in waiting:
+                continue
+            if machine.permit:
+                if now < Permit.read(peek(machine.permit).payload).expires:
+                    self._say(machine, {"stage": "begun"}, launches=True)
+                machine.permit = b""
+            elif machine.is_free and (machine.asks_at is None or now >= machine.asks_at) and order.open_at(now):
+                asking[machine.host.model] += 1
+                if asking[machine.host.model] <= _ASKING:
+                    self._say(machine, {"stage": "ready"})
+        yield from [Heard(each.name, None, each.envelope) for each in self._pending.values()]
+
+    def settle(self, name: str, *, refused: bool) -> None:
+        """See `Post`: what is in the ledger may be done."""
+        each = self._pending.pop(name)
+        if each.launches and not refused and not each.machine.withdrawn:
+            each.machine.queued = True
+
+    def rest(self, seconds: float, *, running: bool) -> None:
+        """Hand to a play whoever may begin; then wait until there is news, or for some seconds.
+
+        Args:
+            seconds: how long at most.
+            running: whether the wave is; if not, only those begin that had begun before.
+        """
+        waiting = [machine for machine in self._machines.values() if machine.queued]
+        if not running:
+            for machine in [each for each in waiting if not each.begun]:
+                machine.queued = False
+                self._say(machine, {"stage": "blocked", "problem": "the wave was halted before a play had begun"})
+            waiting = [machine for machine in waiting if machine.queued]
+        room = MOST_AT_ONCE - sum(machine.playing for machine in self._machines.values())
+        if waiting and room > 0 and self._is_gathered():
+            self._launch(waiting[:room], running=running)
+        with self._news:
+            if not (self._told or self._pending):
+                self._news.wait(min(seconds, self.gather) if waiting else seconds)
+
+    def _is_gathered(self) -> bool:
+        """Whether those who wait needn't wait for more: nothing runs, or they have waited long enough."""
+        if not self._threads:
+            return True
+        self._gathering = self._gathering or time.monotonic()
+        return time.monotonic() >= self._gathering + self.gather
+
+    def _launch(self, machines: list[_Machine], *, running: bool) -> None:
+        """Hand machines to a play; where one of them hadn't begun, it may only while the wave runs."""
+        self._gathering = None
+        orders = {}
+        for machine in machines:
+            machine.queued, machine.playing = False, True
+            machine.tries += 1
+            order = machine.order.to_json() if machine.order else {}
+            orders[str(machine.host.direct)] = {**order, "resumed": machine.begun, "may_begin": running}
+        thread = threading.Thread(target=self._play, args=(orders,), name="plays", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _play(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
+        """Run a play in a thread of its own; whatever becomes of it, each machine is heard of."""
+        try:
+            ended, why = self.player.play(orders, self._tell), "Ansible broke off"
+        except Exception as error:  # noqa: BLE001 - it is said of each machine, and none may be forgotten for it
+            ended, why = False, f"Ansible can't be run: {error}"
+        for host in orders:
+            self._tell(Told(host, {"stage": "silent", "problem": "no result" if ended else why, "ended": ended}))
+
+    def _tell(self, told: Told) -> None:
+        with self._news:
+            self._told.append(told)
+            self._news.notify_all()
+
+    def _take(self, told: Told) -> None:
+        """Take what a play said of a machine."""
+        machine = self._by_name.get(told.host)
+        if machine is None or not machine.playing:
+            return
+        stage, seen = str(told.seen.get("stage", "")), dict(told.seen)
+        if stage == "silent":
+            if not told.seen["ended"] and machine.tries < 2:  # noqa: PLR2004 - what broke off is looked at once more
+                machine.playing, machine.queued = False, not machine.withdrawn
+                return
+            seen["stage"] = stage = "lost" if machine.begun or told.seen["ended"] else "blocked"
+        elif stage == "failed":
+            seen["stage"] = stage = self._end_of(machine, unreachable=bool(seen.pop("unreachable", False)))
+        elif stage == "blocked" and machine.before in {"restarting", "checking"}:
+            seen["stage"] = stage = "done"  # it was installed already: what it is now is how it ends
+        if stage == "begun":
+            machine.begun = True
+            return
+        if stage not in _SAID:
+            seen = {"stage": (stage := "done"), "problem": "the play said a stage that there isn't"}
+        machine.stage = stage
+        if stage in _OVER:
+            machine.playing, machine.tries = False, 0
+            if stage == "blocked":
+                machine.begun, machine.before = False, ""
+                machine.asks_at = self.clock() + ASKED_AGAIN
+        self._say(machine, seen)
+
+    @staticmethod
+    def _end_of(machine: _Machine, *, unreachable: bool) -> str:
+        """What it is that a task failed: nothing was touched, the machine is lost, or it didn't do its work."""
+        if not machine.begun:
+            return "blocked"
+        return "lost" if unreachable or machine.stage == "restarting" else "done"
+
+    def _say(self, machine: _Machine, seen: Mapping[str, Any], *, launches: bool = False) -> None:
+        order = machine.order
+        if order is None:
+            return
+        now = whole_seconds(self.clock())
+        words: dict[str, Any] = {
+            "endpoint": order.endpoint,
+            "terminal": order.terminal,
+            "answers": order.id,
+            "stage": seen["stage"],
+            "build": seen.get("build"),
+            "installed": seen.get("installed") or [],
+            "packages": seen.get("packages") or [],
+            "exchanged_at": now if seen.get("served") is True else None,
+            "problem": _one_line(seen.get("problem")),
+            "checked_at": now,
+            "observed_by": self.observer,
+        }
+        try:
+            said = Observation.model_validate(words)
+        except ValidationError as error:
+            fields = sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]})
+            blank: dict[str, Any] = {"build": None, "installed": [], "packages": [], "exchanged_at": None}
+            stage = seen["stage"] if seen["stage"] in {"blocked", "lost"} else "done"
+            problem = f"what the play said isn't of the form: {', '.join(fields) or 'as a whole'}"
+            said = Observation.model_validate({**words, **blank, "stage": stage, "problem": problem})
+        self._number += 1
+        name = f"{self._number:09d}"
+        asks = said.stage == "ready"
+        self._pending[name] = _Pending(name, machine, said.sign(self.signer), launches, asks)
+
+
+def _direct(envelope: bytes) -> DirectOrder:
+    order = read_order(peek(envelope))
+    if not isinstance(order, DirectOrder):
+        raise TypeError("a direct machine's order is a direct-order")
+    return order
+
+
+def _one_line(problem: object) -> str | None:
+    text = " ".join("".join(each if each.isprintable() else " " for each in str(problem or "")).split())
+    return text[:_PROBLEM] or None
