@@ -239,3 +239,13 @@ def test_a_wave_has_machines_of_both_kinds(tmp_path: Path) -> None:
     assert (tmp_path / "b/out/131041/T2/order.json").read_bytes() == b"2"
     post.withdraw("131041", "T1", "x")
     assert not (tmp_path / "a/out/131041/T1/order.json").exists()
+
+
+def test_a_plan_that_was_signed_before_there_were_such_machines_keeps_its_digest(plan: Plan) -> None:
+    text = plan.to_bytes()
+    assert b"direct" not in text
+    assert b"packages" not in text
+    assert Plan.read(text).to_bytes() == text
+    bench = at_the_bench(plan, {"A": 2})
+    assert Plan.read(bench.to_bytes()) == bench
+    assert bench.sha256 != plan.sha256
