@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from renkei.cli.inventory import print_json
+from renkei.exchange.update_problems import read
 from renkei.fleet.patching.intake import Taken
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Group, Report, Row
@@ -55,6 +56,7 @@ def _group(group: Group) -> dict[str, Any]:
 def _machine(row: Row, report: Report) -> dict[str, Any]:
 
     judgement, said, now = row.judgement, row.said, report.question.at
+    told = read(said.problem) if said and said.problem else None
     return {
         "endpoint": row.endpoint.code.value,
         "name": row.endpoint.municipality.name,
@@ -66,6 +68,8 @@ def _machine(row: Row, report: Report) -> dict[str, Any]:
         "standing": row.standing.value,
         "alarm": judgement.alarm,
         "why": why(row, now)[1] or None,
+        "problem": said.problem if said else None,
+        "problem_code": told.code if told else None,
         "act": act(row)[1] if judgement.alarm else None,
         "build": said.build if said else None,
         "missing": [*judgement.lacks, *judgement.unlisted],

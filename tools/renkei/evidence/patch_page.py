@@ -15,7 +15,7 @@ from renkei.fleet.patching.host_words import PARTS, host_act, host_why
 from renkei.fleet.patching.hosts import HostReport
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Day, Report, Row
-from renkei.fleet.patching.words import LINKS, STANDINGS, act, moment, patterns, said_at, why
+from renkei.fleet.patching.words import LINKS, STANDINGS, act, moment, patterns_made, said_at, why
 
 #: Standing → the sign in its cell: it says in print, and to who can't tell the colours apart, what the colour says.
 SIGNS: Final = {
@@ -75,7 +75,7 @@ def write_page(report: Report, target: Path, hosts: HostReport | None = None) ->
         act=act,
         moment=moment,
         said_at=said_at,
-        patterns=lambda row: patterns(row.said),
+        patterns=lambda row: patterns_made(row.said),
         late=report.counts.get(Standing.LATE, 0),
         silent=sum(row.judgement.alarm for row in report.rows if row.standing is Standing.UNKNOWN),
     )

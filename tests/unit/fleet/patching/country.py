@@ -25,7 +25,9 @@ from renkei.exchange.certificates import (
 )
 from renkei.exchange.documents import Signer, peek
 from renkei.exchange.parties import AUTHORITY, Party
+from renkei.exchange.patterns import PatternState
 from renkei.exchange.sealing import public_point
+from renkei.exchange.update_problems import say
 from renkei.exchange.updates import Catalogue, PatchState, Update
 from renkei.fleet.endpoints import Link
 from renkei.fleet.model import Fleet
@@ -36,6 +38,7 @@ BEGIN = NOW - timedelta(days=90)
 DAY = timedelta(days=1)
 OLD, BEFORE, NEW = "26100.4000", "26100.4061", "26100.4202"
 FIRST_KB, NEXT_KB = "KB5058411", "KB5060842"
+FULL = say("disk-full", free=812, needed=10240)
 
 
 def update(kb: str, build: str, urgency: str = "routine") -> Update:
@@ -140,7 +143,8 @@ def _put(file: Path, entry: DirectoryEntry, envelope: bytes) -> Path:
 def history(fleet: Fleet, days: int = 28) -> Iterator[PatchState]:
     """What the machines of a fleet said, day by day: most install the second update by its ring; some are in trouble.
 
-    Machine number n of 97 is late with the first update, 7 waits for its restart, 13 is silent, 29 never spoke.
+    Machine number n of 97: 41 is late with the first update, its disk full; 7 waits for its restart, 13 is silent, 29
+    never spoke, 53 has old antivirus patterns.
     """
     rings = {ring: place for place, ring in enumerate(fleet.settings.rings)}
     places = [(site.endpoint, site.terminal) for site in fleet.sites.values() if site.endpoint and site.terminal]
@@ -153,15 +157,18 @@ def history(fleet: Fleet, days: int = 28) -> Iterator[PatchState]:
             begun = back <= 9 - 2 * rings[endpoint.ring] - number % 3
             change: dict[str, Any] = {"build": BEFORE, "installed": [FIRST_KB], "missing": [NEXT_KB]}
             change["catalogue"] = 8 if back < 10 else 7
+            patterns = PatternState(version=f"1.441.{300 - back}.0", made_at=at - timedelta(hours=5))
+            if kind == 53:  # its line brings none any more
+                patterns = PatternState(version="1.430.7.0", made_at=NOW - 9 * DAY)
             if back >= 10:
                 change["missing"] = []
             if kind == 41:
-                change |= {"build": OLD, "installed": [], "missing": [FIRST_KB], "problem": "the disk is full"}
+                change |= {"build": OLD, "installed": [], "missing": [FIRST_KB], "problem": FULL}
             elif begun and kind == 7:
                 change |= {"stage": "restarting", "missing": [], "installed": [FIRST_KB, NEXT_KB]}
             elif begun:
                 change = {}
-            yield said(code, name, at, **change)
+            yield said(code, name, at, **change, patterns=patterns)
 
 
 def fill(states: PatchStates, ministry: Ministry, fleet: Fleet, days: int = 28) -> None:

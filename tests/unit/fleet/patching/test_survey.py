@@ -14,9 +14,10 @@ from renkei.fleet.model import Fleet
 from renkei.fleet.patching.intake import Believer, Taken, take
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Question, Report, survey
+from renkei.fleet.patching.words import act, why
 from renkei.store.patch_states import KEEP_SECONDS, PatchStates
 
-from .country import BEFORE, DAY, FIRST_KB, NEXT_KB, NOW, OLD, Ministry, catalogues, said
+from .country import BEFORE, DAY, FIRST_KB, FULL, NEXT_KB, NOW, OLD, Ministry, catalogues, said
 
 INVENTORY = Path(__file__).parents[4] / "inventory"
 SHINJUKU, SAPPORO, MEDIA = ("131041", "R2026-0001"), ("011011", "R2025-0001"), ("012271", "R2024-0001")
@@ -165,3 +166,17 @@ def test_pages_of_what_was_said_lose_and_repeat_nothing(states: PatchStates, min
     assert len(list(states.between(at - 86400, at))) == 1
     assert states.forget(at + KEEP_SECONDS) == 2
     assert [each.said_at for each in states.between(0, at)] == [at]
+
+
+def test_what_a_machine_says_is_told_in_both_languages_with_what_to_do(
+    states: PatchStates, lab: Fleet, ministry: Ministry
+) -> None:
+    old = {"build": OLD, "installed": [], "missing": [FIRST_KB], "stage": "blocked"}
+    for place, problem in ((SHINJUKU, FULL), (SAPPORO, "something that no table knows")):
+        states.keep([ministry.evidence(said(*place, NOW - DAY, **old, problem=problem))])
+    rows = {row.machine.endpoint: row for row in ask(lab, states, ministry).rows}
+    known, unknown = rows[SHINJUKU[0]], rows[SAPPORO[0]]
+    assert why(known, NOW) == ("端末の報告：システムドライブの空きが812 MiBです（10240 MiB必要）", f"it says: {FULL}")
+    assert act(known)[1] == "have the endpoint make room on the system's volume"
+    assert why(unknown, NOW)[0] == "端末の報告：something that no table knows"
+    assert act(unknown)[1] == "remove what the machine reports"

@@ -14,6 +14,7 @@ from renkei.agent.updates import standing as updates
 from renkei.agent.updates.patterns import told_of
 from renkei.exchange.bindings import BindingError, VerifiedParty
 from renkei.exchange.clock import parse_time
+from renkei.exchange.update_problems import read
 from renkei.store.standings import Standing
 
 LATE = timedelta(minutes=30)
@@ -43,10 +44,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alarm with what it means to a clerk."""
+    """An alarm with what it means to a clerk, and its text in Japanese where that is known."""
 
     alarm: AlarmStatus
     advice: Advice
+    japanese: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def overview(home: Home) -> Overview:
         status=status,
         last_exchange=last,
         next_exchange=None if is_by_medium(home) or not status.enrolled else _next(home, at),
-        raised=tuple(Raised(alarm, ALARMS.get(alarm.kind, UNKNOWN)) for alarm in status.alarms),
+        raised=tuple(map(_raised, status.alarms)),
         rejected=_rejected(home),
         unconfirmed=waiting.get(Standing.UNCONFIRMED, 0),
         failed=waiting.get(Standing.FAILED, 0),
@@ -158,6 +160,11 @@ def overview(home: Home) -> Overview:
         planned=_planned(home, at),
     )
     return _judged(home, found, at)
+
+
+def _raised(alarm: AlarmStatus) -> Raised:
+    told = read(alarm.text)
+    return Raised(alarm, ALARMS.get(alarm.kind, UNKNOWN), told.sentence[0] if told else "")
 
 
 def _judged(home: Home, found: Overview, at: datetime) -> Overview:

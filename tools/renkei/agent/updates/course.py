@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from renkei.agent.updates.machine import Progress, Result, Survey
 from renkei.exchange.clock import Time
+from renkei.exchange.update_problems import say
 from renkei.exchange.updates import Order, PatchState, Stage
 
 MAX_TRIES: Final = 2
@@ -166,11 +167,11 @@ def hindrance_of(view: View, reserve_bytes: int) -> str:
         reserve_bytes: what the system's volume must have free.
     """
     if view.survey.free_bytes < reserve_bytes:
-        return f"the system's volume has {view.survey.free_bytes >> 20} MiB free, {reserve_bytes >> 20} are needed"
+        return say("disk-full", free=view.survey.free_bytes >> 20, needed=reserve_bytes >> 20)
     if not view.survey.on_mains:
-        return "the machine runs on its battery; plug it in"
+        return say("on-battery")
     if view.has_line and (view.exchanged_at is None or view.now - view.exchanged_at > FRESH):
-        return f"no exchange has worked for {FRESH.days} days"
+        return say("no-exchange", days=FRESH.days)
     return ""
 
 
@@ -195,18 +196,18 @@ def _installing(course: Course, view: View) -> Move:
         return _restart(course, view, problem)
     if view.result is not None or view.is_fulfilled:
         return _to(course, view, Step.CHECKING, problem=problem)
-    return _go_on(course, view, "the installation was cut off")
+    return _go_on(course, view, say("cut-off"))
 
 
 def _restarting(course: Course, view: View) -> Move:
     if view.survey.boot != course.boot:
         return _to(course, view, Step.CHECKING)
     if view.now >= view.order.expires:
-        return _to(course, view, Step.CHECKING, problem="the order ended before the machine could restart")
+        return _to(course, view, Step.CHECKING, problem=say("no-restart-in-time"))
     if not _may_restart(course, view):
         return Move(course)
     if course.restarts >= MAX_RESTARTS:
-        return _to(course, view, Step.CHECKING, problem=f"the machine didn't restart, asked {course.restarts} times")
+        return _to(course, view, Step.CHECKING, problem=say("did-not-restart", times=course.restarts))
     asked = {"restarts": course.restarts + 1, "restart_asked_at": view.now}
     return Move(course.model_copy(update=asked), act=Act.RESTART)
 
@@ -284,14 +285,14 @@ def _say(course: Course, view: View, stage: Stage, problem: str = "") -> Move:
 
 def _why_never(course: Course) -> str:
     if course.said == "blocked":
-        return f"the order ended, and until then: {course.said_problem}"
-    return "the order ended; no permit came" if course.said == "ready" else "the order ended before it could begin"
+        return say("ended-blocked", rest=course.said_problem)
+    return say("no-permit") if course.said == "ready" else say("ended-early")
 
 
 def _what_is_wrong(view: View) -> str:
     if view.survey.restart_pending:
-        return "Windows still waits for a restart"
+        return say("restart-pending")
     listed = {update.kb for update in view.order.updates} & set(view.survey.installed)
     if view.order.action == "uninstall":
-        return f"{', '.join(sorted(listed))} is still installed"
-    return f"the build is {view.survey.build}, the order's is {view.order.updates[-1].build}: it isn't installed"
+        return say("still-installed", kbs=", ".join(sorted(listed)))
+    return say("build-stays", build=view.survey.build, wanted=view.order.updates[-1].build)

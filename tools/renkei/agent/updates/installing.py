@@ -26,6 +26,7 @@ from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import payload_sha256, peek
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.update_problems import say
 from renkei.exchange.updates import Order, OrderError, check_start
 
 log = logging.getLogger("renkei.installer")
@@ -74,7 +75,10 @@ def carry_out(settings: Settings, system: Tools) -> JobAnswer:
         accepted = _accept(settings, job, places)
     except ExchangeError as error:
         claimed = str(peek(job.order.encode()).payload.get("id", ""))
-        write(places.answer, JobAnswer(doing=job.doing, order=claimed, number=job.number, problem=f"refused: {error}"))
+        write(
+            places.answer,
+            JobAnswer(doing=job.doing, order=claimed, number=job.number, problem=say("refused", rest=error)),
+        )
         raise
     before = read(places.answer, JobAnswer)
     asked = (job.doing, str(accepted.order.id), job.number)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from renkei.agent import platform
+from renkei.exchange.update_problems import say
 
 _BLOCK = 1024 * 1024
 
@@ -62,11 +63,12 @@ def bring(source: Path, folder: Path, update: Package) -> int:
     """
     target, part = folder / update.file, folder / f".{update.file}.part"
     if _size(source) != update.size:
-        raise PackageError(f"{source.name}: has {_size(source)} bytes, {update.label} has {update.size}; copy it anew")
+        cut = {"file": source.name, "bytes": _size(source), "name": update.label, "needed": update.size}
+        raise PackageError(say("package-cut", **cut))
     folder.mkdir(parents=True, exist_ok=True)
     here = min(_size(part), update.size)
     if shutil.disk_usage(folder).free < update.size - here:
-        raise PackageError(f"{source.name}: no room for {update.size - here} bytes in {folder}")
+        raise PackageError(say("no-room", file=source.name, bytes=update.size - here, folder=folder))
     copied = 0
     with source.open("rb") as reader, part.open("ab") as writer:
         writer.truncate(here)
@@ -78,7 +80,7 @@ def bring(source: Path, folder: Path, update: Package) -> int:
         os.fsync(writer.fileno())
     if digest_of(part) != update.sha256:
         part.unlink()
-        raise PackageError(f"{source.name}: isn't the package of {update.label} that was signed; fetch it anew")
+        raise PackageError(say("package-wrong", file=source.name, name=update.label))
     platform.replace(part, target)
     platform.sync_directory(folder)
     return copied

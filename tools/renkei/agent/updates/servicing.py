@@ -9,6 +9,7 @@ from typing import Final
 
 from renkei.agent.updates.machine import MachineError
 from renkei.agent.updates.tools import Tools, run
+from renkei.exchange.update_problems import say
 from renkei.exchange.updates import Update
 
 RESTART_REQUIRED: Final = 3010
@@ -37,7 +38,7 @@ def remove(system: Tools, update: Update) -> str:
     """Remove an update, by the names under which Windows has it (`dism /online /remove-package`)."""
     names = package_names(system, update)
     if not names:
-        return f"{update.kb}: Windows lists it, but has no package of it that can be removed"
+        return say("not-removable", kb=update.kb)
     return next((problem for name in names if (problem := _remove(system, update, name))), "")
 
 
@@ -62,13 +63,15 @@ def from_source(system: Tools, updates: list[Update], *, download_only: bool) ->
     """Have Windows' own update source bring, or install, updates (`windows/Install-FromSource.ps1`)."""
     options = ("-Kb", ",".join(update.kb for update in updates), *(("-DownloadOnly",) if download_only else ()))
     answer = run(system.source, *options, seconds=_INSTALL_SECONDS)
-    return "" if answer.code in {0, RESTART_REQUIRED} else f"update source, code {_shown(answer.code)}: {answer.tail}"
+    if answer.code in {0, RESTART_REQUIRED}:
+        return ""
+    return say("update-source", exit=_shown(answer.code), detail=answer.tail)
 
 
 def restart(system: Tools) -> str:
     """Restart the machine in a minute, and say so on its screen."""
     answer = run(system.restart, "/r", "/t", str(RESTART_SECONDS), "/d", _PLANNED, "/c", _TEXT)
-    return "" if answer.code == 0 else f"shutdown, code {_shown(answer.code)}: {answer.tail}"
+    return "" if answer.code == 0 else say("shutdown", exit=_shown(answer.code), detail=answer.tail)
 
 
 def _remove(system: Tools, update: Update, name: str) -> str:
@@ -79,7 +82,7 @@ def _told(system: Tools, kb: str, arguments: tuple[str, ...]) -> str:
     answer = run(system.dism, *arguments, seconds=_INSTALL_SECONDS)
     if answer.code in {0, RESTART_REQUIRED}:
         return ""
-    return f"{kb}: dism, code {_shown(answer.code)}: {answer.tail}"
+    return say("dism", kb=kb, exit=_shown(answer.code), detail=answer.tail)
 
 
 def _shown(code: int) -> str:

@@ -14,6 +14,7 @@ from renkei.agent.updates.machine import MachineError, Progress, Result, Survey,
 from renkei.agent.updates.places import Doing, Job, JobAnswer, Places, Working, read, write
 from renkei.agent.updates.tools import Tools
 from renkei.exchange.clock import whole_seconds
+from renkei.exchange.update_problems import say
 
 BEGINS_WITHIN: Final = timedelta(minutes=3)
 """How long the privileged part may take from being called to its note that it works."""
@@ -55,7 +56,7 @@ class WindowsUpdate:
             return Progress(done=True)
         if not self.from_source:
             names = ", ".join(update.file for update in missing)
-            return Progress(problem=f"{names}: not here; bring a medium that has it")
+            return Progress(problem=say("package-missing", file=names))
         answer = self._answer("fetch", work)
         if answer is not None and not answer.problem:
             return Progress(done=True)

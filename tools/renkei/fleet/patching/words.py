@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Final
 
 from renkei.domain.windows import JST
+from renkei.exchange.update_problems import read
 from renkei.fleet.endpoints import Link
 from renkei.fleet.patching.standing import Judgement, Standing
 from renkei.fleet.patching.survey import Row
 from renkei.store.patch_states import Kept
 
 Pair = tuple[str, str]
-_DAY: Final = 24
 STANDINGS: Final[dict[Standing, Pair]] = {
     Standing.UP_TO_DATE: ("最新", "up to date"),
     Standing.EXCEPTED: ("例外承認", "excepted"),
@@ -42,6 +42,13 @@ def why(row: Row, now: datetime) -> Pair:
     return ("", "") if row.standing is Standing.UP_TO_DATE else _why_lacking(row.judgement, row.said)
 
 
+def patterns_made(said: Kept | None) -> str:
+    """Write when a machine's antivirus patterns were made, without the year, or a dash."""
+    if said is None or said.patterns_made_at is None:
+        return "–"
+    return f"{datetime.fromtimestamp(said.patterns_made_at, JST):%m-%d %H:%M}"
+
+
 def patterns(said: Kept | None) -> str:
     """Write the version of a machine's antivirus patterns and when they were made, or a dash."""
     if said is None or said.patterns is None or said.patterns_made_at is None:
@@ -51,17 +58,18 @@ def patterns(said: Kept | None) -> str:
 
 def _why_old(row: Row, said: Kept) -> Pair:
     """Say how old its patterns were; what it lacks beside them stands in the list."""
-    hours = (said.said_at - (said.patterns_made_at or said.said_at)) // 3600
-    allowed = int(row.machine.patterns.total_seconds() // 3600)
-    if allowed >= 2 * _DAY:
-        return (
-            f"ウイルス定義が{hours // _DAY}日前のもの（{allowed // _DAY}日まで）",
-            f"its antivirus patterns were {hours // _DAY} days old, {allowed // _DAY} are allowed",
-        )
+    old = _lasting(said.said_at - (said.patterns_made_at or said.said_at))
+    allowed = _lasting(int(row.machine.patterns.total_seconds()))
     return (
-        f"ウイルス定義が{hours}時間前のもの（{allowed}時間まで）",
-        f"its antivirus patterns were {hours} hours old, {allowed} are allowed",
+        f"ウイルス定義が{old[0]}前のもの（{allowed[0]}まで）",
+        f"its antivirus patterns were {old[1]} old, {allowed[1]} are allowed",
     )
+
+
+def _lasting(seconds: int) -> Pair:
+    """Write a time in whole hours, from two days on in days."""
+    days, hours = divmod(seconds // 3600, 24)
+    return (f"{days}日", f"{days} days") if days > 1 else (f"{24 * days + hours}時間", f"{24 * days + hours} hours")
 
 
 def _why_unknown(row: Row, said: Kept, now: datetime) -> Pair:
@@ -79,7 +87,8 @@ def _why_lacking(judgement: Judgement, said: Kept) -> Pair:
     if judgement.restart:
         return "適用済み、再起動待ち", "installed but for the restart"
     if said.problem:
-        return f"端末の報告：{said.problem}", f"it says: {said.problem}"
+        told = read(said.problem)
+        return f"端末の報告：{told.sentence[0] if told else said.problem}", f"it says: {said.problem}"
     if not judgement.lacks:
         return "カタログにない更新が不足", "it misses what no catalogue names"
     return "未適用", "not installed"
@@ -89,6 +98,7 @@ def act(row: Row) -> Pair:
     """Say what a person does about a machine that is late or unknown."""
     by_medium, judgement, said = row.endpoint.link is Link.MEDIA, row.judgement, row.said
     silent = row.standing is Standing.UNKNOWN
+    told = read(said.problem) if said and said.problem else None
     cases = (
         (row.refused, "端末の証明書を確認し、必要なら再登録する", "check its certificate; enrol it anew if need be"),
         (
@@ -118,6 +128,7 @@ def act(row: Row) -> Pair:
             "see why it doesn't reach the update service",
         ),
         (judgement.restart, "再起動を市区町村に依頼する", "have the endpoint restart it"),
+        (told and told.act, *(told.act if told and told.act else ("", ""))),
         (said and said.problem, "端末が報告した問題を取り除く", "remove what the machine reports"),
         (by_medium, "更新を載せた媒体を送る", "send a medium with the updates"),
     )
