@@ -80,10 +80,25 @@ def test_a_permit_for_nothing_a_foreign_one_an_older_one_and_one_that_is_over_ar
     earlier = office.host.now - 5 * MINUTE
     with pytest.raises(OrderError, match="the one that is here at"):
         office.take(office.permit(given, given_at=earlier, expires=earlier + 15 * MINUTE))
+    office.pass_time(1)
     late = office.permit(given)
     office.pass_time(15)
     with pytest.raises(OrderError, match="say ready again"):
         office.take(late)
+
+
+def test_a_permit_that_lies_at_the_hub_while_the_machine_works_and_after_is_no_alarm(office: Office) -> None:
+    given = office.order()
+    office.take(given)
+    permit = office.permit(given)
+    office.take(permit)
+    envelope = permit.sign(office.signer)
+    office.pass_time(30)
+    assert not documents.take(office.home, envelope, office.entry)
+    [kept] = office.home.spool.updates.orders()
+    office.home.spool.updates.advance(kept.id, kept.course, [], "2026-11-24T12:00:00Z")
+    with pytest.raises(documents.Replayed, match="which ended"):
+        documents.take(office.home, envelope, office.entry)
 
 
 def test_a_permit_for_another_terminal_begins_nothing(office: Office) -> None:

@@ -147,17 +147,17 @@ def _take_permit(home: Home, envelope: bytes, entry: DirectoryEntry, key: ec.Ell
     order = home.spool.updates.order(str(permit.order))
     if order is None or payload_sha256(order.envelope) != permit.order_sha256:
         raise OrderError(f"the permit is for the order {permit.order}, which isn't here")
-    if order.ended_at is not None:
-        raise OrderError(f"the permit is for the order {permit.order}, which ended at {order.ended_at}")
-    if now() >= permit.expires:
-        raise OrderError(f"the permit was good until {format_time(permit.expires)}; say ready again for another")
-    _check_past(permit.given_at, "permit", PERMIT_LASTS)
+    if order.ended_at is not None:  # it lies at the hub until the ministry has heard of the end
+        raise Replayed(f"the permit is for the order {permit.order}, which ended at {order.ended_at}")
     rank = format_time(permit.given_at)
     known = home.spool.updates.document(Kind.PERMIT)
     if known is not None and rank <= known.rank:
         if payload_sha256(known.envelope) == payload_sha256(envelope):
-            return False
+            return False  # also when it has ended since: it lies at the hub while the machine works
         raise Replayed(f"the permit was given at {rank}, the one that is here at {known.rank}")
+    if now() >= permit.expires:
+        raise OrderError(f"the permit was good until {format_time(permit.expires)}; say ready again for another")
+    _check_past(permit.given_at, "permit", PERMIT_LASTS)
     home.spool.updates.keep(Kind.PERMIT, _kept(rank, envelope, entry), stamp())
     return True
 

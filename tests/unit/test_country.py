@@ -1,0 +1,132 @@
+"""The country of `tests/country` under waves: a share of it here, the whole by `./kit bench country`."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from country.machine import Troubles
+from country.statements import contradictions
+from country.world import SECOND, THIRD, World, country, mend, planned_for
+from renkei.fleet.loader import load_fleet
+from renkei.fleet.model import Fleet
+from renkei.fleet.waves.state import Phase, WaveState
+from unit.agent.update_host import AFTER, BEFORE
+from unit.fleet.conftest import INVENTORY
+
+STATED_OF_ALL = 20
+"""How many a bad update harms at most until the wave halts (ADR 32)."""
+SHARE, LARGER = 48, 18
+
+
+@pytest.fixture(scope="module")
+def sample() -> Fleet:
+    return load_fleet(INVENTORY / "sample")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Fleet:
+    return load_fleet(INVENTORY / "lab")
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is one."""
+    place = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    with tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def come_to_an_end(world: World) -> WaveState:
+    """Let the wave end; one that halts for what began before the faults ended is resumed, as a person would."""
+    state = world.run(16)
+    for _ in range(4):
+        if state.phase is Phase.HALTED:
+            world.say("resume", "it is mended")
+            state = world.run(16, until=frozenset({Phase.FINISHED, Phase.HALTED}))
+    assert state.phase is Phase.FINISHED, state.halted
+    assert contradictions(world) == []
+    return state
+
+
+def converge(world: World, wave: UUID) -> None:
+    """The faults end, a wave follows for all, and everybody is as it should be: nobody is left."""
+    mend(world)
+    world.begin(planned_for(world, wave))
+    state = come_to_an_end(world)
+    assert {each.end for each in state.hosts.values()} == {"well"}
+    assert {each.machine.build for each in world.terminals.values()} == {AFTER}
+
+
+@pytest.mark.parametrize("cut", [0.0, pytest.param(1.0, marks=pytest.mark.thorough)])
+def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory: Path, cut: float) -> None:
+    with country(lab, memory, 1, Troubles(*[0.0] * 4, cut=cut)) as world:
+        state = come_to_an_end(world)
+        if not cut:
+            assert {each.end for each in state.hosts.values()} == {"well"}
+        assert {each.machine.build for each in world.terminals.values()} == {AFTER}
+        assert not [
+            text for each in world.terminals.values() for text in each.home.spool.alarmed if "permit" in text[1]
+        ]
+
+
+@pytest.mark.thorough
+def test_the_statements_can_fail(lab: Fleet, memory: Path) -> None:
+    """A machine that begins twice or outside of its window, and a ledger that says what isn't so, are found."""
+    with country(lab, memory, 2, Troubles(*[0.0] * 8)) as world:
+        come_to_an_end(world)
+        liar, twice, late = list(world.terminals.values())[:3]
+        liar.machine.build = BEFORE
+        twice.machine.began *= 2
+        late.machine.began[0] = (late.machine.began[0][0], late.host.windows[0].closes)
+        found = " ".join(contradictions(world))
+        for terminal, what in (
+            (liar, "is well in the ledger only"),
+            (twice, "was done twice"),
+            (late, "began outside its windows"),
+        ):
+            assert f"{terminal.name} {what}" in found
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", [3])
+def test_a_share_of_the_country_comes_to_an_end_and_converges(sample: Fleet, memory: Path, seed: int) -> None:
+    with country(sample, memory, seed, Troubles(), SHARE, killed=0.001) as world:
+        state = come_to_an_end(world)
+        assert world.counts.kills > 0
+        assert sum(each.end == "well" for each in state.hosts.values()) > 0.9 * len(state.hosts)
+        converge(world, SECOND)
+
+
+@pytest.mark.thorough
+def test_a_bad_update_halts_and_is_taken_away_again(sample: Fleet, memory: Path) -> None:
+    with country(sample, memory, 5, Troubles(poison=0.08), LARGER, killed=0.001) as world:
+        _halts(world)
+        world.say("abort", "it is the update")
+        world.run(0.1, until=frozenset())  # its orders are taken back
+        mend(world)
+        world.begin(planned_for(world, THIRD, action="uninstall"))
+        assert {each.end for each in come_to_an_end(world).hosts.values()} == {"well"}
+        assert {each.machine.build for each in world.terminals.values()} == {BEFORE}
+
+
+@pytest.mark.thorough
+def test_an_update_after_which_only_the_hub_sees_exchanges_fail_halts(sample: Fleet, memory: Path) -> None:
+    with country(sample, memory, 6, Troubles(poison=0.5, harm="fails at the hub"), LARGER) as world:
+        state = _halts(world)
+        assert "exchange failures at the hub" in (state.halted or "")
+        assert all(each.end != "no exchange" for each in state.hosts.values())
+
+
+def _halts(world: World) -> WaveState:
+    """Let a bad update spread until the wave halts: nobody begins any more, and few were harmed."""
+    state = world.run(16)
+    assert state.phase is Phase.HALTED, state.counts
+    begun = sum(len(each.machine.began) for each in world.terminals.values())
+    world.run(1, until=frozenset())  # whoever had begun comes to his end
+    assert sum(len(each.machine.began) for each in world.terminals.values()) == begun
+    assert 0 < sum(each.machine.harmed for each in world.terminals.values()) <= STATED_OF_ALL
+    assert contradictions(world) == []
+    return state
