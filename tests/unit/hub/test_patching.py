@@ -134,8 +134,8 @@ def test_what_a_terminal_says_is_read_from_a_cursor_on(shinjuku: Any, authority:
     assert shinjuku.get("/v1/patch-states").status_code == 403
 
 
-def test_nobody_says_it_for_another_but_the_ministry_hands_in_what_came_by_medium(
-    bench: Any, refused: Any, shinjuku: Any, ministry: Any
+def test_nobody_says_it_for_another_but_ministry_and_authority_hand_in_what_came_otherwise(
+    bench: Any, refused: Any, shinjuku: Any, ministry: Any, authority: Any
 ) -> None:
     path = "/v1/patch-states/131041/T-0001"
     other = bench.enrol("011011")
@@ -144,3 +144,5 @@ def test_nobody_says_it_for_another_but_the_ministry_hands_in_what_came_by_mediu
     refused(shinjuku.put(path, state("T-0002").sign(shinjuku.machine.signer)), 400, "mismatch")
     refused(ministry.put(path, state().sign(ministry.machine.signer)), 400, "document")
     assert ministry.put(path, state().sign(shinjuku.machine.signer)).status_code == 201
+    refused(authority.put(path, state(minutes=5).sign(authority.machine.signer)), 400, "document")
+    assert authority.put(path, state(minutes=5).sign(shinjuku.machine.signer)).status_code == 201

@@ -77,7 +77,8 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     """Verify what came from machines and keep it.
 
     By --hub it is read there, from where the last run ended; a hub that was
-    restored, from its beginning. Files stay where they are; what is known already
+    restored, from its beginning; and what came as files is handed to it, for its
+    journal. Files stay where they are; what is known already
     costs a look. Of a wave's post both is read, what the wave will and what it
     has. A wave may run meanwhile, by hub or by post. What is older than 400 days
     is forgotten.
@@ -89,7 +90,7 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.client.errors import HubError
     from renkei.exchange.errors import ExchangeError
     from renkei.fleet.patching.intake import Taking, files_of
-    from renkei.fleet.patching.line import take_by_line
+    from renkei.fleet.patching.line import hand_in, take_by_line
     from renkei.store.errors import StoreError
     from renkei.store.patch_states import PatchStates
 
@@ -107,6 +108,7 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
                 try:
                     with hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client:
                         take_by_line(taking, client, hub, again=again)
+                        hand_in(taking, client, hub)
                 except HubError as error:
                     unasked = str(error)
             store.forget(int(now.timestamp()))

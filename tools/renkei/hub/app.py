@@ -80,7 +80,7 @@ def exchange(hub: Hub) -> ASGIApp:
         route("GET", "/v1/orders/{endpoint}", patching.orders_of, _oversees),
         route("PUT", "/v1/orders/{endpoint}/{terminal}", patching.put_order, _registers),
         route("POST", "/v1/orders/{endpoint}/{terminal}/withdrawal", patching.withdraw, _registers),
-        route("PUT", "/v1/patch-states/{endpoint}/{terminal}", patching.put_state, _exchanges),
+        route("PUT", "/v1/patch-states/{endpoint}/{terminal}", patching.put_state, _hands_in),
         route("GET", "/v1/patch-states", patching.states, _oversees),
         route("GET", "/v1/exchanges", patching.exchanges, _oversees),
         route("GET", "/v1/journal/head", journal.head, _anybody),
@@ -203,6 +203,10 @@ def _anybody(party: Party) -> bool:
 
 def _exchanges(party: Party) -> bool:
     return party == MINISTRY or party.is_endpoint
+
+
+def _hands_in(party: Party) -> bool:
+    return party == AUTHORITY or _exchanges(party)
 
 
 def _patches(party: Party) -> bool:

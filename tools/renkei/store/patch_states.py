@@ -8,7 +8,7 @@ Only what was verified comes in (`fleet.patching.intake`). Nothing is ever chang
 directory entry of a machine, the same in all that it signs for months, is kept once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,10 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE patch_states ADD COLUMN patterns TEXT;
     ALTER TABLE patch_states ADD COLUMN patterns_made_at INTEGER;
+    """,
+    """
+    ALTER TABLE patch_states ADD COLUMN at_hub INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX not_at_hub ON patch_states (number) WHERE at_hub = 0;
     """,
 )
 _COLUMNS: Final = (
@@ -125,12 +129,13 @@ class PatchStates(AbstractContextManager["PatchStates"]):
         rows = self._some("SELECT source, epoch, cursor FROM cursors WHERE source = ?", (source,))
         return Reached(*rows[0]) if rows else None
 
-    def keep(self, found: list[tuple[Evidence, str]], reached: Reached | None = None) -> int:
+    def keep(self, found: list[tuple[Evidence, str]], reached: Reached | None = None, known: Sequence[str] = ()) -> int:
         """Keep verified documents in one commit, with how far a hub was read to find them.
 
         Args:
             found: each with the digest of its entry (hex).
             reached: None where they came as files.
+            known: payloads (digests) that were here already and are at the hub, too.
 
         Returns:
             How many were new.
@@ -152,9 +157,30 @@ class PatchStates(AbstractContextManager["PatchStates"]):
                 connection.execute(
                     "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (reached.source, reached.epoch, reached.cursor)
                 )
+                connection.executemany(
+                    "UPDATE patch_states SET at_hub = 1 WHERE payload_sha256 = ?",
+                    [(digest,) for digest in (*known, *(each.kept.payload_sha256 for each, _ in found))],
+                )
             return new
 
         return self._database.write(work)
+
+    def not_at_hub(self, after: int, limit: int) -> list[tuple[int, Evidence]]:
+        """Return documents that came as files and no hub was seen to have, by their numbers, from one number on."""
+        sql = f"""
+            SELECT {_COLUMNS}, number, envelope, entries.entry FROM patch_states JOIN entries
+            ON sha256 = patch_states.entry WHERE at_hub = 0 AND number > ? ORDER BY number LIMIT ?
+        """  # noqa: S608 - our own names
+        rows = self._some(sql, (after, limit))
+        return [(row[-3], Evidence(_kept(row), bytes(row[-2]), bytes(row[-1]))) for row in rows]
+
+    def note_at_hub(self, numbers: Sequence[int]) -> None:
+        """Note that a hub has these documents."""
+        self._database.write(
+            lambda connection: connection.executemany(
+                "UPDATE patch_states SET at_hub = 1 WHERE number = ?", [(each,) for each in numbers]
+            )
+        )
 
     def forget(self, now: int) -> int:
         """Forget what is older than it is kept (`KEEP_SECONDS`); return how many documents."""

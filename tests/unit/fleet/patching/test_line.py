@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renkei.client.errors import BadAnswer, CursorGone, HubUnreachable, Problem
+from renkei.client.errors import BadAnswer, CursorGone, HubRefused, HubUnreachable, Problem
+from renkei.exchange.documents import peek
+from renkei.exchange.updates import PatchState
 from renkei.fleet.patching.intake import Believer, Taken, Taking, files_of
-from renkei.fleet.patching.line import Hub, take_by_line
+from renkei.fleet.patching.line import Hub, hand_in, take_by_line
 from renkei.fleet.signed import read_signed
 from renkei.fleet.waves.post import FolderPost
 from renkei.store.patch_states import PatchStates
@@ -36,6 +38,8 @@ class Line:
     asked: list[int] = field(default_factory=list)
     when_asked: Callable[[], None] = lambda: None
     stuck: bool = False
+    put: list[tuple[str, str, bytes]] = field(default_factory=list)
+    refuses: bool = False
 
     def hear(self, days: int, place: tuple[str, str] = SHINJUKU) -> None:
         state = said(*place, NOW - days * DAY)
@@ -53,6 +57,11 @@ class Line:
             raise CursorGone("GET", Problem(409, "cursor", "", ""), "")
         page = self.items[after : after + 2]
         return SimpleNamespace(items=page, next=page[-1].cursor if page and not self.stuck else after)
+
+    def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        if self.refuses:
+            raise HubRefused("PUT", Problem(400, "document", "", "not signed by a key that it had"), "")
+        self.put.append((endpoint, terminal, envelope))
 
     def restore(self, *days: int) -> None:
         self.epoch, self.items = self.epoch + 1, []
@@ -141,6 +150,31 @@ def test_a_hub_whose_pages_never_end_is_found_out(line: Line, tmp_path: Path) ->
     line.stuck = True
     with pytest.raises(BadAnswer, match="never ends"):
         read(line, tmp_path / "states.db")
+
+
+def test_what_came_as_files_is_handed_to_the_hub_once_for_its_journal(line: Line, tmp_path: Path) -> None:
+    file, folder = tmp_path / "states.db", tmp_path / "in"
+    folder.mkdir()
+    line.hear(3)
+    for days in (3, 2):  # the first one the hub has by line
+        line.ministry.put(folder, said(*SHINJUKU, NOW - days * DAY), f"T-{days}")
+
+    def run() -> Taken:
+        with PatchStates(file) as states:
+            taking = Taking(states, Believer(line.ministry.anchor), NOW)
+            taking.read(files_of(folder))
+            take_by_line(taking, cast("Hub", line), URL)
+            hand_in(taking, cast("Hub", line), URL)
+            return taking.taken
+
+    line.refuses = True
+    refused = run().refused
+    assert [each.why.partition(":")[0] for each in refused] == [URL.partition(":")[0]]
+    assert "into its journal" in refused[0].why
+    line.refuses = False
+    assert (run().refused, len(line.put)) == ((), 1)
+    assert (run().refused, len(line.put)) == ((), 1)
+    assert PatchState.read(peek(line.put[0][2]).payload).checked_at == NOW - 2 * DAY
 
 
 def test_a_wave_by_folder_leaves_what_it_read_for_patch_take(ministry: Ministry, tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ class Taking:
         self._ahead: dict[str, None] = {}
         self._refused: list[Refused] = []
         self._batch: list[tuple[Evidence, str]] = []
+        self._met: list[str] = []
 
     def look(self, place: str, entry: DirectoryEntry, envelope: bytes) -> None:
         """Believe a document, know it already, or note why it is refused.
@@ -156,8 +157,8 @@ class Taking:
                 self.keep()
         self.keep()
 
-    def refuse(self, place: str, error: ExchangeError) -> None:
-        """Note what can't be believed, and why."""
+    def refuse(self, place: str, error: ExchangeError | str) -> None:
+        """Note what can't be believed, or isn't taken, and why."""
         self._refused.append(Refused(place, str(error)))
 
     def keep(self, reached: Reached | None = None) -> None:
@@ -167,8 +168,19 @@ class Taking:
             StoreError: it can't commit; what was kept before is kept.
         """
         if self._batch or reached is not None:
-            self._new += self._states.keep(self._batch, reached)
-        self._batch = []
+            self._new += self._states.keep(self._batch, reached, self._met)
+        self._batch, self._met = [], []
+
+    def left(self) -> Iterator[list[tuple[int, Evidence]]]:
+        """Yield, some at a time, what came as files and no hub was seen to have."""
+        after = 0
+        while found := self._states.not_at_hub(after, _BATCH):
+            after = found[-1][0]
+            yield found
+
+    def handed(self, numbers: list[int]) -> None:
+        """Note what a hub has now."""
+        self._states.note_at_hub(numbers)
 
     def reached(self, source: str) -> Reached | None:
         """How far a hub was read; None before the first time."""
@@ -185,6 +197,7 @@ class Taking:
             raise DocumentError(f"holds a {claimed.kind}, not a {Kind.PATCH_STATE}")
         if self._states.has(claimed.payload_sha256):
             self._known += 1
+            self._met.append(claimed.payload_sha256)
             return
         state = self._believer.open(entry, envelope, self._now)
         if state.checked_at > self._now + AHEAD:

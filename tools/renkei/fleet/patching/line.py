@@ -3,12 +3,14 @@
 Killed between any two steps, the next run goes on where the last commit stood; a page that is read twice costs a look
 a document. A hub that was restored begins a new epoch and counts anew: it is read from its beginning. A running wave
 reads by a cursor of its own, so that neither takes anything from the other.
+
+What came as files is handed to the hub in its turn: by its journal every state can be checked without the machine.
 """
 
 from typing import Protocol
 
 from renkei.client.answers import HubState, PatchStates
-from renkei.client.errors import BadAnswer, CursorGone
+from renkei.client.errors import BadAnswer, CursorGone, HubBusy, HubRefused, NotAllowed
 from renkei.fleet.patching.intake import Taking
 from renkei.store.patch_states import Reached
 
@@ -19,8 +21,40 @@ class Hub(Protocol):
     def state(self) -> HubState:
         """Who it is, and in which epoch."""
 
+    def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
+        """Hand in what a terminal said."""
+
     def patch_states(self, after: int, limit: int = 200) -> PatchStates:
         """What terminals have said after a cursor."""
+
+
+def hand_in(taking: Taking, hub: Hub, source: str) -> None:
+    """Hand to the hub what came as files, so that its journal has it; what it refuses is named, and offered next time.
+
+    Args:
+        taking: the run that this belongs to.
+        hub: to be told, as the authority.
+        source: its URL.
+
+    Raises:
+        HubError: the hub can't be asked; what it has got is noted.
+        StoreError: the store can't commit.
+    """
+    for some in taking.left():
+        got: list[int] = []
+        try:
+            for number, each in some:
+                try:
+                    hub.put_patch_state(each.kept.endpoint, each.kept.terminal, each.envelope)
+                except (NotAllowed, HubBusy):
+                    raise
+                except HubRefused as refusal:
+                    place = f"{each.kept.endpoint}/{each.kept.terminal} {each.kept.payload_sha256[:16]}"
+                    taking.refuse(place, f"{source} doesn't take it into its journal: {refusal}")
+                else:
+                    got.append(number)
+        finally:
+            taking.handed(got)
 
 
 def take_by_line(taking: Taking, hub: Hub, source: str, *, again: bool = False) -> None:
