@@ -62,6 +62,7 @@ def test_the_policy_is_the_endpoints_own(lab: Fleet) -> None:
         "otherwise-kbps": 80_000,
     }
     assert (parameters(lab, "012271")["updates-by-media"], parameters(lab, "012271")["office-kbps"]) == (1, 300)
+    assert parameters(lab, "012271")["pattern-hours"] == 264  # and by the table, 24, where there is a line
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """`renkei updates import|approve|decline|approvals`: the ministry's list of updates, before any of it is signed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ DEFAULT_LIST = Path("/var/lib/renkei/updates.db")
 ListOption = Annotated[
     Path, typer.Option("--list", envvar="RENKEI_UPDATES", metavar="FILE", help="The ministry's list of updates.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="See whether it can be done, keep nothing.")]
 Kbs = Annotated[list[str], typer.Argument(metavar="KB…", help="Updates of the list, such as KB5058411.")]
 
 
@@ -93,7 +94,7 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
         typer.echo("nothing was kept (--dry-run)")
 
 
-def approve(
+def approve(  # noqa: PLR0913 - a command has as many options as it needs
     kbs: Kbs,
     *,
     person: Person,
@@ -104,7 +105,9 @@ def approve(
     ] = None,
     passphrase_file: Passphrase = None,
     fleet: FleetOption = DEFAULT_FLEET,
+    dry_run: DryRun = False,
     book: ListOption = DEFAULT_LIST,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve what somebody else has imported: it goes into the next catalogue.
 
@@ -122,9 +125,14 @@ def approve(
         raise typer.BadParameter(f"the fleet has no ring {', '.join(strangers)}; it has {', '.join(known)}")
     with words_of_list():
         signer, others, now = read_signer(key, passphrase_file), read_people(people), datetime.now(UTC)
-        with opened_list(book) as opened:
-            opened.add(lambda acts: listing.approve_acts(acts, kbs, rings, person, signer, others, now))
-    typer.echo(f"{', '.join(kbs)}: approved by {person} for {', '.join(rings)}; next: renkei updates sign")
+
+        def decide(acts: "list[Act]") -> "list[Act]":
+            return listing.approve_acts(acts, kbs, rings, person, signer, others, now)
+
+        _write(book, decide, kbs, dry_run=dry_run, as_json=as_json)
+    if not as_json:
+        told = f"{', '.join(kbs)}: approved by {person} for {', '.join(rings)}"
+        typer.echo(f"{told}; nothing was kept (--dry-run)" if dry_run else f"{told}; next: renkei updates sign")
 
 
 def decline(
@@ -132,7 +140,9 @@ def decline(
     *,
     person: Person,
     why: Annotated[str, typer.Option("--why", min=1, help="The reason; it stays in the list.")],
+    dry_run: DryRun = False,
     book: ListOption = DEFAULT_LIST,
+    as_json: JsonOption = False,
 ) -> None:
     """Decline updates, waiting or approved: the next catalogue has them no more.
 
@@ -145,10 +155,16 @@ def decline(
 
     if not why.strip():
         raise typer.BadParameter("--why needs a reason")
-    with words_of_list(), opened_list(book) as opened:
+    with words_of_list():
         now = datetime.now(UTC)
-        opened.add(lambda acts: listing.decline_acts(acts, kbs, why.strip(), person, now))
-    typer.echo(f"{', '.join(kbs)}: declined; next: renkei updates sign, and the playbook update_source.yml")
+
+        def decide(acts: "list[Act]") -> "list[Act]":
+            return listing.decline_acts(acts, kbs, why.strip(), person, now)
+
+        _write(book, decide, kbs, dry_run=dry_run, as_json=as_json)
+    if not as_json:
+        following = "nothing was kept (--dry-run)" if dry_run else "next: renkei updates sign, and update_source.yml"
+        typer.echo(f"{', '.join(kbs)}: declined; {following}")
 
 
 def approvals(
@@ -179,6 +195,23 @@ def approvals(
             print_json(found)
         else:
             replace(out, json.dumps(found, indent=2).encode() + b"\n", 0o644)
+
+
+def _write(
+    book: Path, decide: "Callable[[list[Act]], list[Act]]", kbs: list[str], *, dry_run: bool, as_json: bool
+) -> None:
+    """Write down what is decided, or only look whether it can be; as JSON print where the updates stand then."""
+    from renkei.fleet.updates import listing
+
+    with opened_list(book) as opened:
+        if dry_run:
+            acts = opened.acts()
+            after = listing.read_list([*acts, *decide(acts)])
+        else:
+            opened.add(decide)
+            after = listing.read_list(opened.acts())
+    if as_json:
+        print_json({"kept": not dry_run, "updates": [listing.as_json(after[kb]) for kb in dict.fromkeys(kbs)]})
 
 
 def show_list(book: Path, *, as_json: bool) -> None:

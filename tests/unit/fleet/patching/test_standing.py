@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renkei.agent.page import standing as clerks
 from renkei.exchange.patterns import PatternState
+from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.patching.standing import (
     PATTERNS_AGE,
     PATTERNS_MEDIA_AGE,
@@ -21,6 +23,7 @@ from renkei.fleet.patching.standing import (
     wanted,
 )
 from renkei.store.patch_states import Kept
+from unit.fleet.conftest import INVENTORY
 
 from .country import BEFORE, DAY, FIRST_KB, NEW, NEXT_KB, NOW, OLD, catalogues, kept, said
 
@@ -172,3 +175,10 @@ def test_patterns_are_late_by_the_kind_of_link_and_by_their_age_when_it_spoke(
     assert (judged.patterns_old, judged.alarm, judged.standing is Standing.LATE) == (expected,) * 3
     assert judge(replace(place, patterns_excepted=True), spoken, WANT, NOW).standing is Standing.UP_TO_DATE
     assert not judge(place, word(), WANT, NOW).patterns_old  # of an earlier release, or another maker's antivirus
+
+
+def test_the_deadlines_of_patterns_are_those_of_the_inventory() -> None:
+    month = read_month(INVENTORY / "updates.yml")
+    found = timedelta(hours=month.patterns_line_hours), timedelta(days=month.patterns_media_days)
+    assert found == (PATTERNS_AGE, PATTERNS_MEDIA_AGE)
+    assert found[1] == clerks.PATTERNS_MEDIA_AGE

@@ -64,7 +64,10 @@ def test_the_life_of_a_catalogue(office: Office) -> None:
     assert "known" in office.bring()
     office.sign(code=1)
     office.approve("sato", code=1)
-    office.approve("suzuki", "--ring", "canary")
+    assert "nothing was kept" in office.approve("suzuki", "--ring", "canary", "--dry-run")
+    office.sign(code=1)
+    approved = json.loads(office.approve("suzuki", "--ring", "canary", "--json"))
+    assert (approved["kept"], approved["updates"][0]["standing"]) == (True, "approved")
     assert office.sign("--dry-run")["written"] is False
     assert not Path(office.catalogue).exists()
     first = office.sign()
@@ -83,6 +86,8 @@ def test_the_life_of_a_catalogue(office: Office) -> None:
     assert rings["update_source_approved"]["canary"] == [KB]
     office.updates("decline", KB, "--as", "suzuki", "--why", "breaks printing")
     office.updates("decline", KB, "--as", "suzuki", "--why", " ", code=2)
+    tried = json.loads(office.updates("decline", KB, "--as", "tanaka", "--why", "slow", "--dry-run", "--json"))
+    assert (tried["kept"], tried["updates"][0]["by"]) == (False, "tanaka")
     out = str(office.file("approvals.json"))
     office.updates("approvals", *office.people, "--fleet", str(INVENTORY / "lab"), "--out", out)
     assert json.loads(Path(out).read_text())["update_source_declined"] == [KB]

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 
 from renkei.fleet.endpoints import Endpoint, Link
 from renkei.fleet.model import Fleet
+from renkei.fleet.patching.standing import PATTERNS_MEDIA_AGE
 
 UPDATE_PORT: Final = 8531
 """Of the ASP's update service (WSUS over TLS), as `FLOW` has it; the files themselves come over 8530, in the clear."""
@@ -42,11 +43,14 @@ def parameters_of(fleet: Fleet, endpoint: Endpoint) -> dict[str, int | str]:
     office, delivery = profile.rule.office_hours, profile.delivery
     begin = office.start // _HOUR
     hours = min(-(-office.end // _HOUR) - begin, _LAST_HOUR)
+    by_medium = endpoint.link is Link.MEDIA
+    patterns = {"pattern-hours": int(PATTERNS_MEDIA_AGE.total_seconds()) // 3600} if by_medium else {}
     shares = {"office": max(delivery.office_hours_percent, 1), "otherwise": max(delivery.otherwise_percent, 1)}
     return {
         "update-server": f"https://mirror.asp.{fleet.settings.domain}:{UPDATE_PORT}",
         "update-ring": endpoint.ring,
-        "updates-by-media": int(endpoint.link is Link.MEDIA),
+        "updates-by-media": int(by_medium),
+        **patterns,
         "update-days": maintenance.deadline_days,
         "urgent-update-days": maintenance.urgent_deadline_days,
         "office-begin": begin,
