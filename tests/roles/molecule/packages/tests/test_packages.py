@@ -84,12 +84,12 @@ def wave(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[Package]:
     return list(resolve([found], datetime.now(UTC), NAMES).packages)
 
 
-def apply(tmp_path: Path, packages: list[Package], action: str = "install") -> tuple[dict[str, Any], str]:
+def apply(tmp_path: Path, packages: list[Package], action: str = "install", **more: Any) -> tuple[dict[str, Any], str]:
     """Let a wave reach the host; give what its play said last, and what Ansible printed."""
     said = tmp_path / "said.json"
-    order = {"action": action, "minutes": 10, "packages": [each.model_dump() for each in packages]}
+    order = {"action": action, "minutes": 10, "packages": [each.model_dump() for each in packages], **more}
     file = Path(__file__).parents[1] / "apply.yml"
-    printed = play(file, patch_host=HOST, patch_said=str(said), patch_order=order)
+    printed = play(file, patch_host=HOST, patch_said=str(said), patch_order=order, patch_jitter_seconds=0)
     return (json.loads(said.read_text()) if said.exists() else {}), printed
 
 
@@ -109,9 +109,17 @@ def test_a_host_is_not_touched_while_something_stands_against_it(
     host: Host, wave: list[Package], tmp_path: Path
 ) -> None:
     alone = [each for each in wave if each.name == "renkei-sample"]
+    over = {"may_begin": False, "windows": [{"opens": "2026-01-01T00:00:00Z", "closes": "2026-01-01T04:00:00Z"}]}
     forged = [each.model_copy(update={"sha256": "0" * 64}) for each in wave]
-    for packages, why in ((alone, "the wave doesn't have it: renkei-sample-data=1.0-2"), (forged, "SHA-256")):
-        said, _ = apply(tmp_path, packages)
+    for packages, more, why in (
+        (
+            alone,
+            over,
+            "the wave doesn't have it: renkei-sample-data=1.0-2; it had not begun, and the wave is halted; no window",
+        ),
+        (forged, {}, "SHA-256"),
+    ):
+        said, _ = apply(tmp_path, packages, **more)
         assert said["stage"] == "blocked"
         assert why in said["problem"]
         assert has(host) == {"renkei-sample": "1:1.0-1"}
