@@ -15,7 +15,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from renkei.cli.kit import ROOT
 from renkei.evidence.patch_page import SIGNS, write_page
+from renkei.exchange.packages import Device, HostState
+from renkei.fleet.hosts.firmware import read_firmware
 from renkei.fleet.loader import load_fleet
+from renkei.fleet.patching.hosts import Rule, Seen, survey_hosts
 from renkei.fleet.patching.intake import Believer
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Question, Report, survey
@@ -133,9 +136,20 @@ def test_in_a_browser_it_is_accessible_in_both_languages_and_widths(ministry: Mi
         late = said("131041", "R2026-0001", NOW, build=OLD, installed=[], missing=[FIRST_KB])
         states.keep([ministry.evidence(late), ministry.evidence(said("011011", "R2025-0001", NOW))])
         found = survey(loaded, states, catalogues(), Believer(ministry.anchor), (), Question(NOW))
-    write_page(found, tmp_path / "index.html")
+    firmware = read_firmware(ROOT / "inventory" / "firmware.yml")
+    old = HostState(
+        host="asp-router",
+        device=Device(model="debian-12", version="12.5"),
+        packages=["bash=5.2-2"],
+        restart=True,
+        seen_at=NOW,
+    )
+    hosts = survey_hosts(loaded, {"asp-router": Seen(old, "ab" * 32)}, Rule((), firmware, 30, 7, 3), (), NOW)
+    write_page(found, tmp_path / "index.html", hosts)
     with browser_at(tmp_path / "index.html") as shown:
         expect(shown.locator("#act tr")).to_have_count(2)
+        expect(shown.locator("#hosts tr")).to_have_count(len(hosts.rows))
+        expect(shown.locator("#hosts tr").first).to_contain_text("DSA-5724-1")
         for width in (1280, 390):
             shown.set_viewport_size({"width": width, "height": 900})
             for word in ("対応が必要な端末", "Whom to act on"):

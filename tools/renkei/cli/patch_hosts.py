@@ -128,9 +128,9 @@ def show_hosts(rows: Sequence[HostRow], at: datetime) -> None:
     console = Console(width=80)
     for row in rows:
         state = row.seen.state
-        version = f" {state.device.model} {state.device.version}" if state else ""
+        version = f" {state.device.model} {state.device.version}:" if state else ""
         age = f", released {row.version_days} days ago" if row.version_days is not None else ""
-        said = f"{row.host.name}:{version}{age}: {STANDINGS[row.standing][1]}"
+        said = f"{row.host.name}:{version} {STANDINGS[row.standing][1]}{age}"
         if reason := host_why(row, at)[1]:
             said += f", {reason}"
         console.print(escape(said), highlight=False)

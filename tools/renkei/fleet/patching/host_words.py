@@ -60,7 +60,7 @@ def host_act(row: HostRow) -> Pair:
         return "署名と認証局の証明書を確認する", "see who signed it, and by which certificate"
     if row.standing is Standing.UNKNOWN:
         return "電源と管理回線を確認し、look.ymlを実行する", "see to its power and management line, then run look.yml"
-    if row.asked and row.is_device:
+    if row.asked and row.seen.state and not row.seen.state.packages:
         return "装置のファームウェアを更新する", "bring the device's firmware to that version"
     return "更新ウェーブを計画する", "plan a wave with the package set"
 

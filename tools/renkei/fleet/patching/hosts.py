@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from renkei.domain.windows import JST
 from renkei.exchange.documents import payload_sha256
@@ -25,9 +24,6 @@ from renkei.fleet.patching.intake import Believer
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import CONTROLS
 from renkei.fleet.signed import read_signed
-
-DEVICES: Final = frozenset({Part.ROUTER, Part.FIREWALL})
-"""The parts whose version is a device's firmware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +59,6 @@ class HostRow:
         """Whether a person must act now."""
         return self.standing in {Standing.LATE, Standing.UNKNOWN}
 
-    @property
-    def is_device(self) -> bool:
-        """Whether it is a network device."""
-        return self.host.part in DEVICES
-
 
 @dataclass(frozen=True)
 class HostReport:
@@ -96,6 +87,12 @@ class HostReport:
         far = datetime.max.replace(tzinfo=UTC)
         urgent = [row for row in self.rows if row.alarm]
         return sorted(urgent, key=lambda row: (row.standing is not Standing.LATE, row.deadline or far, row.host.name))
+
+    @property
+    def by_urgency(self) -> list[HostRow]:
+        """All of them, first those who need a person, then by standing."""
+        others = [row for row in self.rows if not row.alarm]
+        return [*self.act_on, *sorted(others, key=lambda row: -row.standing.rank)]
 
 
 @dataclass(frozen=True, slots=True)
