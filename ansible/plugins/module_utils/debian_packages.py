@@ -79,6 +79,11 @@ class Debian:
         """Name the packages that an installation which broke off has left half done."""
         return [line for line in self._said(["dpkg", "--audit"]).splitlines() if line.strip()]
 
+    def repair(self) -> None:
+        """Bring an installation to an end that was cut off, from the files that it had fetched."""
+        self._said(["dpkg", "--configure", "--pending", "--force-confdef", "--force-confold"])
+        self._said([*APT, *self._options, *KEEP_FILES, "--fix-broken", "install"])
+
     def held_back(self) -> set[str]:
         """Name the packages that somebody has put on hold."""
         return set(self._said(["apt-mark", "showhold"]).split())

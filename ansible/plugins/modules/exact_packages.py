@@ -47,6 +47,10 @@ options:
       sha256: {description: Of its file., type: str, required: true}
       size: {description: Of its file in bytes., type: int, required: true}
       urgency: {description: How soon., type: str, default: routine}
+  resumed:
+    description: The wave had begun here, so that what it left half done is brought to an end first.
+    type: bool
+    default: false
   reserve_mib: {description: What stays free on the disk., type: int, default: 1024}
   home:
     description: Where fetched packages and the note of the versions before lie.
@@ -80,6 +84,12 @@ class Work:
         self.installed = self.debian.installed()
         self.noted: dict[str, dict[str, str]] = json.loads(self.note.read_text()) if self.note.exists() else {}
         self.takes_back = self.parameters["action"] == "uninstall"
+
+    def go_on(self, *, check_mode: bool) -> None:
+        """Bring to an end what the wave itself has left half done: its controller was killed, or the power went."""
+        if self.parameters["resumed"] and not check_mode and self.debian.broken():
+            self.debian.repair()
+            self.installed = self.debian.installed()
 
     @property
     def held(self) -> dict[str, str]:
@@ -193,6 +203,7 @@ def main() -> None:
             "step": {"type": "str", "choices": ["look", "fetch", "install"], "required": True},
             "action": {"type": "str", "choices": ["install", "uninstall"], "default": "install"},
             "packages": {"type": "list", "elements": "dict", "options": package, "required": True},
+            "resumed": {"type": "bool", "default": False},
             "reserve_mib": {"type": "int", "default": 1024},
             "home": {"type": "path", "default": "/var/lib/renkei-packages"},
         },
@@ -203,6 +214,7 @@ def main() -> None:
         work = Work(module)
         step = module.params["step"]
         if step == "look":
+            work.go_on(check_mode=module.check_mode)
             if not module.check_mode and not work.takes_back:
                 work.debian.refresh()
             result["hindrances"] = work.hindrances()
