@@ -1,14 +1,12 @@
 """`renkei wave`: plan a wave of updates, have somebody else approve it, run it, halt it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from renkei.cli.inventory import DEFAULT_FLEET, FleetOption, load_or_exit, print_json
 from renkei.cli.wave_common import (
@@ -24,7 +22,6 @@ from renkei.cli.wave_common import (
     Why,
     errors_in_words,
     exit_code,
-    is_there,
     opened,
     outline,
     read_anchor,
@@ -32,11 +29,9 @@ from renkei.cli.wave_common import (
     show_state,
     signed_in,
 )
+from renkei.cli.wave_linux import plan_linux
+from renkei.cli.wave_plan import keep_plan, show_plan, windows_by
 from renkei.cli.wave_run import run
-from renkei.fleet.model import Fleet
-
-if TYPE_CHECKING:
-    from renkei.fleet.waves.plan import Plan, WindowsOf
 
 
 class Bench(StrEnum):
@@ -48,6 +43,7 @@ class Bench(StrEnum):
 
 app = typer.Typer(no_args_is_help=True, help="Waves of updates: plan, approve, run, halt.")
 app.command()(run)
+app.command("plan-linux")(plan_linux)
 
 
 @app.command()
@@ -90,7 +86,6 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.exchange.documents import payload_sha256
     from renkei.exchange.parties import AUTHORITY
     from renkei.exchange.updates import Catalogue
-    from renkei.fleet.waves.consents import plan_consent
     from renkei.fleet.waves.plan import Wish, make_plan
 
     loaded = load_or_exit(fleet, as_json=as_json)
@@ -105,15 +100,9 @@ def plan(  # noqa: PLR0913 - a command has as many options as it needs
         wish = Wish(
             tuple(kb), person, action, tuple(ring or ()), days, minutes, overdue, tuple(by_medium or ()), machines
         )
-        made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), _windows_of(loaded), uuid4(), now)
-        consent = plan_consent(made, signer, now)
-        held = {}
-        if not dry_run or is_there(ledger):
-            with opened(ledger) as book:
-                held = book.held(str(made.id), made.terminals)
-                if not dry_run:
-                    book.plan(str(made.id), made.to_bytes(), int(now.timestamp()), consent)
-    _show_plan(made, held, kept=not dry_run, as_json=as_json)
+        made = make_plan(wish, loaded, (found, payload_sha256(signed.envelope)), windows_by(loaded), uuid4(), now)
+        held = keep_plan(ledger, made, signer, now, dry_run=dry_run)
+    show_plan(made, held, kept=not dry_run, as_json=as_json)
 
 
 @app.command()
@@ -239,49 +228,3 @@ _by_person(
     """,
     _phases("planned", "approved", "running", "halted"),
 )
-
-
-def _show_plan(made: "Plan", held: dict[str, list[str]], *, kept: bool, as_json: bool) -> None:
-    from renkei.exchange.clock import format_time
-
-    groups = {group: [host for host in made.hosts if host.group == group] for group in made.groups}
-    first = {group: format_time(min(host.windows[0].opens for host in hosts)) for group, hosts in groups.items()}
-    if as_json:
-        rows = {
-            group: {
-                "bytes": made.size * len(hosts),
-                "first": first[group],
-                "hosts": [{"endpoint": host.endpoint, "terminal": host.terminal} for host in hosts],
-            }
-            for group, hosts in groups.items()
-        }
-        shown = {"wave": str(made.id), "kept": kept, "plan_sha256": made.sha256, "groups": rows, "held_by": held}
-        print_json(shown)
-        return
-    names = ", ".join(f"{update.kb} ({update.build}, {update.urgency})" for update in made.updates)
-    typer.echo(f"wave {made.id}: {made.action} {names}; {made.size / 1e6:,.0f} MB a machine")
-    table = Table("group", "machines", "GB", "first begins", box=None, pad_edge=False)
-    for group, hosts in groups.items():
-        table.add_row(group, str(len(hosts)), f"{made.size * len(hosts) / 1e9:,.1f}", first[group])
-    Console().print(table)
-    if held:
-        from renkei.store.waves.holds import held_in_words
-
-        typer.echo(f"it can't be approved yet: {held_in_words(held)}")
-    typer.echo(
-        "nothing was kept (--dry-run)" if not kept else f"next: somebody else runs renkei wave approve {made.id}"
-    )
-
-
-def _windows_of(fleet: Fleet) -> "WindowsOf":
-    from renkei.domain.windows import JST
-
-    def windows_of(endpoint: str, start: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-        first, last = start.astimezone(JST).date(), until.astimezone(JST).date()
-        place = fleet.sites[endpoint].endpoint
-        if place is None:
-            return []
-        found = fleet.windows(place, first - timedelta(days=1), last + timedelta(days=1))
-        return [(span.start, span.end) for span in found.spans(start, until)]
-
-    return windows_of

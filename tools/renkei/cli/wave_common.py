@@ -139,7 +139,8 @@ def outline(state: "WaveState") -> dict[str, Any]:
         "wave": str(made.id),
         "phase": str(state.phase),
         "action": made.action,
-        "updates": [update.kb for update in made.updates],
+        "updates": [update.kb for update in made.updates]
+        or [f"{package.name}={package.version}" for package in made.packages],
         "planner": made.planner,
         "planned_at": format_time(made.made_at),
         "halted": state.halted,

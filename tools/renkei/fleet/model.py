@@ -147,18 +147,20 @@ class Fleet:
                 groups[name].append(host)
         return groups
 
-    def profile(self, endpoint: Endpoint) -> Profile:
-        """The profile of an endpoint's windows."""
+    def profile(self, endpoint: Endpoint | None) -> Profile:
+        """The profile of an endpoint's windows; None stands for the ministry and the ASP, which have the default."""
         maintenance = self.settings.maintenance
-        return maintenance.profiles[endpoint.maintenance or maintenance.default]
+        return maintenance.profiles[(endpoint and endpoint.maintenance) or maintenance.default]
 
-    def windows(self, endpoint: Endpoint, first: date, last: date) -> Windows:
+    def windows(self, endpoint: Endpoint | None, first: date, last: date) -> Windows:
         """Give the maintenance windows of an endpoint, with its calendar for the days from `first` to `last`.
+
+        None stands for the ministry and the ASP: the fleet's default profile and calendar.
 
         Raises:
             FleetError: the calendar's events recur too often.
         """
-        calendar = self.calendars.get(endpoint.calendar or self.settings.maintenance.calendar)
+        calendar = self.calendars.get((endpoint and endpoint.calendar) or self.settings.maintenance.calendar)
         return Windows(self.profile(endpoint).rule, calendar.changes(first, last) if calendar else None)
 
     @property

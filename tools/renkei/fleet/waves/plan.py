@@ -36,7 +36,7 @@ _PACKAGES_FIT: Final = MAX_ENVELOPE * 3 // 4 - 6 * 1024
 """Bytes: what is left of an order's envelope, whose payload is in base64, beside up to 31 windows."""
 
 WindowsOf = Callable[[str, datetime, datetime], Sequence[tuple[datetime, datetime]]]
-"""(endpoint's code, from, until) → its maintenance windows between the two, in order."""
+"""(a site's key, from, until) → its maintenance windows between the two, in order."""
 
 
 class PlanError(ValueError):
@@ -138,7 +138,9 @@ class Plan(_Fixed):
     @property
     def size(self) -> int:
         """The bytes that each machine has to fetch, at most."""
-        return sum(update.size for update in self.updates) if self.action == "install" else 0
+        if self.action == "uninstall":
+            return 0
+        return sum(update.size for update in self.updates) + sum(package.size for package in self.packages)
 
     def rule(self) -> HaltingRule:
         """Return the halting rule of this wave."""
