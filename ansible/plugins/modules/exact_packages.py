@@ -62,6 +62,7 @@ RETURN = """
 todo: {description: What is to be done, as NAME=VERSION (NAME- for one that goes)., type: list, elements: str}
 hindrances: {description: What stands against it., type: list, elements: str}
 held: {description: The wave's packages that the host has, as NAME=VERSION., type: list, elements: str}
+begun: {description: Whether a wave has brought some of them already., type: bool}
 no_way_back: {description: Versions before that are nowhere to be had., type: list, elements: str}
 restart: {description: Why the host needs a restart., type: list, elements: str}
 """
@@ -90,6 +91,11 @@ class Work:
         if self.parameters["resumed"] and not check_mode and self.debian.broken():
             self.debian.repair()
             self.installed = self.debian.installed()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a wave has brought some of these packages already."""
+        return any(has == self._at(name) and has in self.noted.get(name, {}) for name, has in self.held.items())
 
     @property
     def held(self) -> dict[str, str]:
@@ -226,7 +232,7 @@ def main() -> None:
                 work.install()
         todo = [f"{name}={version}" if version else f"{name}-" for name, version in sorted(work.wanted.items())]
         held = [f"{name}={version}" for name, version in sorted(work.held.items())]
-        module.exit_json(**result, todo=todo, held=held, restart=needs_restart())
+        module.exit_json(**result, todo=todo, held=held, begun=work.begun, restart=needs_restart())
     except (AptError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
 

@@ -123,7 +123,9 @@ def test_only_what_a_host_has_is_wanted_and_what_that_needs_comes_along(host: Ho
 
 def test_it_installs_in_one_call_and_a_second_run_has_nothing_to_do(host: Host) -> None:
     assert host.work(*WAVE).fetch() == [f"bash={OLD}"]  # no mirror has the version before
+    assert not host.work(*WAVE).begun
     host.work(*WAVE).install()
+    assert host.work(*WAVE).begun
     assert host.has == {"bash": NEW, "readline": "8-2", "tar": "1"}
     installs = [
         each

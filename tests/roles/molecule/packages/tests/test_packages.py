@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from renkei.exchange.direct import Observation
+from renkei.exchange.documents import peek
 from renkei.exchange.packages import Package
 from renkei.fleet.hosts.found import Found, read_found
 from renkei.fleet.hosts.resolve import resolve
+from renkei.fleet.waves.state import Phase
 from roles.environment import FLEET, ROOT
 from roles.machines import Machines
+from roles.waves import Controller
 
 HOST, MIRROR = "moj-firewall", "asp-mirror"
 REPOSITORY = "/var/lib/renkei-releases/sample"
@@ -130,18 +134,19 @@ def test_a_wave_brings_exactly_its_versions_restarts_what_must_and_does_nothing_
 ) -> None:
     host.check_output("touch /run/reboot-required")
     started = host.check_output("systemctl show --property=UserspaceTimestamp --value")
-    said, _ = apply(tmp_path, wave)
-    assert said == {
-        "stage": "done",
-        "packages": ["renkei-sample=1:1.0-2", "renkei-sample-data=1.0-2"],
-        "served": True,
-        "problem": "",
-    }
+    controller = Controller(tmp_path)
+    identifier = controller.plan(HOST, wave)
+    controller.run(identifier)
+    state, acts = controller.state(identifier)
+    assert state.phase is Phase.FINISHED
+    assert [act.detail for act in acts if act.what in {"state", "end"}] == ["begun", "restarting", "checking", "well"]
+    seen = Observation.read(peek(acts[-1].document).payload)
+    assert seen.packages == ["renkei-sample=1:1.0-2", "renkei-sample-data=1.0-2"]
     assert has(host) == {"renkei-sample": "1:1.0-2", "renkei-sample-data": "1.0-2"}
     assert host.check_output("apt-mark showauto renkei-sample-data") == "renkei-sample-data"
     assert host.check_output("systemctl show --property=UserspaceTimestamp --value") != started
-    again, printed = apply(tmp_path, wave)
-    assert again == said
+    said, printed = apply(tmp_path, wave)
+    assert (said["stage"], said["packages"], said["served"]) == ("done", seen.packages, True)
     assert re.search(rf"^{HOST} .* changed=0 ", printed, re.MULTILINE), printed
 
 
