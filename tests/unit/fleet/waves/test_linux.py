@@ -1,6 +1,9 @@
 """A wave over Linux hosts: who takes part, in which order, and that all of them get the same versions."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +29,7 @@ from unit.fleet.patching.test_hosts import Desk, package
 from unit.fleet.waves.bench import NAME, Scene
 from unit.fleet.waves.country import BEGIN, WAVE
 
+PLAYBOOKS = INVENTORY.parent / "ansible" / "playbooks"
 PACKAGES = [
     Package(name=name, version="2", architecture="amd64", sha256="ab" * 32, size=1000, urgency="routine")
     for name in ("bash", "nginx")
@@ -142,13 +146,19 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-@pytest.mark.thorough
-def test_a_wave_over_linux_hosts_is_planned_from_a_signed_set(desk: Desk) -> None:
+def resolved(desk: Desk) -> Path:
+    """A signed set for two hosts, and a planner's key."""
     desk.put("asp-hub", "12.15", package("bash", "5.2-3", "urgent"))
     desk.put("m131041-router")
     signed, fleet = desk.folder / "set.json", ["--fleet", str(INVENTORY / "lab")]
     desk.run(updates.app, "resolve", str(desk.found), "--number", "4", *fleet, *desk.signing, "--out", str(signed))
     (desk.folder / "sato.pem").write_text(key_to_pem(make_key()))
+    return signed
+
+
+@pytest.mark.thorough
+def test_a_wave_over_linux_hosts_is_planned_from_a_signed_set(desk: Desk) -> None:
+    signed, fleet = resolved(desk), ["--fleet", str(INVENTORY / "lab")]
     person = ["--as", "sato", "--key", str(desk.folder / "sato.pem"), "--ledger", str(desk.folder / "waves.db")]
     words = ["plan-linux", "--packages", str(signed), "--found", str(desk.found), *desk.root, *person, *fleet]
     made = json.loads(desk.run(wave.app, *words, "--json").stdout)
@@ -159,3 +169,24 @@ def test_a_wave_over_linux_hosts_is_planned_from_a_signed_set(desk: Desk) -> Non
     assert "bash=5.2-3" in desk.run(wave.app, "status", *person[4:]).stdout
     assert "nothing was kept" in desk.run(wave.app, *words, "--dry-run").stdout
     assert "look.yml" in desk.run(wave.app, *words[:4], str(desk.folder), *words[5:], code=1).output
+
+
+@pytest.mark.thorough
+def test_the_playbook_of_ministry_it_plans_it_too(desk: Desk) -> None:
+    given = {
+        "patch_packages": str(resolved(desk)),
+        "patch_found": str(desk.found),
+        "patch_as": "sato",
+        "patch_key": str(desk.folder / "sato.pem"),
+        "patch_trust_anchor": str(desk.folder / "root.pem"),
+        "patch_ledger": str(desk.folder / "waves.db"),
+    }
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "--check", f"--extra-vars={json.dumps(given)}"]
+    command += [f"--inventory={INVENTORY / 'lab' / 'fleet.yml'}", str(PLAYBOOKS / "patch.yml")]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS.parent / "ansible.cfg")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "canary: 1 machines" in said
+    assert "central: 1 machines" in said
+    assert "which was not kept (--check)" in said
