@@ -90,6 +90,7 @@ def desk(office: Office, pki: Any, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return found
 
 
+@pytest.mark.thorough
 def test_patterns_go_by_medium_are_installed_and_the_answer_comes_back(desk: Desk) -> None:
     desk.lay(desk.at_ministry, desk.word())
     written = media.export(desk.office.ministry, desk.office.medium, Party(ENDPOINT))

@@ -14,11 +14,15 @@ from renkei.client.errors import CursorGone, Problem
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
 from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Order, PatchState, Stage, check_start
 from renkei.fleet.loader import load_fleet
+from renkei.fleet.patching.intake import Believer, Taken, Taking
+from renkei.fleet.patching.line import hand_in, take_by_line
 from renkei.fleet.waves.engine import Engine, Ministry, load, order_id
 from renkei.fleet.waves.line import HubPost
 from renkei.fleet.waves.plan import Plan
+from renkei.store.patch_states import PatchStates
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.conftest import INVENTORY
 from unit.fleet.waves.country import KB, NEW, OLD, WAVE, planned
@@ -57,6 +61,9 @@ class Machine:
         }
 
     def says(self, stage: Stage, now: datetime, build: str = OLD) -> None:
+        self.hub.put_patch_state(*self.place, self.word(stage, now, build))
+
+    def word(self, stage: Stage, now: datetime, build: str = OLD) -> bytes:
         state = PatchState(
             endpoint=self.machine.party,
             terminal=self.machine.terminal,
@@ -70,7 +77,7 @@ class Machine:
             problem=None,
             checked_at=now,
         )
-        self.hub.put_patch_state(*self.place, state.sign(self.machine.signer))
+        return state.sign(self.machine.signer)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +122,43 @@ def test_a_machine_is_ordered_permitted_and_well_by_way_of_the_hub(bench: Any, p
     acts = len(ledger.acts(str(WAVE)))
     turn(32)
     assert len(ledger.acts(str(WAVE))) == acts
+
+
+def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_them(
+    bench: Any, plan: Plan, ledger: Ledger, tmp_path: Path
+) -> None:
+    """One by line, one that the ministry hands in from a medium, one that came to `patch take` as a file."""
+    authority, ministry, anchor = bench.enrol("authority"), bench.enrol("ministry"), TrustAnchor(bench.pki.root_pem)
+    [host] = plan.hosts
+    bench.time = begin = host.windows[0].opens
+    terminal = Machine(bench.enrol(host.endpoint, host.terminal), anchor)
+    client = HubClient(Connection("http://hub", Through(authority)))
+    engine = Engine(
+        ledger, load(ledger, str(WAVE)), Ministry(authority.machine.signer, anchor.verify_entry), HubPost(client)
+    )
+    engine.turn(begin)
+
+    def run(*files: Path) -> Taken:
+        with PatchStates(tmp_path / "states.db") as states:
+            taking = Taking(states, Believer(anchor), bench.time)
+            taking.read(files)
+            take_by_line(taking, client, "http://hub")
+            hand_in(taking, client, "http://hub")
+            return taking.taken
+
+    terminal.says("ready", begin)
+    engine.turn(begin + MINUTE)
+    assert "permit" in terminal.waiting(bench.time)
+    bench.time = begin + 20 * MINUTE
+    by_medium = terminal.word("restarting", bench.time)
+    HubClient(Connection("http://hub", Through(ministry))).put_patch_state(*terminal.place, by_medium)
+    file = tmp_path / "bench.json"
+    file.write_bytes(Signed(client.patch_states(0).items[0].entry, terminal.word("done", bench.time, NEW)).to_json())
+    assert run(file) == Taken(3, 0, (), ())
+    assert engine.turn(bench.time).hosts[host.terminal].end == "well"
+    assert run(file) == Taken(0, 2, (), ())  # the file, and what was handed in of it
+    entries = ministry.get("/v1/journal/entries", params={"from": 0, "to": 99}).json()["entries"]
+    assert [each["act"] for each in entries].count("patch-state") == 3
 
 
 class Restored:

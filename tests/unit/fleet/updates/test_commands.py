@@ -57,6 +57,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     return found
 
 
+@pytest.mark.thorough
 def test_the_life_of_a_catalogue(office: Office) -> None:
     office.sign(code=1)
     assert "waits for an approval" in office.bring()
