@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1]))  # what the tests of a country share lies beside this folder
+sys.path.insert(0, str(Path(__file__).parents[1]))  # what the tests of a country share lies beside this folder
 
 from country.machine import Troubles
 from country.statements import checked, contradictions

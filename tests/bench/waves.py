@@ -10,8 +10,14 @@ The same country (the sample fleet's 1,892 terminals with their models and rings
 Beside the update's own harm machines fall out as they do anyway, at half the accepted rates. Harmed is who was given a
 bad update that breaks it. Healthy waves, at these rates and exactly at the accepted ones, tell how often the rule
 halts for nothing.
+
+Then a month's patching of the country in time (`country.month`: the sample's lines, windows and rings, and the rule)
+against the deadlines of control 30, and what it costs the controller (`country.rivals`): signed orders through a hub
+against a push by WinRM, both in processor time of the controller, in this run.
 """
 
+import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +29,20 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-from renkei.domain.halting import ACCEPTED, Fault, HaltingRule, Tally
-from renkei.fleet.loader import load_fleet
+sys.path.insert(0, str(Path(__file__).parents[1]))  # what the tests of a country share lies beside this folder
 
-SAMPLE = Path(__file__).parents[2] / "inventory" / "sample"
+from country import month, rivals
+from renkei.domain.halting import ACCEPTED, Fault, HaltingRule, Tally
+from renkei.fleet.capacity.outcome import simulate
+from renkei.fleet.capacity.updates import read_month
+from renkei.fleet.loader import load_fleet
+from renkei.fleet.model import Fleet
+
+INVENTORY = Path(__file__).parents[2] / "inventory"
+SAMPLE = INVENTORY / "sample"
+MACHINES = 20
+DEADLINES = {"routine": 30, "urgent": 7}
+"""Days (control 30)."""
 WAVES, HEALTHY_WAVES = 200, 400
 GATE, SERIAL, MAX_FAIL = 0.95, 0.1, 0.05
 _OVERDUE = (120, 120)
@@ -73,9 +89,10 @@ Policy = Callable[[Sequence[Fate]], tuple[list[Fate], bool]]
 
 def run() -> list[dict[str, Any]]:
     """Simulate; rows of `{name, value, unit, against, ratio, target, holds}`."""
+    fleet = load_fleet(SAMPLE)
     country = [
         Machine(site.terminal.model, site.endpoint.ring)
-        for site in load_fleet(SAMPLE).sites.values()
+        for site in fleet.sites.values()
         if site.endpoint and site.terminal
     ]
     models = tuple(sorted({machine.model for machine in country}))
@@ -97,7 +114,31 @@ def run() -> list[dict[str, Any]]:
         row = _row(f"healthy waves halted, {name}", halted, "of waves")
         against = f"gate: {by_gate:.2f}, serial: {by_serial:.2f}"
         rows.append({**row, "against": against, "target": f"≤ {rule.false_halt}", "holds": halted <= rule.false_halt})
-    return rows
+    return [*rows, *_month(fleet), *_cost(fleet)]
+
+
+def _month(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """A month's patching, of the machines that have a line."""
+    brought = read_month(INVENTORY / "updates.yml")
+    models = {site.key: site.terminal.model for site in fleet.sites.values() if site.endpoint and site.terminal}
+    for name, deadline in DEADLINES.items():
+        found = month.patch(simulate(fleet, brought, urgent=name == "urgent"), models, 1)
+        days = found.share(1)
+        row = _row(f"the country is patched, {name}", round(days, 2), "days")
+        half = f"half: {found.share(0.5):.1f}; fell out: {found.fallen}, left: {found.left}, halted: {found.halted}"
+        yield {**row, "against": half, "ratio": days / deadline, "target": f"≤ {deadline}", "holds": days <= deadline}
+
+
+def _cost(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """What it costs the controller."""
+    with tempfile.TemporaryDirectory(prefix="renkei-rivals-") as folder:
+        places = [Path(folder) / name for name in ("orders", "push")]
+        places[0].mkdir()
+        ours, theirs = rivals.orders(fleet, places[0], MACHINES), rivals.push(places[1], MACHINES)
+    mine, other = 1000 * ours.seconds, 1000 * theirs.seconds
+    row = _row("controller CPU a terminal, orders / push by WinRM", round(mine, 1), "ms")
+    yield {**row, "against": round(other, 1), "ratio": mine / other}
+    yield _row("controller CPU of a turn in which nothing came", round(1000 * ours.turn, 2), "ms")
 
 
 def halting(rule: HaltingRule) -> Policy:

@@ -5,6 +5,7 @@
 - `terminal`: an agent's home, its machine, and when it next has something to do
 - `world`: time, the hub, the ministry's controller, which is killed now and then
 - `statements`: what must hold, whatever happened
+- `month`, `rivals`: how long a month's patching takes, and what orders and a push cost the controller
 
 Real are: the agent's updates (orders, permits, course, its store's SQL, its words by line), the hub's application and
 store, the client, the engine, the ledger, the halting rule, all keys, certificates and signatures. Simulated are: time,

@@ -7,9 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from country import month
 from country.machine import Troubles
 from country.statements import contradictions
 from country.world import SECOND, THIRD, World, country, mend, planned_for
+from renkei.fleet.capacity.outcome import simulate
+from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.state import Phase, WaveState
@@ -98,6 +101,16 @@ def test_a_share_of_the_country_comes_to_an_end_and_converges(sample: Fleet, mem
         assert world.counts.kills > 0
         assert sum(each.end == "well" for each in state.hosts.values()) > 0.9 * len(state.hosts)
         converge(world, SECOND)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("urgent", "days"), [(False, 30), (True, 7)])
+def test_a_month_of_patching_keeps_the_deadlines_of_control_30(sample: Fleet, *, urgent: bool, days: int) -> None:
+    """With 64 machines away at most, instead of 200, the urgent one took 12.8 days."""
+    models = {site.key: site.terminal.model for site in sample.sites.values() if site.endpoint and site.terminal}
+    found = month.patch(simulate(sample, read_month(INVENTORY / "updates.yml"), urgent=urgent), models, 2)
+    assert found.left == found.halted == 0
+    assert found.share(1) <= days
 
 
 @pytest.mark.thorough

@@ -180,7 +180,7 @@ class HaltingRule:
     accepted: Mapping[Fault, float] = field(default_factory=lambda: ACCEPTED)
     false_halt: float = 0.05
     first: int = 2
-    most: int = 64
+    most: int = 200
 
     def __post_init__(self) -> None:
         """Refuse what can't be a rule.
