@@ -29,6 +29,9 @@ class Troubles:
     harm: Harm = "not back"
 
 
+UNTROUBLED = Troubles(dead=0, full=0, loop=0, breaks=0, clock=0, cut=0, early=0, bad_line=0)
+
+
 @dataclass
 class Windows(Host):
     """A machine: time is the world's, but for one on media, which goes by its own clock."""

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from country.machine import Troubles
+from country.machine import UNTROUBLED
 from country.world import KB, country
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.state import Phase
@@ -40,7 +40,7 @@ def orders(fleet: Fleet, folder: Path, machines: int) -> Cost:
     whole = sum(1 for site in fleet.sites.values() if site.terminal)
     logging.disable(logging.CRITICAL)
     try:
-        with country(fleet, folder, 1, Troubles(*[0.0] * 8), whole // machines) as world:
+        with country(fleet, folder, 1, UNTROUBLED, whole // machines) as world:
             state = world.run(16)
             ends = [each.end for each in state.hosts.values()]
             if state.phase is not Phase.FINISHED or set(ends) != {"well"}:

@@ -12,10 +12,10 @@ from random import Random
 from typing import Any, cast
 from uuid import UUID
 
-from country.machine import Troubles, Windows
+from country.machine import UNTROUBLED, Troubles, Windows
 from country.terminal import MINUTE, Clock, Keys, Terminal, make_terminal, settings_of
 from country.wire import Tally, Wire
-from renkei.cli.wave import _windows_of
+from renkei.cli.wave_plan import windows_by
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
 from renkei.exchange.certificates import Authority, issue_authority, make_authority_request, make_key, make_root
@@ -282,7 +282,7 @@ class World:
 def planned(fleet: Fleet, wave: UUID, now: datetime, one_in: int = 1, **wish: Any) -> Plan:
     """Plan an urgent wave over the fleet, in its own windows, or over one machine in some."""
     catalogue = CATALOGUE, "cd" * 32
-    plan = make_plan(Wish(kbs=(KB,), planner="sato", days=10, **wish), fleet, catalogue, _windows_of(fleet), wave, now)
+    plan = make_plan(Wish(kbs=(KB,), planner="sato", days=10, **wish), fleet, catalogue, windows_by(fleet), wave, now)
     return plan.model_copy(update={"hosts": plan.hosts[::one_in]})
 
 
@@ -395,4 +395,4 @@ def mend(world: World) -> None:
         terminal.machine.mend()
         terminal.dead, terminal.off = False, timedelta()
         world._at(world.now + timedelta(minutes=world.random.randint(1, 600)), "wake", terminal.name)
-    world.troubles = Troubles(*[0.0] * 8)
+    world.troubles = UNTROUBLED

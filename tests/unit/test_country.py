@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from country import month
-from country.machine import Troubles
+from country.machine import UNTROUBLED, Troubles
 from country.statements import contradictions
 from country.world import SECOND, THIRD, World, country, mend, planned_for
 from renkei.fleet.capacity.outcome import simulate
@@ -65,7 +66,7 @@ def converge(world: World, wave: UUID) -> None:
 
 @pytest.mark.parametrize("cut", [0.0, pytest.param(1.0, marks=pytest.mark.thorough)])
 def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory: Path, cut: float) -> None:
-    with country(lab, memory, 1, Troubles(*[0.0] * 4, cut=cut)) as world:
+    with country(lab, memory, 1, replace(UNTROUBLED, cut=cut)) as world:
         state = come_to_an_end(world)
         if not cut:
             assert {each.end for each in state.hosts.values()} == {"well"}
@@ -78,7 +79,7 @@ def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory
 @pytest.mark.thorough
 def test_the_statements_can_fail(lab: Fleet, memory: Path) -> None:
     """A machine that begins twice or outside of its window, and a ledger that says what isn't so, are found."""
-    with country(lab, memory, 2, Troubles(*[0.0] * 8)) as world:
+    with country(lab, memory, 2, UNTROUBLED) as world:
         come_to_an_end(world)
         liar, twice, late = list(world.terminals.values())[:3]
         liar.machine.build = BEFORE
