@@ -5,7 +5,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from uuid import UUID
 from country.machine import UNTROUBLED, Troubles, Windows
 from country.terminal import MINUTE, Clock, Keys, Terminal, make_terminal, settings_of
 from country.wire import Tally, Wire
+from renkei.agent.settings import UpdatesSettings
 from renkei.cli.wave_plan import windows_by
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor, VerifiedParty
@@ -394,5 +395,7 @@ def mend(world: World) -> None:
     for terminal in world.terminals.values():
         terminal.machine.mend()
         terminal.dead, terminal.off = False, timedelta()
+        settings = terminal.home.settings.model_copy(update={"updates": UpdatesSettings()})  # its own office hours
+        terminal.home = replace(terminal.home, settings=settings)
         world._at(world.now + timedelta(minutes=world.random.randint(1, 600)), "wake", terminal.name)
     world.troubles = UNTROUBLED
