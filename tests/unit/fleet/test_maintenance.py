@@ -215,6 +215,7 @@ def test_an_event_that_began_before_counts_for_the_days_that_are_asked_for(tmp_p
         (["DTSTART:tomorrow", "CATEGORIES:CLOSED"], "the event's DTSTART can't be read"),
         (["DTSTART;VALUE=DATE:20261125", "RRULE:FREQ=OFTEN", "CATEGORIES:CLOSED"], "the event's RRULE can't be read"),
         (["DTSTART:20261125T090000Z", "DURATION:PT1M", "RRULE:FREQ=SECONDLY", "CATEGORIES:BLOCKED"], "more often"),
+        (["DTSTART;VALUE=DATE:20261125", "RRULE:", "CATEGORIES:CLOSED"], "doesn't say how often it recurs"),
         (["DTSTART;VALUE=DATE:20261125", "RRULE:FREQ=DAILY;BYMINUTE=1,2,3", "CATEGORIES:CLOSED"], "more often"),
         (["DTSTART;VALUE=DATE:00010101", "RRULE:FREQ=DAILY", "CATEGORIES:CLOSED"], "outside of the years"),
     ],
@@ -255,7 +256,9 @@ def test_one_uid_of_two_events_is_a_problem_unless_one_changes_the_other(tmp_pat
     assert "has not one UID" in read(tmp_path, calendar(one.replace("UID:", "X-UID:")))[1][0]
 
 
-@pytest.mark.parametrize("line", ["RECURRENCE-ID:20261201T000000Z", "STATUS:CANCELLED", "DTEND:20261202T000000Z"])
+@pytest.mark.parametrize(
+    "line", ["RECURRENCE-ID:20261201T000000Z", "RRULE:FREQ=DAILY", "STATUS:CANCELLED", "DTEND:20261202T000000Z"]
+)
 def test_what_an_event_has_once_it_may_not_have_twice(tmp_path: Path, line: str) -> None:
     twice = event("DTSTART:20261201T000000Z", line, line, "CATEGORIES:BLOCKED")
     said = read(tmp_path, calendar(twice))[1][0]

@@ -23,8 +23,8 @@ MAX_BYTES = 512 * 1024
 MAX_EVENTS = 500
 MAX_OCCURRENCES = 5_000
 _FREQUENCIES = {"YEARLY", "MONTHLY", "WEEKLY", "DAILY"}
-_ONCE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "SEQUENCE", "STATUS")
-"""Properties that an event has at most once (RFC 5545, 3.6.1)."""
+_ONCE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RRULE", "SEQUENCE", "STATUS")
+"""Properties that an event has, or should have, at most once (RFC 5545, 3.6.1)."""
 _YEARS = range(2000, 2100)
 _MONTH = timedelta(days=31)
 _DAY = timedelta(days=1)
@@ -151,14 +151,15 @@ def _wrong(event: Event) -> Iterator[tuple[str, str]]:
         yield "the event lies outside of the years 2000 to 2099", "correct DTSTART and DTEND"
     if not whole and categories[:1] in (["CLOSED"], ["OPEN"]):
         yield "a closing or opening day has hours", "write whole days (VALUE=DATE)"
-    rules = event.get("RRULE")
-    for rule in rules if isinstance(rules, list) else [rules] if rules else []:
+    if (rule := event.get("RRULE")) is not None:
         yield from _wrong_rule(rule)
 
 
 def _wrong_rule(rule: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - icalendar's vRecur is a dict of anything
     frequency = [str(each).upper() for each in rule.get("FREQ", [])]
-    if not set(frequency) <= _FREQUENCIES or {"BYHOUR", "BYMINUTE", "BYSECOND"} & {str(key).upper() for key in rule}:
+    if not frequency:
+        yield "the event's RRULE doesn't say how often it recurs", "write FREQ=DAILY, WEEKLY, MONTHLY or YEARLY"
+    elif not set(frequency) <= _FREQUENCIES or {"BYHOUR", "BYMINUTE", "BYSECOND"} & {str(key).upper() for key in rule}:
         yield "the event recurs more often than daily", "let it recur DAILY, WEEKLY, MONTHLY or YEARLY"
 
 
