@@ -1,11 +1,11 @@
-"""Every molecule scenario, on the hosts of one lab: each folder in molecule/, after those that its file `needs` names.
+"""Every molecule scenario, on the hosts of one lab: each folder in molecule/.
 
-The production playbook lays the ground on all hosts at once, from nothing: packages, networks, packet filters, and the
-software. The scenarios of these roles then show on some of the hosts that nothing changes and what is effective, beside
-those of the roles that come on top. A scenario leaves its hosts to those that need it, so each runs once what it needs
-has passed, some at a time. Selecting one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a
-look at it, until the next run of any checkout: a machine has one lab for scenarios, and what no run is using was left
-behind.
+First comes the scenario `ground`: the production playbook makes all hosts at once, from nothing, what they are. Then
+each role's scenario shows on some of them that nothing changes any more and what is effective, some at a time. A
+scenario names in `uses` the hosts that it restarts, stops or passes through; no other of these runs meanwhile. What it
+finds only when another has passed it names in `needs`. Selecting one by `-k` runs what it needs too. With
+RENKEI_KEEP_LAB set the lab is left for a look at it, until the next run of any checkout: a machine has one lab for
+scenarios, and what no run is using was left behind.
 """
 
 import fcntl
@@ -17,17 +17,15 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from renkei.lab import Lab, checkouts_of, take_down
-from renkei.lab.playbooks import run_playbook
-from roles.environment import FLEET, ROLE_TESTS, ROOT, scenario_environment, scenario_lab
+from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
 _AT_ONCE = 3
-_GROUND = ("mirror", "ground", "software")  # tags of site.yml
+_GROUND = "ground"
 _SECONDS = 600
 _IN_USE = Path("/run/lock/renkei-scenarios.lock")
 _SCENARIOS = sorted(path.parent for path in (ROLE_TESTS / "molecule").glob("*/molecule.yml"))
@@ -42,14 +40,23 @@ class Outcome:
     output: str
 
 
-def _needs(scenario: Path) -> list[str]:
-    file = scenario / "needs"
-    return file.read_text().split() if file.exists() else []
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a scenario waits for: others that have passed, and hosts that nobody else is using."""
+
+    needs: frozenset[str]
+    uses: frozenset[str]
 
 
-def _with_needs(names: set[str], needs: dict[str, list[str]]) -> set[str]:
+def _read(folder: Path) -> Scenario:
+    needs, uses = (file.read_text().split() if (file := folder / name).exists() else [] for name in ("needs", "uses"))
+    ground = frozenset({_GROUND}) - {folder.name}
+    return Scenario(ground.union(needs), frozenset(uses))
+
+
+def _with_needs(names: set[str], scenarios: dict[str, Scenario]) -> set[str]:
     wanted = set(names)
-    while more := {need for name in wanted for need in needs[name]} - wanted:
+    while more := {need for name in wanted for need in scenarios[name].needs} - wanted:
         wanted |= more
     return wanted
 
@@ -73,33 +80,35 @@ def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
     return Outcome(done.returncode == 0, time.monotonic() - started, done.stdout.decode(errors="replace"))
 
 
-def _run_all(wanted: set[str], needs: dict[str, list[str]], environment: dict[str, str]) -> dict[str, Outcome]:
-    order = TopologicalSorter({name: needs[name] for name in wanted})
-    order.prepare()
+def _run_all(wanted: set[str], scenarios: dict[str, Scenario], environment: dict[str, str]) -> dict[str, Outcome]:
+    # first what most others wait for
+    waiting = sorted(wanted, key=lambda name: _kept_waiting(name, scenarios), reverse=True)
     outcomes: dict[str, Outcome] = {}
-    ready: list[str] = []
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        while order.is_active():
-            # first what most others wait for
-            ready = sorted([*ready, *order.get_ready()], key=lambda name: _behind(name, needs), reverse=True)
-            while ready and len(running) < _AT_ONCE:
-                name = ready.pop(0)
-                if missing := [need for need in needs[name] if not outcomes[need].passed]:
+        while waiting or running:
+            for name in list(waiting):
+                scenario = scenarios[name]
+                if missing := [need for need in scenario.needs if need in outcomes and not outcomes[need].passed]:
                     outcomes[name] = Outcome(passed=False, seconds=0, output=f"not run: needs {', '.join(missing)}")
-                    order.done(name)
+                elif (
+                    len(running) == _AT_ONCE
+                    or not scenario.needs <= outcomes.keys()
+                    or any(scenario.uses & scenarios[other].uses for other in running.values())
+                ):
+                    continue
                 else:
                     running[pool.submit(_molecule, name, environment)] = name
+                waiting.remove(name)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                name = running.pop(future)
-                outcomes[name] = future.result()
-                order.done(name)
+                outcomes[running.pop(future)] = future.result()
     return outcomes
 
 
-def _behind(name: str, needs: dict[str, list[str]]) -> int:
-    """Count the scenarios that come one after the other behind this one."""
-    return max((1 + _behind(other, needs) for other in needs if name in needs[other]), default=0)
+def _kept_waiting(name: str, scenarios: dict[str, Scenario]) -> int:
+    """Count the scenarios that can't run while this one does, or before it has passed."""
+    mine = scenarios[name].uses
+    return sum(1 for other in scenarios.values() if mine & other.uses or name in other.needs)
 
 
 @contextmanager
@@ -114,24 +123,10 @@ def _fresh(lab: Lab) -> Iterator[Lab]:
             take_down(lab.fleet, checkout if checkout.exists() else lab.root)
         lab.up()
         try:
-            _lay_the_ground(lab)
             yield lab
         finally:
             if "RENKEI_KEEP_LAB" not in os.environ:
                 lab.down()
-
-
-def _lay_the_ground(lab: Lab) -> None:
-    ground = run_playbook(
-        ROOT,
-        FLEET,
-        "site.yml",
-        environment=scenario_environment(lab),
-        variables={"certificates_root_dir": str(ROOT / "build" / "roles" / "root-ca")},  # every role's is validated
-        tags=_GROUND,
-    )
-    print(f"ground: {ground.seconds:.0f} s")
-    assert ground.ok, f"the ground isn't laid; the log is {ground.log}: {ground.failures}"
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +136,9 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
         for item in request.session.items
         if isinstance(item, pytest.Function) and "scenario" in getattr(item, "fixturenames", ())
     }
-    needs = {path.name: _needs(path) for path in _SCENARIOS}
+    scenarios = {path.name: _read(path) for path in _SCENARIOS}
     with _fresh(scenario_lab()) as lab:
-        yield _run_all(_with_needs(selected, needs), needs, scenario_environment(lab))
+        yield _run_all(_with_needs(selected, scenarios), scenarios, scenario_environment(lab))
 
 
 @pytest.mark.parametrize("scenario", [path.name for path in _SCENARIOS])

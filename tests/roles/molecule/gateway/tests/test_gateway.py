@@ -289,11 +289,3 @@ def test_the_listeners_are_all_that_nginx_opens(machine: Machines, declared: dic
 def test_a_reboot_brings_it_back(machine: Machines, exchange: Door) -> None:
     machine.restart("asp-hub")
     assert wait_until(lambda: exchange.ask().get("status") == 403)
-
-
-def test_the_authority_answers_what_the_hub_asked_for_itself(machine: Machines) -> None:
-    """The scenario hub left the request for the hub's next certificate in the hub's own queue."""
-    hub = machine("asp-hub")
-    wait_until(lambda: json.loads(hub.check_output("renkei-hub status --json"))["pending_enrolments"] == 0)
-    answered = hub.check_output("journalctl --unit=renkei-hub --output=cat --grep 'approved enrolment=.* endpoint=hub'")
-    assert "endpoint=hub terminal=asp-hub" in answered

@@ -96,14 +96,15 @@ def test_a_backup_is_sound_nobody_elses_and_takes_the_place_of_the_oldest(hub: H
     hub.check_output("find %s -name %s -delete", BACKUPS, "renkei-hub-2020*")
 
 
-def test_it_asks_for_its_next_certificate_in_time(machine: Machines, hub: Host) -> None:
-    """The timer's work, now and under a clock that is 300 days ahead; the scenario gateway has the answer."""
+def test_it_asks_for_its_next_certificate_in_time_and_the_authority_answers(machine: Machines, hub: Host) -> None:
+    """The timer's work, now and under a clock that is 300 days ahead."""
     asked = "journalctl --unit=renkei-hub-renew --lines=3 --output=cat"
     hub.check_output("systemctl start renkei-hub-renew.service")
     assert "not due: " in hub.check_output(asked)
     machine.put("asp-hub", LIBFAKETIME, "/usr/local/lib/libfaketime.so.1")
     drop_in = "/run/systemd/system/renkei-hub-renew.service.d"
     hub.check_output("mkdir -p %s", drop_in)
+    before = hub.check_output("date '+%Y-%m-%d %H:%M:%S'")
     clock = "[Service]\nEnvironment=LD_PRELOAD=/usr/local/lib/libfaketime.so.1 FAKETIME=+300d\n"
     given(hub, clock, f"tee {drop_in}/clock.conf >/dev/null")
     try:
@@ -111,7 +112,9 @@ def test_it_asks_for_its_next_certificate_in_time(machine: Machines, hub: Host) 
     finally:
         hub.check_output("rm -r %s && systemctl daemon-reload", drop_in)
     assert "asked: " in hub.check_output(asked)
-    assert status(hub)["pending_enrolments"] == 1
+    answered = "journalctl --unit=renkei-hub --output=cat --since=%s --grep='approved enrolment=.* endpoint=hub'"
+    wait_until(lambda: "terminal=asp-hub" in hub.run(answered, before).stdout)
+    assert status(hub)["pending_enrolments"] == 0
     assert healthy(hub)
 
 
