@@ -209,6 +209,13 @@ def test_the_minutes_left_are_open_and_no_minute_more_is(windows: Windows, momen
         assert not windows.is_open(window.end)
 
 
+def test_what_is_open_for_more_than_a_month_opens_once() -> None:
+    open_long = Span(BEGINNING, BEGINNING + timedelta(days=70))
+    windows = Windows(Rule(Hours(0, 1)), Changes(date(2025, 1, 1), date(2029, 12, 31), allowed=(open_long,)))
+    assert windows.next_opening(BEGINNING - timedelta(days=40)) == BEGINNING
+    assert windows.next_opening(BEGINNING) is None
+
+
 @given(WINDOWS, MOMENTS)
 def test_the_next_opening_opens_and_nothing_opens_before_it(windows: Windows, moment: datetime) -> None:
     opening = windows.next_opening(moment)

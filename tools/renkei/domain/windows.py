@@ -178,9 +178,10 @@ class Windows:
         self._need(begin.date())
         for number in range(0, LOOK_AHEAD_DAYS, LONGEST_DAYS):
             start = begin + timedelta(days=number)
-            # a day earlier, so that a window that goes on isn't taken for one that opens there
-            for span in self._spans(start - _DAY, start + timedelta(days=LONGEST_DAYS)):
-                if span.start > after:
+            # a day earlier, and what begins where the look does has gone on: it would have been found before
+            cut = start - _DAY
+            for span in self._spans(cut, start + timedelta(days=LONGEST_DAYS)):
+                if span.start > max(after, cut):
                     return span.start
         return None
 
