@@ -7,6 +7,7 @@ controller (Ansible and its workers), the simulated hosts' own not counted. Then
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ FEW, MANY = 20, 500
 MOST_OF_SINGLE = 0.2
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure; rows of `{name, value, unit, against, ratio, target, holds}`.
+def run() -> Iterator[dict[str, Any]]:
+    """Measure; yields, as they come, rows of `{name, value, unit, against, ratio, target, holds}`.
 
     Raises:
         RuntimeError: a terminal was skipped, out of reach, or not set up.
@@ -36,19 +37,17 @@ def run() -> list[dict[str, Any]]:
             singles = _well(other, other.play(file))
         if problems := same_settings(staging, other):
             raise RuntimeError(f"the two didn't set the same: {problems[:5]}")
-        rows = [
-            _row("controller CPU a terminal, roles / one call a setting", roles, singles, empty.seconds, MOST_OF_SINGLE)
-        ]
+        yield _row(
+            "controller CPU a terminal, roles / one call a setting", roles, singles, empty.seconds, MOST_OF_SINGLE
+        )
         with served(make_staging(Path(folder) / "many", MANY, endpoints=_alike(MANY))) as staging:
-            first, second = _well(staging, staging.stage(), FIRST), _well(staging, staging.stage(), AGAIN)
+            first = _well(staging, staging.stage(), FIRST)
+            yield _figure(f"{MANY} terminals, first run, CPU a terminal", first.seconds / MANY)
+            yield _figure(f"{MANY} terminals, first run, wall", first.wall)
+            second = _well(staging, staging.stage(), AGAIN)
+            yield _figure(f"{MANY} terminals, second run, CPU a terminal", second.seconds / MANY)
         if second.total("changed"):
             raise RuntimeError(f"the second run changed {second.total('changed')}")
-    return [
-        *rows,
-        _figure(f"{MANY} terminals, first run, CPU a terminal", first.seconds / MANY),
-        _figure(f"{MANY} terminals, second run, CPU a terminal", second.seconds / MANY),
-        _figure(f"{MANY} terminals, first run, wall", first.wall),
-    ]
 
 
 def _alike(count: int) -> dict[int, dict[str, str]]:

@@ -152,9 +152,12 @@ def bench(name: Annotated[str | None, typer.Argument(help="One benchmark; withou
     if name is not None and name not in known:
         Console(stderr=True).print(f'[red]bench:[/red] there is no benchmark "{name}"; there are: {", ".join(known)}')
         raise typer.Exit(2)
-    held = True
+    held, progress = True, Console(stderr=True)
     for each in [name] if name else known:
-        rows = _load(folder / f"{each}.py").run()
+        rows = []
+        for row in _load(folder / f"{each}.py").run():
+            rows.append(row)
+            progress.print(f"{each}: {row['name']}: {_figure(row['value'])} {row['unit']}", highlight=False)
         target = ROOT / "build" / "bench" / f"{each}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
