@@ -1,6 +1,6 @@
 """Every molecule scenario, on the hosts of one lab: each folder in molecule/.
 
-First comes the scenario `ground`: the production playbook makes all hosts at once, from nothing, what they are. Then
+First comes the scenario `default`, the ground: the production playbook makes all hosts at once, from nothing, what they are. Then
 each role's scenario shows on some of them that nothing changes any more and what is effective, some at a time. A
 scenario names in `uses` the hosts that it restarts, stops or passes through; no other of these runs meanwhile. What it
 finds only when another has passed it names in `needs`. Selecting one by `-k` runs what it needs too. With
@@ -25,7 +25,7 @@ from renkei.lab import Lab, checkouts_of, take_down
 from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
 _AT_ONCE = 3
-_GROUND = "ground"
+_GROUND = "default"
 _SECONDS = 600
 _IN_USE = Path("/run/lock/renkei-scenarios.lock")
 _SCENARIOS = sorted(path.parent for path in (ROLE_TESTS / "molecule").glob("*/molecule.yml"))
@@ -66,7 +66,17 @@ def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
     config = ROOT / ".config" / "molecule" / "config.yml"
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "molecule", "--base-config", str(config), "test", "--scenario-name", scenario],
+            [
+                sys.executable,
+                "-m",
+                "molecule",
+                "--base-config",
+                str(config),
+                "test",
+                "--destroy=never",
+                "--scenario-name",
+                scenario,
+            ],
             cwd=ROLE_TESTS,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -77,6 +87,9 @@ def _molecule(scenario: str, environment: dict[str, str]) -> Outcome:
         )
     except subprocess.TimeoutExpired as late:
         return Outcome(passed=False, seconds=_SECONDS, output=f"not done in time\n{(late.stdout or b'').decode()}")
+    log = ROOT / "build" / "roles" / "logs" / f"{scenario}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(done.stdout)
     return Outcome(done.returncode == 0, time.monotonic() - started, done.stdout.decode(errors="replace"))
 
 

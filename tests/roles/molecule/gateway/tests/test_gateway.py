@@ -52,7 +52,7 @@ name, port, chain = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 context = ssl.create_default_context(cafile="/etc/renkei/pki/root.pem")
 context.load_cert_chain(chain)
 line = http.client.HTTPSConnection(name, port, context=context, timeout=90)
-line.request("GET", "/v1/inbox?after=0&limit=1&wait=40")
+line.request("GET", "/v1/inbox?after=0&limit=1&wait=12")
 shown = hashlib.sha256(line.sock.getpeercert(binary_form=True)).hexdigest()
 open("/run/polling", "w").close()
 answer = line.getresponse()
