@@ -1,11 +1,11 @@
 """Every molecule scenario, on the hosts of one lab: each folder in molecule/.
 
-First comes the scenario `default`, the ground: the production playbook makes all hosts at once, from nothing, what they are. Then
-each role's scenario shows on some of them that nothing changes any more and what is effective, some at a time. A
-scenario names in `uses` the hosts that it restarts, stops or passes through; no other of these runs meanwhile. What it
-finds only when another has passed it names in `needs`. Selecting one by `-k` runs what it needs too. With
+First comes the scenario `default`, the ground: the production playbook makes all hosts at once, from nothing, what they
+are. Then each role's scenario shows on some of them that nothing changes any more and what is effective, some at a
+time. A scenario names in `uses` the hosts that it restarts, stops or passes through; no other of these runs meanwhile.
+What it finds only when another has passed it names in `needs`. Selecting one by `-k` runs what it needs too. With
 RENKEI_KEEP_LAB set the lab is left for a look at it, until the next run of any checkout: a machine has one lab for
-scenarios, and what no run is using was left behind.
+scenarios, and what no run is using was left behind. What molecule wrote is in build/roles/logs/.
 """
 
 import fcntl
