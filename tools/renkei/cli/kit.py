@@ -157,7 +157,8 @@ def bench(name: Annotated[str | None, typer.Argument(help="One benchmark; withou
         rows = []
         for row in _load(folder / f"{each}.py").run():
             rows.append(row)
-            progress.print(f"{each}: {row['name']}: {_figure(row['value'])} {row['unit']}", highlight=False)
+            ratio = f", ratio {_figure(row['ratio'])}" if row["ratio"] else ""
+            progress.print(f"{each}: {row['name']}: {_figure(row['value'])} {row['unit']}{ratio}", highlight=False)
         target = ROOT / "build" / "bench" / f"{each}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
