@@ -1,11 +1,12 @@
 """Every molecule scenario, on the hosts of one lab: each folder in molecule/.
 
-First comes the scenario `default`, the ground: the production playbook makes all hosts at once, from nothing, what they
-are. Then each role's scenario shows on some of them that nothing changes any more and what is effective, some at a
-time. A scenario names in `uses` the hosts that it restarts, stops or passes through; no other of these runs meanwhile.
-What it finds only when another has passed it names in `needs`. Selecting one by `-k` runs what it needs too. With
-RENKEI_KEEP_LAB set the lab is left for a look at it, until the next run of any checkout: a machine has one lab for
-scenarios, and what no run is using was left behind. What molecule wrote is in build/roles/logs/.
+First comes the scenario `default`, the ground: the production playbook gives all hosts, from nothing, their networks
+and their software; `services` and `terminals` are the rest of that playbook. Each role's scenario shows on some hosts
+that nothing changes any more and what is effective, some at a time. A scenario names in `uses` the hosts that it
+restarts, stops or passes through; no other of these runs meanwhile. What it finds only when another has passed it names
+in `needs`. Selecting one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it,
+until the next run of any checkout: a machine has one lab for scenarios, and what no run is using was left behind. What
+molecule wrote is in build/roles/logs/.
 """
 
 import fcntl
@@ -24,7 +25,7 @@ import pytest
 from renkei.lab import Lab, checkouts_of, take_down
 from roles.environment import ROLE_TESTS, ROOT, scenario_environment, scenario_lab
 
-_AT_ONCE = 3
+_AT_ONCE = 4
 _GROUND = "default"
 _SECONDS = 600
 _IN_USE = Path("/run/lock/renkei-scenarios.lock")

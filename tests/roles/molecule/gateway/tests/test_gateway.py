@@ -287,5 +287,5 @@ def test_the_listeners_are_all_that_nginx_opens(machine: Machines, declared: dic
 
 
 def test_a_reboot_brings_it_back(machine: Machines, exchange: Door) -> None:
-    machine.restart("asp-hub")
+    machine.restart("asp-hub")  # with the hub behind it, and the standby of asp-hub-2's database
     assert wait_until(lambda: exchange.ask().get("status") == 403)

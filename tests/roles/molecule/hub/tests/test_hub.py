@@ -121,8 +121,3 @@ def test_it_asks_for_its_next_certificate_in_time_and_the_authority_answers(mach
 def test_it_comes_back_when_it_is_killed(hub: Host) -> None:
     hub.check_output("systemctl kill --signal=KILL renkei-hub")
     wait_until(lambda: healthy(hub))
-
-
-def test_a_reboot_brings_it_back(machine: Machines, hub: Host) -> None:
-    machine.restart("asp-hub")
-    wait_until(lambda: healthy(hub))
