@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import testinfra
 from testinfra.host import Host
 
 from renkei.fleet.model import Fleet
 from renkei.fleet.variables import host_variables
+from roles.entering import EnteringBackend
 
 DROPS = "/var/log/ulog/renkei-drops.json"
 
@@ -69,7 +69,7 @@ class Machines:
 
     def __call__(self, name: str) -> Host:
         """Give a host to testinfra."""
-        return testinfra.get_host(f"podman://{self._container(name)}")
+        return Host(EnteringBackend(self._container(name)))
 
     def address(self, name: str, interface: str) -> str:
         """Give an interface's address, without the prefix length."""
