@@ -43,16 +43,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a scenario waits for: others that have passed, and hosts that nobody else is using."""
+    """What a scenario waits for: others that have passed, and hosts, its own for as long as it runs."""
 
     needs: frozenset[str]
+    disturbs: frozenset[str]
     uses: frozenset[str]
+
+    def is_in_the_way_of(self, other: "Scenario") -> bool:
+        """Tell whether one disturbs a host that the other disturbs or uses."""
+        return bool(self.disturbs & (other.disturbs | other.uses) or other.disturbs & self.uses)
 
 
 def _read(folder: Path) -> Scenario:
-    needs, uses = (file.read_text().split() if (file := folder / name).exists() else [] for name in ("needs", "uses"))
-    ground = frozenset({_GROUND}) - {folder.name}
-    return Scenario(ground.union(needs), frozenset(uses))
+    needs, disturbs, uses = (
+        frozenset(file.read_text().split() if (file := folder / name).exists() else [])
+        for name in ("needs", "disturbs", "uses")
+    )
+    return Scenario(needs | ({_GROUND} - {folder.name}), disturbs, uses)
 
 
 def _with_needs(names: set[str], scenarios: dict[str, Scenario]) -> set[str]:
@@ -108,7 +115,7 @@ def _run_all(wanted: set[str], scenarios: dict[str, Scenario], environment: dict
                 elif (
                     len(running) == _AT_ONCE
                     or not scenario.needs <= outcomes.keys()
-                    or any(scenario.uses & scenarios[other].uses for other in running.values())
+                    or any(scenario.is_in_the_way_of(scenarios[other]) for other in running.values())
                 ):
                     continue
                 else:
@@ -121,8 +128,8 @@ def _run_all(wanted: set[str], scenarios: dict[str, Scenario], environment: dict
 
 def _kept_waiting(name: str, scenarios: dict[str, Scenario]) -> int:
     """Count the scenarios that can't run while this one does, or before it has passed."""
-    mine = scenarios[name].uses
-    return sum(1 for other in scenarios.values() if mine & other.uses or name in other.needs)
+    mine = scenarios[name]
+    return sum(1 for other in scenarios.values() if mine.is_in_the_way_of(other) or name in other.needs)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from roles.environment import FLEET, ROOT
 from roles.machines import Machines
 from roles.waves import Controller
 
-HOST, MIRROR = "moj-firewall", "asp-mirror"
+HOST, MIRROR = "moj-immigration", "asp-mirror"
 REPOSITORY = "/var/lib/renkei-releases/sample"
 NAMES = {"renkei-sample", "renkei-sample-data"}
 
