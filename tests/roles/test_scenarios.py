@@ -2,11 +2,11 @@
 
 First comes the scenario `default`, the ground: the production playbook gives all hosts, from nothing, their networks
 and their software; `services` and `terminals` are the rest of that playbook. Each role's scenario shows on some hosts
-that nothing changes any more and what is effective, some at a time. A scenario names in `uses` the hosts that it
-restarts, stops or passes through; no other of these runs meanwhile. What it finds only when another has passed it names
-in `needs`. Selecting one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a look at it,
-until the next run of any checkout: a machine has one lab for scenarios, and what no run is using was left behind. What
-molecule wrote is in build/roles/logs/.
+that nothing changes any more and what is effective, some at a time. A scenario names in `disturbs` the hosts that it
+restarts, stops or changes, and in `uses` those that must serve it undisturbed; what it finds only when another has
+passed it names in `needs`. Selecting one by `-k` runs what it needs too. With RENKEI_KEEP_LAB set the lab is left for a
+look at it, until the next run of any checkout: a machine has one lab for scenarios, and what no run is using was left
+behind. What molecule wrote is in build/roles/logs/.
 """
 
 import fcntl
