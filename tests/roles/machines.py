@@ -71,6 +71,12 @@ class Machines:
         """Give a host to testinfra."""
         return Host(EnteringBackend(self._container(name)))
 
+    def running(self, name: str) -> Host:
+        """Give a host to testinfra once it runs: another scenario may be restarting it."""
+        host = self(name)
+        wait_until(lambda: host.run("true").rc == 0)
+        return host
+
     def address(self, name: str, interface: str) -> str:
         """Give an interface's address, without the prefix length."""
         legs = host_variables(self.fleet, self.fleet.hosts[name])["renkei_interfaces"]

@@ -32,13 +32,13 @@ def served(hub: Host) -> x509.Certificate:
 def test_every_host_trusts_the_one_root(machine: Machines) -> None:
     root = (CERTIFICATES_ROOT / "root.pem").read_text()
     for name in ("moj-linkage", "asp-hub", "m131041-terminal"):
-        assert machine(name).file("/etc/renkei/pki/root.pem").content_string == root
+        assert machine.running(name).file("/etc/renkei/pki/root.pem").content_string == root
 
 
 def test_the_key_of_the_root_never_leaves_the_controller(machine: Machines) -> None:
     secret = (CERTIFICATES_ROOT / "root.key").read_text().splitlines()[1]
     for name in ("moj-linkage", "asp-hub", "m131041-terminal"):
-        found = machine(name).run("grep -rlF -- %s /etc /var/lib /root /home /tmp /srv", secret)
+        found = machine.running(name).run("grep -rlF -- %s /etc /var/lib /root /home /tmp /srv", secret)
         assert found.stdout == ""
 
 

@@ -82,7 +82,7 @@ def second(machine: Machines) -> Host:
 
 @pytest.fixture(scope="module")
 def issuing(machine: Machines) -> Authority:
-    return issuing_authority(machine("moj-linkage"))
+    return issuing_authority(machine.running("moj-linkage"))
 
 
 def sql(host: Host, statement: str) -> str:
