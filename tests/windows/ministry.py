@@ -55,10 +55,12 @@ class Ministry:
     Attributes:
         bench: the staging bench.
         restart_seconds: how long a machine may take to come back.
+        jitter_seconds: how long machines wait at most before they fetch.
     """
 
     bench: Staging
     restart_seconds: int = 6
+    jitter_seconds: int = 0
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +92,7 @@ class Ministry:
             "bench_certificate": str(self.bench.folder / "client.pem"),
             "bench_key": str(self.bench.folder / "client.key"),
             "bench_authority": str(self.bench.folder / "root.pem"),
-            "patch_jitter_seconds": 0,
+            "patch_jitter_seconds": self.jitter_seconds,
             "patch_restart_seconds": self.restart_seconds,
         }
         self._put("reach.json", json.dumps(reach))

@@ -7,13 +7,17 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from renkei.exchange.documents import peek
+from renkei.fleet.waves.direct import PlayError
+from renkei.fleet.waves.plays import Plays, PlaySettings
 from renkei.fleet.waves.state import Phase
 from renkei.lab.windows.host import Host
 from renkei.lab.windows.modules.patching import NO_EXCHANGE
 from renkei.store.waves.ledger import open_ledger
 from windows.ministry import KB, Ministry, offer
-from windows.staging import make_staging, served
+from windows.staging import PLAYBOOKS, make_staging, served
 
 
 def done_once(machines: Iterable[Host]) -> None:
@@ -46,6 +50,13 @@ def test_what_is_asked_for_is_checked_and_a_dry_run_keeps_nothing(tmp_path: Path
     assert f"wave {wave} isn't approved: somebody else than sato signs it" in " ".join(early.output.split())
 
 
+def test_what_ansible_says_of_a_machine_that_its_inventory_lacks_is_told(tmp_path: Path) -> None:
+    bench = make_staging(tmp_path, 1, staged=True)
+    settings = PlaySettings(PLAYBOOKS / "patch.yml", (bench.fleet.folder / "fleet.yml",), tmp_path / "runs")
+    with pytest.raises(PlayError, match=r"failed; .*leaves us with no hosts to target\. \(the log is in "):
+        Plays(settings).play({"m999999-terminal": {"updates": [], "packages": []}}, lambda _: None, 60)
+
+
 def test_a_wave_whose_controller_is_killed_does_each_machine_once(tmp_path: Path) -> None:
     with served(make_staging(tmp_path, 5, staged=True)) as bench:
         machines = list(bench.machines.values())
@@ -63,8 +74,10 @@ def test_a_wave_whose_controller_is_killed_does_each_machine_once(tmp_path: Path
                 time.sleep(0.05)
             os.kill(controller.pid, signal.SIGKILL)
         assert ministry.state(wave).phase is Phase.RUNNING
-        [seen] = [peek(act.document).payload for act in ministry.acts(wave) if act.detail == "blocked"]
-        assert seen["problem"] == "2 GiB are free, 10 are needed"
+        seen = [peek(act.document).payload["problem"] for act in ministry.acts(wave) if act.detail == "blocked"]
+        assert seen == ["2 GiB are free, 10 are needed"]
+        blocked = [each for each in ministry.state(wave).hosts.values() if each.standing == "blocked"]
+        assert [each.started_at for each in blocked] == [None]
         machines[0].facts["free_bytes"] = 60 * 1024**3
         run = ministry.run(wave)
         assert run.code == 0, run.output
@@ -80,7 +93,7 @@ def test_a_halted_wave_goes_on_once_the_update_is_mended(tmp_path: Path) -> None
     with served(make_staging(tmp_path, 5, staged=True)) as bench:
         machines = list(bench.machines.values())
         offer(machines, NO_EXCHANGE)
-        ministry = Ministry(bench)
+        ministry = Ministry(bench, jitter_seconds=2)
         wave = ministry.planned()
         run = ministry.run(wave)
         assert run.code != 0

@@ -42,7 +42,9 @@ VarsOption = Annotated[
     list[Path] | None,
     typer.Option("--vars", metavar="FILE", help="With --playbook: extra variables (paths, no secrets); repeatable."),
 ]
-RunsOption = Annotated[Path, typer.Option("--runs", metavar="DIR", help="With --playbook: the folder of its runs.")]
+RunsOption = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", help="With --playbook: where each wave has its runs.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _direct(
     settings = PlaySettings(
         ways.playbook.resolve(),
         tuple(path.resolve() for path in ways.inventory),
-        ways.runs.resolve(),
+        ways.runs.resolve() / str(reload().plan.id),
         tuple(path.resolve() for path in ways.variables),
     )
     with sole(settings.folder, say):

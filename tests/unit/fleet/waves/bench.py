@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from renkei.exchange.certificates import make_key
 from renkei.exchange.updates import Window
-from renkei.fleet.waves.direct import DirectPost, Told
+from renkei.fleet.waves.direct import DirectPost, PlayError, Told
 from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.plan import BENCH_GROUP, Plan
 from renkei.fleet.waves.state import Phase, WaveState
@@ -79,13 +79,15 @@ class Bench:
     batches: list[list[str]] = field(default_factory=list)
     orders: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None]) -> bool:
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None], seconds: int) -> None:
+        assert seconds >= 20 * 60
         self.batches.append(list(orders))
         self.orders += list(orders.values())
         for host, order in orders.items():
             for seen in self._seen(host, order):
                 tell(Told(host, seen))
-        return "breaks off" not in [self.fates.get(host) for host in orders]
+        if "breaks off" in [self.fates.get(host) for host in orders]:
+            raise PlayError("killed")
 
     def _seen(self, host: str, order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         fate, machine = self.fates.get(host, ""), self.machines.get(host)

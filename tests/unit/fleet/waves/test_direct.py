@@ -10,7 +10,7 @@ import pytest
 from renkei.domain.halting import Fault
 from renkei.exchange.direct import DirectOrder, Observation
 from renkei.exchange.documents import Signer
-from renkei.fleet.waves.direct import ASKED_AGAIN, Told
+from renkei.fleet.waves.direct import ASKED_AGAIN, PlayError, Told
 from renkei.fleet.waves.engine import act_of_person, order_id
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
@@ -113,6 +113,29 @@ def test_a_run_that_broke_off_is_looked_at_once_more_and_what_is_installed_is_no
     assert [order["resumed"] for order in scene.bench.orders] == [False, False, True]
 
 
+def test_ansible_that_can_not_be_run_touches_nobody(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+    tried: list[int] = []
+
+    def play(_orders: Mapping[str, Any], _tell: Any, _seconds: int) -> None:
+        tried.append(1)
+        raise PlayError("no hosts matched")
+
+    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+    [state] = scene.go(minutes=5).hosts.values()
+    assert (state.standing, state.started_at, len(tried)) == ("blocked", None, 2)
+    blocked = Observation.open(ledger.acts(NAME)[-1].document, KEY)
+    assert blocked.problem == "Ansible broke off: no hosts matched"
+
+
+def test_a_clock_that_is_set_back_loses_no_word(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
+    for _ in range(3):
+        scene.engine.turn(scene.now)
+    scene.now -= timedelta(seconds=2)
+    assert scene.go().phase is Phase.FINISHED
+
+
 def test_a_controller_that_begins_anew_looks_at_who_had_begun(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
     scene = scene_of(ledger, plan, tmp_path, {"A": 2})
     for _ in range(2):  # ordered, permitted
@@ -154,6 +177,18 @@ def test_a_permit_that_was_given_before_a_halt_is_given_back(ledger: Ledger, pla
     assert [each.standing for each in scene.engine.state.hosts.values()] == ["blocked", "blocked"]
 
 
+def test_who_waits_for_a_play_until_his_permit_is_over_asks_again(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+    for _ in range(3):
+        scene.engine.turn(scene.now)
+    scene.now += timedelta(minutes=16)
+    scene.post.rest(0, running=True)
+    assert scene.bench.batches == []
+    assert scene.go().phase is Phase.FINISHED
+    assert [act.what for act in ledger.acts(NAME)].count("permit") == 2
+    assert set(scene.installs().values()) == {1}
+
+
 def test_a_permit_that_is_over_lets_nobody_begin(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
     scene = scene_of(ledger, plan, tmp_path, {"A": 1})
     for _ in range(2):
@@ -189,11 +224,10 @@ def test_what_a_play_says_out_of_form_is_no_success(
 ) -> None:
     scene = scene_of(ledger, plan, tmp_path, {"A": 1})
 
-    def play(orders: Mapping[str, Any], tell: Any) -> bool:
+    def play(orders: Mapping[str, Any], tell: Any, _seconds: int) -> None:
         for host in orders:
             tell(Told(host, {"stage": "begun"}))
             tell(Told(host, seen))
-        return True
 
     scene.bench.play = play  # type: ignore[method-assign]  # this play alone
     scene.go()

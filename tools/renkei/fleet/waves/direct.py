@@ -40,6 +40,7 @@ _ASKING: Final = 16
 """Of each model so many ask at once: more than that never may begin in one turn."""
 _PROBLEM: Final = 300
 _OVER: Final = frozenset({"blocked", "done", "lost"})
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _SAID: Final = _OVER | {"restarting", "checking"}
 
 
@@ -56,18 +57,23 @@ class Told:
     seen: Mapping[str, Any]
 
 
+class PlayError(Exception):
+    """A play broke off before its end, or didn't begin; the text says what Ansible said."""
+
+
 class Player(Protocol):
     """Who runs plays."""
 
-    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None]) -> bool:
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None], seconds: int) -> None:
         """Have machines done, to the end; say at once what is seen.
 
         Args:
             orders: by name in the inventory, what the play gets as `patch_order`.
             tell: is called from this thread.
+            seconds: after which a run that hasn't ended is broken off: its machines are overdue.
 
-        Returns:
-            Whether the run came to its end; false means that it broke off and may be repeated.
+        Raises:
+            PlayError: it broke off.
         """
 
 
@@ -84,11 +90,13 @@ class _Machine:
     withdrawn: bool = False
     permit: bytes = b""
     spent: bytes = b""
+    permit_ends: datetime = _NEVER
     queued: bool = False
     playing: bool = False
     begun: bool = False
     before: str = ""
     stage: str = ""
+    said_at: datetime | None = None
     tries: int = 0
     asks_at: datetime | None = None
 
@@ -144,6 +152,7 @@ class DirectPost:
             if each.is_away and each.stage:
                 machine = self._machines[each.host.terminal]
                 machine.order = _direct(each.envelope)
+                machine.said_at = each.heard
                 machine.begun = machine.queued = True
                 machine.before, machine.spent = each.stage, each.permit
 
@@ -182,7 +191,8 @@ class DirectPost:
             if order is None or machine in waiting:
                 continue
             if machine.permit:
-                if now < Permit.read(peek(machine.permit).payload).expires:
+                machine.permit_ends = Permit.read(peek(machine.permit).payload).expires
+                if now < machine.permit_ends:
                     self._say(machine, {"stage": "begun"}, launches=True)
                 machine.permit = b""
             elif machine.is_free and (machine.asks_at is None or now >= machine.asks_at) and order.open_at(now):
@@ -204,12 +214,13 @@ class DirectPost:
             seconds: how long at most.
             running: whether the wave is; if not, only those begin that had begun before.
         """
-        waiting = [machine for machine in self._machines.values() if machine.queued]
-        if not running:
-            for machine in [each for each in waiting if not each.begun]:
+        now = self.clock()
+        for machine in [each for each in self._machines.values() if each.queued and not each.begun]:
+            if not running or now >= machine.permit_ends:
                 machine.queued = False
-                self._say(machine, {"stage": "blocked", "problem": "the wave was halted before a play had begun"})
-            waiting = [machine for machine in waiting if machine.queued]
+                why = "its permit ran out" if running else "the wave was halted"
+                self._say(machine, {"stage": "blocked", "problem": f"{why} before a play had begun"})
+        waiting = [machine for machine in self._machines.values() if machine.queued]
         room = MOST_AT_ONCE - sum(machine.playing for machine in self._machines.values())
         if waiting and room > 0 and self._is_gathered():
             self._launch(waiting[:room], running=running)
@@ -239,12 +250,14 @@ class DirectPost:
 
     def _play(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
         """Run a play in a thread of its own; whatever becomes of it, each machine is heard of."""
+        problem = ""
         try:
-            ended, why = self.player.play(orders, self._tell), "Ansible broke off"
+            self.player.play(orders, self._tell, 60 * self.state.plan.overdue_minutes)
         except Exception as error:  # noqa: BLE001 - it is said of each machine, and none may be forgotten for it
-            ended, why = False, f"Ansible can't be run: {error}"
+            problem = f"Ansible broke off: {error}"
         for host in orders:
-            self._tell(Told(host, {"stage": "silent", "problem": "no result" if ended else why, "ended": ended}))
+            silent = {"stage": "silent", "problem": problem or "Ansible has no result for it", "ended": not problem}
+            self._tell(Told(host, silent))
 
     def _tell(self, told: Told) -> None:
         with self._news:
@@ -291,6 +304,9 @@ class DirectPost:
         if order is None:
             return
         now = whole_seconds(self.clock())
+        if machine.said_at is not None:  # the clock may have been set back; the ledger takes nothing older
+            now = max(now, machine.said_at)
+        machine.said_at = now
         words: dict[str, Any] = {
             "endpoint": order.endpoint,
             "terminal": order.terminal,

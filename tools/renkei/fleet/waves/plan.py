@@ -222,6 +222,8 @@ def make_plan(
     served = {site.key for site in fleet.sites.values() if site.endpoint}
     if strangers := [code for code in wish.by_medium if code not in served]:
         raise PlanError(f"the fleet has no endpoint {', '.join(strangers)}; `renkei inventory list` shows them")
+    if wish.bench and wish.by_medium:
+        raise PlanError("terminals at the staging bench have no line that could be down: plan a wave of their own")
     updates = catalogue[0].chosen(wish.kbs)
     if wish.action == "uninstall":
         updates = [update for update in reversed(updates) if update.kb in wish.kbs]

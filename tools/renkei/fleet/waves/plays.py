@@ -15,11 +15,12 @@ from uuid import uuid4
 
 import ansible_runner  # type: ignore[import-untyped]  # it has no annotations
 
-from renkei.fleet.waves.direct import Told
+from renkei.fleet.waves.direct import PlayError, Told
 
 MARK: Final = "RENKEI_PLAYS"
 """What tells the processes of a controller's plays, also of one that was killed; its value is their folder."""
 _SECONDS: Final = 0.5
+_SAID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class PlaySettings:
     Attributes:
         playbook: `ansible/playbooks/patch.yml`.
         inventory: where Ansible finds them.
-        folder: of the runs; what failed leaves its log there.
+        folder: of the wave's runs; what failed leaves its log there.
         variables: files with extra variables (paths and names; no secret is among them).
         environment: more environment variables for Ansible.
     """
@@ -47,7 +48,7 @@ class Plays:
 
     settings: PlaySettings
 
-    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None]) -> bool:
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None], seconds: int) -> None:
         """See `direct.Player`: one process of Ansible for all of them, as many forks as machines."""
         each = self.settings
         folder = each.folder / str(uuid4())
@@ -62,7 +63,7 @@ class Plays:
                 reported.update(event.get("event_data", {}).get("processed", {}))
             return False
 
-        ansible_runner.run(
+        runner = ansible_runner.run(
             private_data_dir=str(folder),
             project_dir=str(each.playbook.parents[1]),
             playbook=str(each.playbook.relative_to(each.playbook.parents[1])),
@@ -73,15 +74,20 @@ class Plays:
             cmdline=" ".join(f"-e {shlex.quote(f'@{path}')}" for path in each.variables) or None,
             envvars={
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "ANSIBLE_NOCOLOR": "1",
                 **each.environment,
                 MARK: str(each.folder),
             },
+            timeout=seconds,
             quiet=True,
             event_handler=on_event,
         )
+        if not reported:
+            lines = Path(runner.stdout.name).read_text(encoding="utf-8", errors="replace").split("\n")
+            said = " ".join(line.strip() for line in lines if line.strip())
+            raise PlayError(f"{runner.status}; {said[-_SAID:] or 'it said nothing'} (the log is in {folder})")
         if reported >= set(orders):
             shutil.rmtree(folder, ignore_errors=True)
-        return bool(reported)
 
 
 @contextmanager
@@ -89,7 +95,7 @@ def sole(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
     """Be the only controller whose plays have this folder: wait for another one's end, and for what a killed one left.
 
     Args:
-        folder: of the runs.
+        folder: of the wave's runs.
         wait: is told what is waited for.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ def stays_down(host: Host) -> bool:
     return any(update.get("breaks") == NOT_BACK for update in _installed(host))
 
 
-@script("Get-UpdateState.ps1", "6b2bf68f765aaa69fcde88f5393b042202fd13a124bd2bbbc1953eefb1599776")
+@script("Get-UpdateState.ps1", "8a11031077c266787c60ae843f879d8279dbf92179799381e92f0913750d781b")
 def get_update_state(host: Host, _parameters: dict[str, Any]) -> Said:
     """Say what this Windows has."""
     version = host.registry[_VERSION]
@@ -38,6 +38,7 @@ def get_update_state(host: Host, _parameters: dict[str, Any]) -> Said:
         "on_mains": host.facts.get("on_mains", True),
         "restart_pending": host.reboot_pending,
         "boot": str(host.boot_time),
+        "patterns": None,
     }
     return Said((json.dumps(state),), changed=False)
 
