@@ -97,12 +97,12 @@ class Hosts:
         self.has: dict[str, str] = {}
         self.orders: list[Mapping[str, Any]] = []
 
-    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Any) -> bool:
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Any, seconds: int) -> None:
+        assert seconds >= 20 * 60
         for host, order in orders.items():
             self.orders.append(order)
             for seen in self._seen(host, order):
                 tell(Told(host, seen))
-        return True
 
     def _seen(self, host: str, order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"stage": "begun"}
