@@ -37,8 +37,8 @@ BAD = {
 }
 
 
-def run() -> list[dict[str, Any]]:
-    """Simulate; rows of `{name, value, unit, against, ratio, target, holds}`.
+def run() -> Iterator[dict[str, Any]]:
+    """Simulate; yields, as they come, rows of `{name, value, unit, against, ratio, target, holds}`.
 
     Raises:
         RuntimeError: a wave didn't come to where it should.
@@ -46,12 +46,11 @@ def run() -> list[dict[str, Any]]:
     logging.disable(logging.CRITICAL)  # agents and hub log what they see, and some of them see wrong clocks
     try:
         fleet = load_fleet(SAMPLE)
-        rows = list(_ordinary(fleet))
+        yield from _ordinary(fleet)
         for name, (troubles, stated) in BAD.items():
-            rows += _bad(fleet, name, troubles, stated)
+            yield from _bad(fleet, name, troubles, stated)
     finally:
         logging.disable(logging.NOTSET)
-    return rows
 
 
 def _ordinary(fleet: Fleet) -> Iterator[dict[str, Any]]:
