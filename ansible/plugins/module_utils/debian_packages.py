@@ -228,8 +228,8 @@ def _stale(process: Path) -> str:
     except OSError:  # it has ended meanwhile
         return ""
     for line in lines:
-        words = line.split(None, 5)
-        if len(words) == 6 and "x" in words[1] and words[5].endswith(" (deleted)") and words[5].startswith(_PROGRAMS):  # noqa: PLR2004
+        _addresses, access, *_place, file = line.split(None, 5)  # what is of no file ends in a number
+        if "x" in access and file.endswith(" (deleted)") and file.startswith(_PROGRAMS):
             return name
     return ""
 
