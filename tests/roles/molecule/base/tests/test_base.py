@@ -85,6 +85,7 @@ def test_a_source_over_tls_does_not_go_around_the_mirror(host: Host) -> None:
 def test_nothing_is_upgraded_without_a_wave_whoever_starts_debians_own_upgrades(host: Host) -> None:
     state = "stat --format '%n %Y' /var/lib/apt/lists /var/lib/dpkg/status /var/lib/apt/periodic/* 2>/dev/null"
     before = host.run(state).stdout
+    assert host.check_output("systemctl list-units --failed --no-legend 'apt-daily*'") == ""
     for unit in ("apt-daily", "apt-daily-upgrade"):
         assert "is masked" in host.run(f"systemctl start {unit}.service").stderr
     for action in ("update", "install", ""):  # and by hand: what these units would have run
