@@ -11,7 +11,6 @@ from renkei.fleet.addresses import dotted
 from renkei.fleet.terminal.vault import Vault
 from renkei.lab.windows import network
 from renkei.lab.windows.host import differences
-from renkei.lab.windows.modules.powershell import SCRIPTS, digest_of
 from windows.conftest import ROOT
 from windows.staging import Staging, make_staging, served
 
@@ -184,13 +183,6 @@ def test_a_terminal_that_drops_out_is_named(bench: Staging) -> None:
     assert f"didn't report to the end: {EXCEPTED}" in run.output
     # the others were set up all the same: a stick that isn't registered any more is none now
     assert bench.machines[DEDICATED].registry[DEVICES] == {}
-
-
-def test_every_script_of_the_project_has_a_model_of_its_very_text() -> None:
-    scripts = sorted([*ROOT.glob("roles/*/files/*.ps1"), *ROOT.glob("ansible/playbooks/files/*.ps1")])
-    found = {path.name: SCRIPTS.get(digest_of(path.read_text(encoding="utf-8")), ("none",))[0] for path in scripts}
-    assert found == {name: name for name in found}
-    assert len(found) == len(SCRIPTS)
 
 
 def test_the_window_is_shut_at_the_end(bench: Staging, staged: dict[str, Any]) -> None:

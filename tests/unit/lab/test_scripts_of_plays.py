@@ -1,19 +1,17 @@
-"""The scripts that the plays of a wave run on Windows have models: whoever changes one looks at its model."""
+"""The scripts that plays run on Windows have models: whoever changes one looks at its model."""
 
 from pathlib import Path
 
-import pytest
-
-from renkei.lab.windows.modules import patching
+from renkei.lab.windows import modules  # noqa: F401 - each module brings its models
 from renkei.lab.windows.modules.powershell import SCRIPTS, digest_of
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize(
-    "script", ["tools/renkei/agent/windows/Get-UpdateState.ps1", "ansible/playbooks/files/Test-Exchange.ps1"]
-)
-def test_a_script_of_the_plays_is_the_one_that_has_a_model(script: str) -> None:
-    path = ROOT / script
-    name, _ = SCRIPTS.get(digest_of(path.read_text(encoding="utf-8")), ("none", None))
-    assert name == path.name, f"{path.name} was changed: look at its model in {patching.__name__}"
+def test_every_script_of_the_plays_has_a_model_of_its_very_text() -> None:
+    """Those of roles and playbooks, and the agent's own by which a play looks at a machine."""
+    scripts = [*ROOT.glob("roles/*/files/*.ps1"), *ROOT.glob("ansible/playbooks/files/*.ps1")]
+    scripts.append(ROOT / "tools" / "renkei" / "agent" / "windows" / "Get-UpdateState.ps1")
+    found = {path.name: SCRIPTS.get(digest_of(path.read_text(encoding="utf-8")), ("none",))[0] for path in scripts}
+    assert found == {name: name for name in found}
+    assert len(found) == len(SCRIPTS)
