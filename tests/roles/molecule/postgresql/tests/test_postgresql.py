@@ -48,6 +48,11 @@ try:
             open("/run/login.pem", "w").write(asked["chain"])
             context.load_cert_chain("/run/login.pem")
         line = context.wrap_socket(line, server_hostname=asked["address"])
+        line.settimeout(0.5)
+        try:
+            line.recv(1)  # a refusal, which would be lost if something were sent to who has closed the line
+        except TimeoutError:
+            line.settimeout(4)
     words = b"".join(f"{name}\\0{value}\\0".encode() for name, value in asked["words"].items()) + b"\\0"
     line.sendall(struct.pack("!II", len(words) + 8, 196608) + words)
     answer = line.makefile("rb")
