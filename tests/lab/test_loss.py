@@ -38,7 +38,7 @@ def all_delivered(lab: Lab) -> bool:
         return False
     if waiting(lab, "moj-linkage") == 0:
         return True
-    with suppress(LabError):  # by demand: what came after its last exchange waits for the next, at its time or a clerk's
+    with suppress(LabError):  # by demand: what came after its last exchange waits for the next
         lab.exec(f"m{ON_DEMAND}-terminal", ["renkei-agent", "exchange"])
     return False
 
