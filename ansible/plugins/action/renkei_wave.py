@@ -5,6 +5,7 @@
 import json
 import os
 import subprocess
+from tempfile import TemporaryFile
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -42,19 +43,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         said: list[str] = []
         # what shows this run doesn't show those that the wave's controller begins
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_CALLBACK")}
-        with subprocess.Popen(  # noqa: S603 - the playbook's own words; no shell
-            [str(word) for word in self._task.args["argv"]],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - they are pipes
-            for line in process.stderr:
-                said = [*said, line.rstrip()][-_LINES:]
-                Display().display(f"  {line.rstrip()}")
-            text = process.stdout.read()
+        with TemporaryFile("w+", encoding="utf-8") as end:  # a pipe would be full before its progress has ended
+            with subprocess.Popen(  # noqa: S603 - the playbook's own words; no shell
+                [str(word) for word in self._task.args["argv"]],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=end,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                for line in process.stderr or ():
+                    said = [*said, line.rstrip()][-_LINES:]
+                    Display().display(f"  {line.rstrip()}")
+            end.seek(0)
+            text = end.read()
         try:
             wave = json.loads(text)
         except ValueError:
