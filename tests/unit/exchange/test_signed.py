@@ -13,7 +13,7 @@ from renkei.exchange.signed import MAX_SIGNED, Signed
 ENTRY = {"binding": "b", "certificate": "c", "issuer": "i"}
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(codec="ascii")))
 def test_it_reads_back_as_it_was_written(binding: str, envelope: str) -> None:
     signed = Signed(DirectoryEntry.read({**ENTRY, "binding": binding}), envelope.encode())
     assert Signed.from_json(signed.to_json()) == signed
@@ -28,10 +28,18 @@ def test_it_reads_back_as_it_was_written(binding: str, envelope: str) -> None:
         json.dumps({"entry": ENTRY}).encode(),
         json.dumps({"entry": {**ENTRY, "issuer": 1}, "envelope": "e"}).encode(),
         json.dumps({"entry": ENTRY, "envelope": ["e"]}).encode(),
+        json.dumps({"entry": ENTRY, "envelope": "\ud800"}).encode(),
+        json.dumps({"entry": ENTRY, "envelope": "封"}).encode(),
+        json.dumps({"entry": {**ENTRY, "binding": "\ud800"}, "envelope": "e"}).encode(),
+        json.dumps({"entry": {**ENTRY, "\ud800": "b"}, "envelope": "e"}).encode(),
         b"[" * MAX_SIGNED,
         json.dumps({"entry": ENTRY, "envelope": "e" * MAX_SIGNED}).encode(),
     ],
-    ids=["nothing", "no-text", "a-list", "no-envelope", "entry-of-numbers", "envelope-of-lists", "deep", "large"],
+    ids=[
+        *("nothing", "no-text", "a-list", "no-envelope", "entry-of-numbers", "envelope-of-lists"),
+        *("envelope-half-a-character", "envelope-no-ascii", "binding-half-a-character", "entry-of-more"),
+        *("deep", "large"),
+    ],
 )
 def test_what_is_of_another_form_or_too_large_is_refused(text: bytes) -> None:
     with pytest.raises(ExchangeError):

@@ -13,7 +13,10 @@ MAX_SIGNED: Final = 4 * MAX_ENVELOPE
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Both as they came; neither is believed before `TrustAnchor.verify_entry` and the document's own `open`."""
+    """Both as they came; neither is believed before `TrustAnchor.verify_entry` and the document's own `open`.
+
+    An envelope is ASCII (base64 within JSON).
+    """
 
     entry: DirectoryEntry
     envelope: bytes
@@ -33,8 +36,8 @@ class Signed:
         except (ValueError, RecursionError):
             value = None
         match value:
-            case {"entry": dict(entry), "envelope": str(envelope)}:
-                return cls(DirectoryEntry.read(entry), envelope.encode())
+            case {"entry": dict(entry), "envelope": str(envelope)} if envelope.isascii():
+                return cls(DirectoryEntry.read(entry), envelope.encode("ascii"))
         raise DocumentError("must hold JSON with entry and envelope, as `renkei updates sign` writes it")
 
     def to_json(self) -> bytes:
