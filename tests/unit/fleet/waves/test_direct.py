@@ -1,8 +1,9 @@
 """Machines that Ansible reaches, in a wave: each is done once, none is forgotten, and nobody begins after a halt."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
 from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.waves.bench import NAME, STRANGER, Scene, at_the_bench
-from unit.fleet.waves.country import AUTHORITY, BEGIN, NEW, WAVE
+from unit.fleet.waves.country import AUTHORITY, BEGIN, KB, NEW, WAVE
 
 KEY = AUTHORITY.public_key()
 
@@ -126,6 +127,55 @@ def test_ansible_that_can_not_be_run_touches_nobody(ledger: Ledger, plan: Plan, 
     assert (state.standing, state.started_at, len(tried)) == ("blocked", None, 2)
     blocked = Observation.open(ledger.acts(NAME)[-1].document, KEY)
     assert blocked.problem == "Ansible broke off: no hosts matched"
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_a_run_that_ends_says_nothing_of_a_machine_that_is_in_another_by_then(
+    ledger: Ledger, plan: Plan, tmp_path: Path, *, breaks_off: bool
+) -> None:
+    """The first is blocked in a run that goes on for the second; it begins in the next, and the former ends."""
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
+    quick, slow = (str(host.direct) for host in scene.engine.state.plan.hosts)
+    ends = [Event(), Event(), Event()]
+    runs: list[list[str]] = []
+
+    def play(orders: Mapping[str, Any], tell: Callable[[Told], None], _seconds: int) -> None:
+        number = len(runs)
+        runs.append(list(orders))
+        for host in orders:
+            blocked = host == quick and number == 0
+            tell(Told(host, {"stage": "blocked", "problem": "on battery"} if blocked else {"stage": "begun"}))
+        assert ends[number].wait(10)
+        if number == 0 and breaks_off:
+            raise PlayError("killed")
+        for host in orders:
+            if host == quick and number == 1:
+                tell(Told(host, {"stage": "done", "build": NEW, "installed": [KB], "served": True}))
+
+    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+
+    def turn_until(holds: Callable[[], bool]) -> None:
+        for _ in range(500):
+            if holds():
+                return
+            scene.engine.turn(scene.now)
+            scene.post.rest(0.01, running=True)
+            scene.now += timedelta(seconds=1)
+        raise AssertionError("it never came to that")
+
+    turn_until(lambda: scene.engine.state.hosts[scene.engine.state.plan.hosts[0].terminal].stage == "blocked")
+    scene.now += ASKED_AGAIN
+    turn_until(lambda: runs[1:] == [[quick]])
+    ends[0].set()
+    of_slow = scene.engine.state.plan.hosts[1].terminal
+    turn_until(lambda: bool(scene.engine.state.hosts[of_slow].end) or runs[2:] != [])
+    first, _ = scene.engine.state.hosts.values()
+    assert (first.end, first.is_away) == (None, True)
+    assert runs == [[quick, slow], [quick], [slow]][: 3 if breaks_off else 2]
+    ends[1].set()
+    turn_until(lambda: scene.engine.state.hosts[first.host.terminal].end is not None)
+    assert scene.engine.state.hosts[first.host.terminal].end == "well"
+    ends[2].set()
 
 
 def test_a_clock_that_is_set_back_loses_no_word(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
@@ -81,8 +82,9 @@ class Player(Protocol):
 class _Machine:
     """Where a machine stands with this post.
 
-    `begun` tells that a play may have touched it, `stage` what this controller's plays said last, `before` how far it
-    was by the ledger when a controller took it over that hadn't begun it.
+    `run` is the number of the run of Ansible that it is in, 0 where it is in none; `begun` tells that a play may have
+    touched it, `stage` what this controller's plays said last, `before` how far it was by the ledger when a controller
+    took it over that hadn't begun it.
     """
 
     host: PlannedHost
@@ -92,7 +94,7 @@ class _Machine:
     spent: bytes = b""
     permit_ends: datetime = _NEVER
     queued: bool = False
-    playing: bool = False
+    run: int = 0
     begun: bool = False
     before: str = ""
     stage: str = ""
@@ -102,7 +104,7 @@ class _Machine:
 
     @property
     def is_free(self) -> bool:
-        return self.order is not None and not (self.withdrawn or self.permit or self.queued or self.playing)
+        return self.order is not None and not (self.withdrawn or self.permit or self.queued or self.run)
 
 
 @dataclass(slots=True)
@@ -136,11 +138,12 @@ class DirectPost:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     gather: float = 10.0
     _machines: dict[str, _Machine] = field(init=False)
-    _told: deque[Told] = field(init=False, default_factory=deque)
+    _told: deque[tuple[int, Told]] = field(init=False, default_factory=deque)
     _pending: dict[str, _Pending] = field(init=False, default_factory=dict)
     _news: threading.Condition = field(init=False, default_factory=threading.Condition)
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
     _number: int = field(init=False, default=0)
+    _runs: int = field(init=False, default=0)
     _gathering: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -159,7 +162,7 @@ class DirectPost:
     @property
     def is_busy(self) -> bool:
         """Whether plays run, or something isn't in the ledger yet."""
-        queued = any(machine.queued or machine.playing for machine in self._machines.values())
+        queued = any(machine.queued or machine.run for machine in self._machines.values())
         return queued or bool(self._told) or bool(self._pending)
 
     def send(self, endpoint: str, terminal: str, name: Name, envelope: bytes) -> None:
@@ -182,7 +185,7 @@ class DirectPost:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._pending = {name: each for name, each in self._pending.items() if not each.asks}  # asked anew, if it holds
         while self._told:
-            self._take(self._told.popleft())
+            self._take(*self._told.popleft())
         now = self.clock()
         asking: Counter[str] = Counter()
         waiting = [each.machine for each in self._pending.values()]
@@ -221,7 +224,7 @@ class DirectPost:
                 why = "its permit ran out" if running else "the wave was halted"
                 self._say(machine, {"stage": "blocked", "problem": f"{why} before a play had begun"})
         waiting = [machine for machine in self._machines.values() if machine.queued]
-        room = MOST_AT_ONCE - sum(machine.playing for machine in self._machines.values())
+        room = MOST_AT_ONCE - sum(machine.run > 0 for machine in self._machines.values())
         if waiting and room > 0 and self._is_gathered():
             self._launch(waiting[:room], running=running)
         with self._news:
@@ -238,41 +241,42 @@ class DirectPost:
     def _launch(self, machines: list[_Machine], *, running: bool) -> None:
         """Hand machines to a play; where one of them hadn't begun, it may only while the wave runs."""
         self._gathering = None
+        self._runs += 1
         orders = {}
         for machine in machines:
-            machine.queued, machine.playing = False, True
+            machine.queued, machine.run = False, self._runs
             machine.tries += 1
             order = machine.order.to_json() if machine.order else {}
             orders[str(machine.host.direct)] = {**order, "resumed": machine.begun, "may_begin": running}
-        thread = threading.Thread(target=self._play, args=(orders,), name="plays", daemon=True)
+        thread = threading.Thread(target=self._play, args=(self._runs, orders), name="plays", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _play(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
+    def _play(self, run: int, orders: Mapping[str, Mapping[str, Any]]) -> None:
         """Run a play in a thread of its own; whatever becomes of it, each machine is heard of."""
         problem = ""
         try:
-            self.player.play(orders, self._tell, 60 * self.state.plan.overdue_minutes)
+            self.player.play(orders, partial(self._tell, run), 60 * self.state.plan.overdue_minutes)
         except Exception as error:  # noqa: BLE001 - it is said of each machine, and none may be forgotten for it
             problem = f"Ansible broke off: {error}"
         for host in orders:
             silent = {"stage": "silent", "problem": problem or "Ansible has no result for it", "ended": not problem}
-            self._tell(Told(host, silent))
+            self._tell(run, Told(host, silent))
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, run: int, told: Told) -> None:
         with self._news:
-            self._told.append(told)
+            self._told.append((run, told))
             self._news.notify_all()
 
-    def _take(self, told: Told) -> None:
-        """Take what a play said of a machine."""
+    def _take(self, run: int, told: Told) -> None:
+        """Take what a run said of a machine; one that it is through with may be in another by now, or in none."""
         machine = self._by_name.get(told.host)
-        if machine is None or not machine.playing:
+        if machine is None or machine.run != run:
             return
         stage, seen = str(told.seen.get("stage", "")), dict(told.seen)
         if stage == "silent":
             if not told.seen["ended"] and machine.tries < 2:  # noqa: PLR2004 - what broke off is looked at once more
-                machine.playing, machine.queued = False, not machine.withdrawn
+                machine.run, machine.queued = 0, not machine.withdrawn
                 return
             seen["stage"] = stage = "lost" if machine.begun or told.seen["ended"] else "blocked"
         elif stage == "failed":
@@ -286,7 +290,7 @@ class DirectPost:
             seen = {"stage": (stage := "done"), "problem": "the play said a stage that there isn't"}
         machine.stage = stage
         if stage in _OVER:
-            machine.playing, machine.tries = False, 0
+            machine.run, machine.tries = 0, 0
             if stage == "blocked":
                 machine.begun, machine.before = False, ""
                 machine.asks_at = self.clock() + ASKED_AGAIN
