@@ -50,7 +50,8 @@ def plan_linux(  # noqa: PLR0913 - a command has as many options as it needs
 
     Endpoints' routers and firewalls come by their rings; then the second hub, then
     the rest of the ministry and the ASP, in the windows of the fleet's default
-    profile. Hosts on which no packages were found take no part.
+    profile. A host takes part that has at least one of the set's packages, at any
+    version; how many have none of them is said on stderr.
 
     Exit codes: 0, 1 it can't be planned, 2 usage.
     """
@@ -59,7 +60,7 @@ def plan_linux(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.exchange.documents import payload_sha256
     from renkei.exchange.packages import PackageSet
     from renkei.exchange.parties import AUTHORITY
-    from renkei.fleet.hosts.found import FoundError, read_found
+    from renkei.fleet.hosts.found import FoundError, part_by_set, read_found
     from renkei.fleet.waves.linux import LinuxWish
     from renkei.fleet.waves.linux import plan_linux as planned
 
@@ -69,10 +70,14 @@ def plan_linux(  # noqa: PLR0913 - a command has as many options as it needs
         party = read_anchor(root).verify_entry(signed.entry, now, AUTHORITY)
         wanted = PackageSet.open(signed.envelope, party.signing_public_key)
         try:
-            hosts = frozenset(name for name, each in read_found(found).items() if each.packages)
+            hosts, without = part_by_set(read_found(found), wanted)
         except FoundError as error:
             refuse(str(error))
         action: Any = "uninstall" if uninstall else "install"
+        if without:
+            typer.echo(
+                f"{len(without)} of the hosts looked at take no part: they have none of the set's packages", err=True
+            )
         wish = LinuxWish(person, hosts, action, tuple(ring or ()), days, minutes, overdue)
         document = wanted, payload_sha256(signed.envelope)
         made = planned(wish, loaded, document, windows_by(loaded), uuid4(), now)

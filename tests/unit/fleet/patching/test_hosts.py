@@ -119,14 +119,16 @@ class Desk:
         self.signing = ["--key", str(folder / "key.pem"), "--entry", str(folder / "entry.json")]
         self.root = ["--trust-anchor", str(folder / "root.pem")]
 
-    def put(self, host: str, version: str = "12.15", *offered: Package) -> None:
+    def put(
+        self, host: str, version: str = "12.15", *offered: Package, packages: tuple[str, ...] = ("bash=5.2-2",)
+    ) -> None:
         device = Device(model="debian-12", version=version)
         found = Found(
             host=host,
             seen_at=datetime.now(UTC).replace(microsecond=0),
             architecture="amd64",
             device=device,
-            packages=["bash=5.2-2"],
+            packages=list(packages),
             restart=False,
             offered=list(offered),
         )

@@ -15,8 +15,10 @@ from renkei.cli import updates, wave
 from renkei.domain.halting import Fault
 from renkei.exchange.certificates import key_to_pem, make_key
 from renkei.exchange.direct import DirectOrder
-from renkei.exchange.documents import peek
+from renkei.exchange.documents import Signer, peek
 from renkei.exchange.packages import Package, PackageSet
+from renkei.exchange.parties import AUTHORITY
+from renkei.exchange.signed import Signed
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.direct import Told
@@ -154,6 +156,24 @@ def resolved(desk: Desk) -> Path:
     desk.run(updates.app, "resolve", str(desk.found), "--number", "4", *fleet, *desk.signing, "--out", str(signed))
     (desk.folder / "sato.pem").write_text(key_to_pem(make_key()))
     return signed
+
+
+def test_who_has_none_of_the_sets_packages_takes_no_part_and_is_counted(desk: Desk) -> None:
+    wanted = PackageSet(number=7, issued_at=BEGIN, hosts=3, packages=[package("postgresql-15", "15.14-1")])
+    signed = Signed(desk.ministry.entry(AUTHORITY, "authority"), wanted.sign(Signer(desk.ministry.key)))
+    (desk.folder / "set.json").write_bytes(signed.to_json())
+    desk.put("asp-hub", packages=("bash=5.2-2", "postgresql-15=15.13-1"))
+    desk.put("m131041-router")
+    desk.put("m131041-firewall", packages=())
+    words = ["plan-linux", "--packages", str(desk.folder / "set.json"), "--found", str(desk.found), *desk.root]
+    words += ["--as", "sato", "--key", str(desk.folder / "key.pem"), "--ledger", str(desk.folder / "waves.db")]
+    words += ["--fleet", str(INVENTORY / "lab"), "--dry-run"]
+    shown = desk.run(wave.app, *words, "--json")
+    made = json.loads(shown.stdout)
+    assert [each["terminal"] for of in made["groups"].values() for each in of["hosts"]] == ["asp-hub"]
+    assert shown.stderr == "2 of the hosts looked at take no part: they have none of the set's packages\n"
+    (desk.found / "asp-hub.json").unlink()
+    assert "has any of the set's packages" in desk.run(wave.app, *words, code=1).output
 
 
 @pytest.mark.thorough

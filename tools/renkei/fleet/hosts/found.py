@@ -1,6 +1,7 @@
 """What the controller found on hosts: a folder with a file `HOST.json` a host, by ansible/playbooks/look.yml."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from renkei.exchange.clock import Time
 from renkei.exchange.errors import misfits
-from renkei.exchange.packages import MAX_HELD, Architecture, Device, HeldPackage, HostName, HostState, Package
+from renkei.exchange.packages import (
+    MAX_HELD,
+    Architecture,
+    Device,
+    HeldPackage,
+    HostName,
+    HostState,
+    Package,
+    PackageSet,
+)
 
 MAX_FOUND: Final = 2 * 1024 * 1024
 MAX_OFFERED: Final = 5000
@@ -62,3 +72,13 @@ def read_found(folder: Path) -> dict[str, Found]:
     if not found:
         raise FoundError(f"{folder}: nothing was found on any host; run ansible/playbooks/look.yml first")
     return found
+
+
+def part_by_set(found: Mapping[str, Found], wanted: PackageSet) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of those that have at least one of a set's packages, at any version, and those of the others.
+
+    A wave has nothing to do on the others, and nothing on them would show that it was there.
+    """
+    names = {package.name for package in wanted.packages}
+    having = frozenset(name for name, each in found.items() if names & each.state().held.keys())
+    return having, frozenset(found) - having

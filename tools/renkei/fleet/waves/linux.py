@@ -26,7 +26,7 @@ _NAMED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class LinuxWish:
-    """What is to be done; the same words as of `Wish`. `hosts` run Debian, as somebody has seen.
+    """What is to be done; the same words as of `Wish`. `hosts` have one of the set's packages, as somebody has seen.
 
     `rings` may have `standby` and `central`, too; all take part when it is empty.
     """
@@ -86,7 +86,7 @@ def plan_linux(
             "windows, or plan more days"
         )
     if not hosts:
-        raise PlanError("no host that runs Debian is in these rings; look first: ansible/playbooks/look.yml")
+        raise PlanError("no host of these rings has any of the set's packages; look first: ansible/playbooks/look.yml")
     hosts.sort(key=lambda host: (order.index(host.group), host.windows[0].opens, host.endpoint))
     return Plan(
         id=wave,
