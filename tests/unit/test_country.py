@@ -1,28 +1,34 @@
 """The country of `tests/country` under waves: a share of it here, the whole by `./kit bench country`."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from country import month
 from country.machine import UNTROUBLED, Troubles
-from country.statements import contradictions
+from country.statements import checked, contradictions
+from country.terminal import Terminal
 from country.world import SECOND, THIRD, World, country, mend, planned_for
 from renkei.fleet.capacity.outcome import simulate
 from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.state import Phase, WaveState
+from renkei.store.waves.ledger import Ledger
 from unit.agent.update_host import AFTER, BEFORE
 from unit.fleet.conftest import INVENTORY
 
 STATED_OF_ALL = 20
 """How many a bad update harms at most until the wave halts (ADR 32)."""
 SHARE, LARGER = 48, 18
+Lie = Callable[[pytest.MonkeyPatch, World, Terminal], None]
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +41,18 @@ def lab() -> Fleet:
     return load_fleet(INVENTORY / "lab")
 
 
-@pytest.fixture
-def memory() -> Iterator[Path]:
+@contextmanager
+def in_memory() -> Iterator[Path]:
     """A folder in memory, where there is one."""
     place = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
     with tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield folder
 
 
 def come_to_an_end(world: World) -> WaveState:
@@ -76,22 +88,75 @@ def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory
         ]
 
 
-@pytest.mark.thorough
-def test_the_statements_can_fail(lab: Fleet, memory: Path) -> None:
-    """A machine that begins twice or outside of its window, and a ledger that says what isn't so, are found."""
-    with country(lab, memory, 2, UNTROUBLED) as world:
+@pytest.fixture(scope="module")
+def ended(lab: Fleet) -> Iterator[World]:
+    """A country whose wave has ended, to be told lies about."""
+    with in_memory() as folder, country(lab, folder, 2, UNTROUBLED) as world:
         come_to_an_end(world)
-        liar, twice, late = list(world.terminals.values())[:3]
-        liar.machine.build = BEFORE
-        twice.machine.began *= 2
-        late.machine.began[0] = (late.machine.began[0][0], late.host.windows[0].closes)
-        found = " ".join(contradictions(world))
-        for terminal, what in (
-            (liar, "is well in the ledger only"),
-            (twice, "was done twice"),
-            (late, "began outside its windows"),
-        ):
-            assert f"{terminal.name} {what}" in found
+        yield world
+
+
+def _machine(**values: Any) -> Lie:
+    """The machine is another than what it should be."""
+
+    def lie(patch: pytest.MonkeyPatch, _: World, terminal: Terminal) -> None:
+        for name, value in values.items():
+            patch.setattr(terminal.machine, name, value)
+
+    return lie
+
+
+def _began(change: Callable[[Terminal, UUID, datetime], list[tuple[UUID, datetime]]]) -> Lie:
+    """The machine began at other times than it should have."""
+
+    def lie(patch: pytest.MonkeyPatch, _: World, terminal: Terminal) -> None:
+        patch.setattr(terminal.machine, "began", change(terminal, *terminal.machine.began[0]))
+
+    return lie
+
+
+def _told(**values: Any) -> Lie:
+    """The ledger tells something else of the machine."""
+
+    def lie(patch: pytest.MonkeyPatch, world: World, terminal: Terminal) -> None:
+        state = world.state()
+        state.hosts[terminal.name] = replace(state.hosts[terminal.name], **values)
+        patch.setattr(world, "state", lambda: state)
+
+    return lie
+
+
+def _two_ends(patch: pytest.MonkeyPatch, world: World, terminal: Terminal) -> None:
+    acts = list(world.ledger.acts(world.wave))
+    again = [act for act in acts if act.what == "end" and act.terminal == terminal.name]
+    patch.setattr(Ledger, "acts", lambda *_: [*acts, *again])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("what", "lie"),
+    [
+        ("a machine has two ends in the ledger", _two_ends),
+        ("was done twice", _began(lambda _, order, at: [(order, at), (order, at)])),
+        ("began outside its windows", _began(lambda terminal, order, _: [(order, terminal.host.windows[0].closes)])),
+        ("began, and the ledger doesn't know", _told(started_at=None)),
+        ("began without a permit", _told(permit_ends=None)),
+        ("is well in the ledger only", _machine(build=BEFORE)),
+        ("is well in the ledger only", _machine(installed=[])),
+        ("is well in the ledger only", _machine(harmed=True, poisoned="no exchange")),
+        ("said that it is well, the ledger says failed", _told(end="failed")),
+        ("began, the ledger says it didn't", _told(end="unstarted")),
+    ],
+)
+def test_the_statements_can_fail(ended: World, monkeypatch: pytest.MonkeyPatch, what: str, lie: Lie) -> None:
+    terminal = next(each for each in ended.terminals.values() if each.machine.began and not each.by_medium)
+    before = checked(ended)
+    assert contradictions(ended) == []
+    lie(monkeypatch, ended, terminal)
+    found = [text.removeprefix(f"{terminal.name} ") for text in contradictions(ended)]
+    assert what in found
+    assert set(found) <= {what, "said that it is well, the ledger says unstarted"}  # which it didn't say, either
+    assert checked(ended) in {before, before + 1}
 
 
 @pytest.mark.thorough
