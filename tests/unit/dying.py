@@ -3,17 +3,16 @@
 import os
 import signal
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 
 def die_at(fatal: int, steps: Iterable[tuple[Any, tuple[str, ...]]]) -> None:
     """From now on every call of these (owner, names) counts before and after itself; at the fatal count, kill -9."""
-    taken = 0
+    taken = count(1)  # steps of several threads each get a number of their own
 
     def step() -> None:
-        nonlocal taken
-        taken += 1
-        if taken == fatal:
+        if next(taken) == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:

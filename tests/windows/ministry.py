@@ -59,7 +59,7 @@ class Ministry:
     """
 
     bench: Staging
-    restart_seconds: int = 6
+    restart_seconds: int = 30
     jitter_seconds: int = 0
     folder: Path = field(init=False)
 

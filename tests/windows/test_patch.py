@@ -68,7 +68,10 @@ def test_a_wave_whose_controller_is_killed_does_each_machine_once(tmp_path: Path
             ministry.command(wave), env=ministry.environment(), stderr=subprocess.DEVNULL
         ) as controller:
             until = time.monotonic() + 120
-            while not any(machine.installed for machine in machines):
+            while not (
+                any(machine.installed for machine in machines)
+                and any(act.detail == "blocked" for act in ministry.acts(wave))
+            ):
                 assert controller.poll() is None
                 assert time.monotonic() < until
                 time.sleep(0.05)

@@ -17,7 +17,7 @@ OF_A_MODEL, OF_ALL = 4, 20
 
 def test_a_poisonous_update_halts_the_wave_and_nobody_begins_any_more(tmp_path: Path) -> None:
     with served(make_staging(tmp_path, TERMINALS, staged=True)) as bench:
-        ministry = Ministry(bench)
+        ministry = Ministry(bench, restart_seconds=25)  # who breaks stays away for as long
         wave = ministry.planned()
         hosts = ministry.state(wave).hosts
         assert len(hosts) == TERMINALS

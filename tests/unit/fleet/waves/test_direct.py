@@ -262,15 +262,19 @@ def test_an_aborted_wave_takes_what_plays_still_see(ledger: Ledger, plan: Plan, 
 
 
 @pytest.mark.parametrize(
-    ("seen", "problem"),
+    ("seen", "fault", "problem"),
     [
-        ({"stage": "done", "build": "a build", "installed": "all of them"}, "isn't of the form: build, installed"),
-        ({"stage": "done", "build": NEW, "installed": [], "served": "yes"}, None),
-        ({"stage": "nonsense"}, "a stage that there isn't"),
+        (
+            {"stage": "done", "build": "a build", "installed": "all of them"},
+            Fault.FAILED,
+            "isn't of the form: build, installed",
+        ),
+        ({"stage": "done", "build": NEW, "installed": [KB], "served": "yes"}, Fault.NO_EXCHANGE, None),
+        ({"stage": "nonsense"}, Fault.FAILED, "a stage that there isn't"),
     ],
 )
 def test_what_a_play_says_out_of_form_is_no_success(
-    ledger: Ledger, plan: Plan, tmp_path: Path, seen: dict[str, Any], problem: str | None
+    ledger: Ledger, plan: Plan, tmp_path: Path, seen: dict[str, Any], fault: Fault, problem: str | None
 ) -> None:
     scene = scene_of(ledger, plan, tmp_path, {"A": 1})
 
@@ -281,7 +285,7 @@ def test_what_a_play_says_out_of_form_is_no_success(
 
     scene.bench.play = play  # type: ignore[method-assign]  # this play alone
     scene.go()
-    assert scene.ends() == {Fault.FAILED: 1}
+    assert scene.ends() == {fault: 1}
     end = Observation.open(ledger.acts(NAME)[-1].document, KEY)
     assert (problem or "") in (end.problem or "")
 
