@@ -33,6 +33,7 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
     *,
     person: Person,
     key: Key,
+    people: PeopleOption,
     passphrase_file: Passphrase = None,
     expect: Annotated[
         Path | None,
@@ -56,17 +57,20 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
     What the list that came with them (--expect) says must fit; the build is said
     there, or by --build. Nothing is imported unless all of it is good. What was
     imported waits until somebody else approves it. A file of another digest takes
-    the place of the one before and waits anew. --packages is
-    HOME/updates/packages of the ministry's agent, from where media are written.
+    the place of the one before and waits anew; so does the same one after a
+    decline, or once a word for it counts no more, since its person has left or has
+    another key. --packages is HOME/updates/packages of the ministry's agent, from
+    where media are written.
 
     Exit codes: 0, 1 something doesn't fit (nothing is imported), 2 usage.
     """
     from renkei.fleet.updates import importing, listing
+    from renkei.fleet.waves.consents import read_people
 
     if (expect is None) == (not build):
         raise typer.BadParameter("give --expect, or for one package --build")
     with words_of_list():
-        signer = read_signer(key, passphrase_file)
+        signer, others = read_signer(key, passphrase_file), read_people(people)
         if expect is not None:
             expected = importing.read_expected(expect)
         else:
@@ -77,7 +81,7 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
             now = datetime.now(UTC)
 
             def decide(acts: "list[Act]") -> "list[Act]":
-                return listing.import_acts(acts, updates, person, signer, now)
+                return listing.import_acts(acts, updates, person, signer, others, now)
 
             acts = decide(opened.acts()) if dry_run else opened.add(decide)
     new = [act.kb for act in acts]

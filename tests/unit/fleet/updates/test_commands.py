@@ -31,7 +31,8 @@ class Office(Desk):
 
     def bring(self, *words: str, code: int = 0) -> str:
         build = ("--build", "26100.4061", "--packages", str(self.file("packages")))
-        return self.updates("import", str(self.file(NAME)), *build, *self.person("sato"), *words, code=code)
+        person = (*self.person("sato"), *self.people)
+        return self.updates("import", str(self.file(NAME)), *build, *person, *words, code=code)
 
     def approve(self, person: str, *words: str, code: int = 0) -> str:
         fleet = ("--fleet", str(INVENTORY / "lab"))
@@ -108,12 +109,12 @@ def test_nothing_is_imported_unless_all_of_it_fits(office: Office) -> None:
         json.dumps([{"kb": KB, "build": "26100.4061"}, {"kb": "KB5043080", "build": "26100.1", "sha256": "ab" * 32}])
     )
     files = (str(office.file(NAME)), str(office.file("kb5043080.msu")), "--expect", str(office.file("list.json")))
-    office.updates("import", *files, *office.person("sato"), code=1)
+    office.updates("import", *files, *office.person("sato"), *office.people, code=1)
     assert json.loads(office.updates("list", "--json"))["updates"] == []
 
 
 def test_a_wrong_call_ends_with_2(office: Office) -> None:
-    office.updates("import", str(office.file(NAME)), *office.person("sato"), code=2)
+    office.updates("import", str(office.file(NAME)), *office.person("sato"), *office.people, code=2)
     office.bring()
     office.approve("suzuki", "--ring", "nowhere", code=2)
     office.run(updates.app, "list", office.catalogue, code=2)

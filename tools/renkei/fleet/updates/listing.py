@@ -3,9 +3,10 @@
     import → waiting → approve (by somebody else) → in the next catalogue, for WSUS in the approved rings
                      → decline, with a reason      → in no catalogue any more, declined at WSUS
 
-Importing an update that differs from what is there begins anew; a declined one may be approved after all. Whoever
-imported or approved signed for it by his own key, over the update's digest and the rings: a list that was changed
-behind their backs isn't signed.
+Importing begins anew where the update differs from what is there, was declined, or a word for it doesn't hold; a
+declined one may be approved after all. Whoever imported or approved signed for it by his own key, over the update's
+digest and the rings (`words`): a list that was changed behind their backs isn't signed. Nor is one that rests on a key
+which its person has no more: each ring needs an approval that counts today, and the import a word that does.
 """
 
 import json
@@ -13,18 +14,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
-from hashlib import sha256
-from typing import Final, Literal
-from uuid import UUID, uuid5
+from typing import Literal
 
 from renkei.exchange.clock import whole_seconds
 from renkei.exchange.documents import DocumentError, Signer, canonical, peek
-from renkei.exchange.updates import Catalogue, Consent, Update
+from renkei.exchange.updates import Catalogue, Update
+from renkei.fleet.updates import words
+from renkei.fleet.updates.words import OutdatedWordError, WordError
 from renkei.fleet.waves.consents import People
 from renkei.store.update_list import Act, Issued
 
 Standing = Literal["waiting", "approved", "declined"]
-_NAMESPACE: Final = UUID("8d0f6c1a-52a7-4f0e-9d57-3f1b6a6a6f2e")
 
 
 class ListError(ValueError):
@@ -42,7 +42,8 @@ class Listed:
         person, at: who approved or declined it last, and when.
         why: the reason of a decline.
         rings: the rings that may have it from WSUS.
-        words: the importer's consent, then (rings, consent) of each approval that counts.
+        imported: the importer's signed word.
+        approvals: (person, rings, signed word) of each approval since the import or the last decline.
     """
 
     update: Update
@@ -89,11 +90,15 @@ def read_list(acts: Iterable[Act]) -> dict[str, Listed]:
     return found
 
 
-def import_acts(acts: list[Act], updates: Sequence[Update], person: str, signer: Signer, now: datetime) -> list[Act]:
-    """Return what is written down of an import; what is there already, as it is, is not imported again.
+def import_acts(
+    acts: list[Act], updates: Sequence[Update], person: str, signer: Signer, people: People, now: datetime
+) -> list[Act]:
+    """Return what is written down of an import; what is there already, as it is, and holds is not imported again.
+
+    An update begins anew that differs, was declined, or for which a word doesn't hold.
 
     Raises:
-        ListError: two updates have one file.
+        ListError: two updates have one file, or his word doesn't count.
     """
     known = read_list(acts)
     files = {each.update.file: kb for kb, each in known.items()} | {each.file: each.kb for each in updates}
@@ -101,11 +106,14 @@ def import_acts(acts: list[Act], updates: Sequence[Update], person: str, signer:
         if files[update.file] != kb:
             raise ListError(f"{kb} and {files[update.file]} have one file, {update.file}: rename one of them")
     at = int(whole_seconds(now).timestamp())
-    return [
-        Act("import", each.kb, person, _text(each), _consent(each, (), "planner", person, signer, now), at)
+    made = [
+        Act("import", each.kb, person, _text(each), words.sign(each, (), "planner", person, signer, now), at)
         for each in updates
-        if each.kb not in known or known[each.kb].update != each
+        if each.kb not in known or known[each.kb].update != each or not _holds(known[each.kb], people)
     ]
+    for update, act in zip([_update(each.detail) for each in made], made, strict=True):
+        _own(act.document, update, (), "planner", person, people)
+    return made
 
 
 def approve_acts(
@@ -120,16 +128,17 @@ def approve_acts(
     """Return what is written down of an approval.
 
     Raises:
-        ListError: an update isn't there, he imported it himself, or one of both words doesn't hold.
+        ListError: an update isn't there, he imported it himself, or a word for it doesn't hold.
     """
     listed, at = read_list(acts), int(whole_seconds(now).timestamp())
-    made = [
-        Act("approve", kb, person, " ".join(rings), _consent(each.update, rings, "approver", person, signer, now), at)
-        for kb, each in _chosen(listed, kbs)
-    ]
+    made = []
+    for kb, each in _chosen(listed, kbs):
+        document = words.sign(each.update, rings, "approver", person, signer, now)
+        _own(document, each.update, rings, "approver", person, people)
+        made.append(Act("approve", kb, person, " ".join(rings), document, at))
     after = read_list([*acts, *made])
     for kb in kbs:
-        check(after[kb], people)
+        _lapsed(after[kb], people)  # rings whose approval no longer counts may be approved one after the other
     return made
 
 
@@ -149,32 +158,42 @@ def decline_acts(acts: list[Act], kbs: Sequence[str], why: str, person: str, now
 
 
 def check(listed: Listed, people: People) -> None:
-    """Believe that an update was imported by one person and approved, for its rings, by others.
+    """Believe that an update was imported by one person and approved, for each of its rings, by others.
+
+    An approval that its person's key no longer stands behind is as good as none: the others must be for all its rings.
 
     Raises:
-        ListError: it wasn't; the text says whose word doesn't hold.
+        ListError: it wasn't; the text says whose word doesn't hold and what to do.
     """
     kb = listed.update.kb
     if not listed.approvals:
         raise ListError(f"{kb} isn't approved")
-    _check_word(listed.imported, listed.update, (), ("planner", listed.importer), people)
-    for person, rings, document in listed.approvals:
-        if person == listed.importer:
-            raise ListError(f"{person} imported {kb}: somebody else must approve it")
-        _check_word(document, listed.update, rings, ("approver", person), people)
+    left, outdated = _lapsed(listed, people)
+    if outdated and (left or len(outdated) == len(listed.approvals)):
+        again = "".join(f" --ring {ring}" for ring in left)
+        raise ListError(
+            f"{'; '.join(outdated)}: somebody else than {listed.importer} approves it anew"
+            f" (`renkei updates approve {kb}{again}`), or `renkei updates decline {kb}`"
+        )
 
 
 def approved(acts: Iterable[Act], people: People) -> list[Update]:
-    """Return the approved updates in the order of their prerequisites, once every word for them holds.
+    """Return the approved updates in the order of their prerequisites, once two people's words for each hold.
 
     Raises:
-        ListError: a word doesn't hold, one requires what isn't approved, or they require one another.
+        ListError: a word doesn't hold, one requires what isn't approved (a line each), or they require one another.
     """
     listed = {kb: each for kb, each in read_list(acts).items() if each.standing == "approved"}
+    problems = []
     for kb, each in listed.items():
-        check(each, people)
+        try:
+            check(each, people)
+        except ListError as error:
+            problems.append(str(error))
         if lacking := [other for other in each.update.requires if other not in listed]:
-            raise ListError(f"{kb} requires {', '.join(lacking)}, which isn't approved")
+            problems.append(f"{kb} requires {', '.join(lacking)}, which isn't approved")
+    if problems:
+        raise ListError("\n".join(problems))
     sorter = TopologicalSorter({kb: each.update.requires for kb, each in listed.items()})
     try:
         order = list(sorter.static_order())
@@ -242,30 +261,51 @@ def _text(update: Update) -> str:
     return canonical(update.model_dump(mode="json")).decode()
 
 
-def _subject(update: Update, rings: Sequence[str]) -> tuple[UUID, str]:
-    """What a person signs for: the update by its number, and the digest of what it is and for whom."""
-    words = {"update": update.model_dump(mode="json"), "rings": list(rings)}
-    return uuid5(_NAMESPACE, update.kb), sha256(canonical(words)).hexdigest()
-
-
-def _consent(update: Update, rings: Sequence[str], role: str, person: str, signer: Signer, now: datetime) -> bytes:
-    subject, digest = _subject(update, rings)
-    words = {"wave": str(subject), "plan_sha256": digest, "person": person, "role": role}
-    return Consent.read({**words, "at": whole_seconds(now)}).sign(signer)
-
-
-def _check_word(
-    document: bytes, update: Update, rings: Sequence[str], expected: tuple[str, str], people: People
-) -> None:
-    role, person = expected
-    if person not in people:
-        raise ListError(f"{person}, {role} of {update.kb}, isn't among the people")
+def _own(document: bytes, update: Update, rings: Sequence[str], role: words.Role, person: str, people: People) -> None:
+    """Find out before it is written down that a word of this very moment wouldn't count."""
     try:
-        consent = Consent.open(document, people[person])
-    except DocumentError as error:
-        raise ListError(f"the word of {person} on {update.kb} isn't signed by his key: {error}") from None
-    if (consent.person, consent.role, consent.wave, consent.plan_sha256) != (person, role, *_subject(update, rings)):
-        raise ListError(f"{person} signed for another {update.kb} than the list has: import and approve it anew")
+        words.check(document, update, rings, role, person, people)
+    except WordError as error:
+        raise ListError(f"{error}: use the key that belongs to {person}, or put the new one among the people") from None
+
+
+def _lapsed(listed: Listed, people: People) -> tuple[list[str], list[str]]:
+    """Return the rings for which no approval counts today, and why approvals that once did no longer do."""
+    _check_importer(listed, people)
+    allowed: set[str] = set()
+    outdated: list[str] = []
+    for person, rings, document in listed.approvals:
+        if person == listed.importer:
+            raise ListError(f"{person} imported {listed.update.kb}: somebody else must approve it")
+        try:
+            words.check(document, listed.update, rings, "approver", person, people)
+            allowed.update(rings)
+        except OutdatedWordError as error:
+            outdated.append(str(error))
+        except WordError as error:
+            raise ListError(f"{error}: import it anew (`renkei updates import`), then have it approved") from None
+    return [ring for ring in listed.rings if ring not in allowed], outdated
+
+
+def _check_importer(listed: Listed, people: People) -> None:
+    try:
+        words.check(listed.imported, listed.update, (), "planner", listed.importer, people)
+    except WordError as error:
+        raise ListError(
+            f"{error}: somebody of the people imports the package anew (`renkei updates import`), another approves it"
+        ) from None
+
+
+def _holds(listed: Listed, people: People) -> bool:
+    """Tell whether importing it again would add nothing."""
+    try:
+        if listed.standing == "waiting":
+            _check_importer(listed, people)
+        else:
+            check(listed, people)
+    except ListError:
+        return False
+    return True
 
 
 def as_json(listed: Listed) -> dict[str, object]:
