@@ -386,8 +386,9 @@ def trouble(terminal: Terminal, troubles: Troubles) -> None:
     machine.breaks = chance(troubles.breaks)
     terminal.off = timedelta(hours=random.choice([3, -3])) if chance(troubles.clock) else timedelta()
     machine.will_cut = chance(troubles.cut)
+    breaks_the_line = troubles.harm != "not back"
     if troubles.model in {None, terminal.host.model} and chance(troubles.poison):
-        machine.poisoned = troubles.harm
+        machine.poisoned = None if breaks_the_line and terminal.by_medium else troubles.harm
 
 
 def mend(world: World) -> None:

@@ -180,8 +180,11 @@ def test_a_month_of_patching_keeps_the_deadlines_of_control_30(sample: Fleet, *,
 
 
 @pytest.mark.thorough
-def test_a_bad_update_halts_and_is_taken_away_again(sample: Fleet, memory: Path) -> None:
-    with country(sample, memory, 5, Troubles(poison=0.08), LARGER, killed=0.001) as world:
+@pytest.mark.parametrize(
+    ("bad", "share"), [(Troubles(poison=0.08), LARGER), (Troubles(poison=0.3, harm="no exchange"), SHARE)]
+)
+def test_a_bad_update_halts_and_is_taken_away_again(sample: Fleet, memory: Path, bad: Troubles, share: int) -> None:
+    with country(sample, memory, 5, bad, share, killed=0.001) as world:
         _halts(world)
         world.say("abort", "it is the update")
         world.run(0.1, until=frozenset())  # its orders are taken back
