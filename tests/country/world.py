@@ -24,7 +24,7 @@ from renkei.exchange.documents import Signer
 from renkei.exchange.parties import Party
 from renkei.exchange.updates import Catalogue, Update
 from renkei.fleet.model import Fleet
-from renkei.fleet.waves.engine import Engine, Ministry, load
+from renkei.fleet.waves.engine import Engine, Ministry, act_of_person, load
 from renkei.fleet.waves.line import HubPost
 from renkei.fleet.waves.plan import Plan, Wish, make_plan
 from renkei.fleet.waves.post import Name
@@ -152,7 +152,8 @@ class World:
     def say(self, what: Any, why: str) -> None:
         """Do what a person does with the wave: resume or abort it."""
         act = Act(what, detail=f"suzuki: {why}", at=int(self.now.timestamp()))
-        self.ledger.add(self.wave, 10**9, lambda _: [act])
+        state = self.state()
+        act_of_person(self.ledger, state, act, frozenset({state.phase}))
         self._at(self.now, "turn")
 
     @property

@@ -121,6 +121,9 @@ def test_a_machine_is_one_waves_at_a_time_until_its_end_there_or_the_abort(ledge
     with pytest.raises(Held, match="T-1"):
         ledger.add(WAVE, 10**9, lambda _: [Act("order", "T-5")], ["T-1"])
     ledger.add(WAVE, 10**9, lambda _: [Act("abort", detail="why")])
+    with pytest.raises(Held, match="T-2, T-3"):  # nobody has said that it isn't at work
+        approve(ledger, OTHER, "T-2", "T-3")
+    ledger.add(WAVE, 10**9, nothing, frees=lambda: ["T-2", "T-3", "T-4"])
     approve(ledger, OTHER, "T-2", "T-3")
     assert ledger.held(WAVE, ["T-1", "T-2", "T-3", "T-4"]) == {OTHER: ["T-1", "T-2", "T-3", "T-4"]}
 

@@ -118,15 +118,16 @@ def approve(
 ) -> None:
     """Sign a plan that somebody else has made, so that it may run.
 
-    From then on the wave holds its machines, until each has come to its end
-    there or the wave is aborted: no other one may be approved over them.
+    From then on the wave holds its machines, each until it has come to its
+    end there: no other one may be approved over them. An aborted wave holds
+    on to those that have a permit, until each has ended or is overdue.
 
     Exit codes: 0, 1 you planned it yourself, aren't among the people, it
     isn't waiting for an approval, or another wave holds some of its machines
     (which ones it says), 2 usage.
     """
     from renkei.fleet.waves import consents
-    from renkei.fleet.waves.engine import act_of_person, load
+    from renkei.fleet.waves.engine import act_of_person, held_by_others, load
     from renkei.fleet.waves.state import Phase
     from renkei.store.waves.ledger import Act
 
@@ -135,6 +136,7 @@ def approve(
         state = load(book, wave)
         document = consents.approve(state, person, read_signer(key, passphrase_file), consents.read_people(people), now)
         act = Act("consent", "", "approver", document, int(now.timestamp()))
+        held_by_others(book, wave, state.plan.terminals, now)  # what it finds overdue is free
         state = act_of_person(book, state, act, frozenset({Phase.PLANNED}), state.plan.terminals)
     show_state(state, as_json=as_json)
 
@@ -222,7 +224,10 @@ _by_person(
 )
 _by_person(
     "abort",
-    """End a wave for good: nobody begins any more, and it lets its machines go.
+    """End a wave for good: nobody begins any more.
+
+    It lets its machines go, but for those that have a permit: each of them
+    may be at work, and is held until it has ended, or is overdue.
 
     Exit codes: 0, 1 the wave has come to an end already, 2 usage.
     """,

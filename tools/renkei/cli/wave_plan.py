@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 def keep_plan(ledger: str, made: "Plan", signer: "Signer", now: datetime, *, dry_run: bool) -> dict[str, list[str]]:
     """Sign a plan and keep it, unless it is a dry run; return which other waves hold which of its machines."""
     from renkei.fleet.waves.consents import plan_consent
+    from renkei.fleet.waves.engine import held_by_others
 
     consent = plan_consent(made, signer, now)
     if dry_run and not is_there(ledger):
         return {}
     with opened(ledger) as book:
-        held = book.held(str(made.id), made.terminals)
+        held = held_by_others(book, str(made.id), made.terminals, now)
         if not dry_run:
             book.plan(str(made.id), made.to_bytes(), int(now.timestamp()), consent)
     return held

@@ -69,13 +69,13 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     stderr. Halted, it says which evidence stopped it. While the hub can't be
     reached it waits, and nobody begins. It doesn't run while another wave
     holds some of its machines, and says which. Of an aborted wave it takes
-    back what still lies at the hub.
+    back what still lies at the hub, and takes what machines have come to.
 
     Exit codes: 0 it has ended (with --once: the turn is done), 1 it may not
     run, 2 usage, 3 it is halted, 4 it is aborted.
     """
     from renkei.fleet.waves.consents import check_consents, read_people
-    from renkei.fleet.waves.engine import Engine, Ministry, load
+    from renkei.fleet.waves.engine import Engine, Ministry, held_by_others, load
     from renkei.fleet.waves.state import Phase
     from renkei.store.waves.holds import Held
 
@@ -88,7 +88,8 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
         ways.check_wave(state, once=once)
         check_consents(state.plan, state.planned, state.approval, read_people(people))
         goes_on = state.phase in {Phase.APPROVED, Phase.RUNNING, Phase.HALTED}
-        if goes_on and (held := book.held(wave, (name for name, host in state.hosts.items() if not host.end))):
+        waiting = [name for name, host in state.hosts.items() if not host.end]
+        if goes_on and (held := held_by_others(book, wave, waiting, datetime.now(UTC))):
             raise Held(held)
         reload = partial(load, book, wave)
         if not dry_run and (goes_on or state.phase is Phase.ABORTED):

@@ -264,7 +264,8 @@ class Country:
 
     def add(self, what: Any, detail: str) -> None:
         act = Act(what, detail=detail, document=b"{}", at=int(self.now.timestamp()))
-        self.ledger.add(self.wave, 10**9, lambda _: [act])
+        frees = self.state().copy().take([act]).freed
+        self.ledger.add(self.wave, 10**9, lambda _: [act], frees=lambda: frees)
 
     def state(self) -> WaveState:
         return load(self.ledger, self.wave)

@@ -21,11 +21,11 @@ from renkei.exchange.clock import format_time
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import AUTHORITY, Party
 from renkei.exchange.signed import Signed
-from renkei.exchange.updates import Order, PatchState
+from renkei.exchange.updates import Order, PatchState, Permit
 from renkei.fleet.waves.engine import load
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost
-from renkei.store.waves.ledger import open_ledger
+from renkei.store.waves.ledger import Act, open_ledger
 from unit.exchange.conftest import NOW, Machine, World
 from unit.fleet.conftest import INVENTORY
 from unit.fleet.waves.country import CATALOGUE, KB, NEW, OLD, WAVE
@@ -253,6 +253,34 @@ def test_a_second_wave_over_the_same_machines_waits_for_the_first_to_let_go(desk
     desk.approve(second["wave"], "suzuki", "suzuki")
     desk.go(second["wave"], "--once")
     assert list(desk.folder.glob("post/out/*/*/order.json"))
+
+
+def test_who_has_a_permit_of_an_aborted_wave_is_another_waves_only_when_he_is_overdue(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = desk.planned()
+    desk.approve(first, "suzuki", "suzuki")
+    desk.go(first, "--once")
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        state = load(ledger, first)
+        name, order = next((name, each.order) for name, each in state.hosts.items() if each.order)
+        permit = Permit(
+            endpoint=order.endpoint,
+            terminal=name,
+            order=order.id,
+            order_sha256="0" * 64,
+            given_at=Clock.at,
+            expires=Clock.at + timedelta(minutes=15),
+        ).sign(Signer(desk.authority.key))
+        at = int(Clock.at.timestamp())
+        ledger.add(first, state.seen, lambda _: [Act("permit", name, format_time(Clock.at), permit, at)])
+    desk.wave("abort", first, "--as", "suzuki", "--why", "bad")
+    second = json.loads(desk.plan("--json", "--uninstall"))
+    assert second["held_by"] == {first: [name]}
+    desk.approve(second["wave"], "suzuki", "suzuki", code=1)
+    monkeypatch.setattr(Clock, "at", Clock.at + timedelta(hours=2))
+    desk.approve(second["wave"], "suzuki", "suzuki")
+    assert '"unreachable": 1' in desk.wave("status", first, "--json", code=4)
 
 
 def test_a_wave_does_not_run_over_machines_that_another_holds(desk: Desk) -> None:

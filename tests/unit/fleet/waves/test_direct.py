@@ -261,6 +261,21 @@ def test_an_aborted_wave_takes_what_plays_still_see(ledger: Ledger, plan: Plan, 
     assert [each.end for each in state.hosts.values()] == ["well", "well", None]
 
 
+@pytest.mark.parametrize("turns", [2, 3])
+def test_a_permit_that_no_play_has_used_when_the_wave_is_aborted_is_given_back(
+    ledger: Ledger, plan: Plan, tmp_path: Path, turns: int
+) -> None:
+    """Its machines are another wave's at once, whether `begun` was in the ledger or not yet."""
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
+    for _ in range(turns):
+        state = scene.engine.turn(scene.now)
+    act_of_person(ledger, state, Act("abort", detail="suzuki: no"), frozenset({Phase.RUNNING}))
+    assert ledger.held("another", state.hosts) == {NAME: sorted(state.hosts)}
+    assert scene.go().phase is Phase.ABORTED
+    assert scene.bench.batches == []
+    assert ledger.held("another", state.hosts) == {}
+
+
 @pytest.mark.parametrize(
     ("seen", "fault", "problem"),
     [

@@ -15,7 +15,7 @@ from renkei.exchange.certificates import make_key
 from renkei.exchange.documents import Signer
 from renkei.exchange.parties import Party
 from renkei.exchange.updates import Order, PatchState, Permit
-from renkei.fleet.waves.engine import Engine, Ministry, WaveError, act_of_person, load, order_id
+from renkei.fleet.waves.engine import Engine, Ministry, WaveError, act_of_person, held_by_others, load, order_id
 from renkei.fleet.waves.plan import Plan, PlannedHost
 from renkei.fleet.waves.post import Heard
 from renkei.fleet.waves.state import Phase, WaveState
@@ -379,6 +379,59 @@ def test_an_aborted_wave_leaves_no_order_behind(controller: Controller) -> None:
     act_of_person(controller.ledger, load(controller.ledger, NAME), act, frozenset({Phase.RUNNING}))
     controller.turn(OPEN + MINUTE)
     assert controller.sent == {}
+
+
+def aborted_at_work(controller: Controller) -> list[str]:
+    """Abort a wave of which two have a permit and the others none; name the machines that it holds then."""
+    controller.ledger.add(NAME, 10**9, lambda _: [], names(controller))
+    controller.turn()
+    for each in names(controller)[:2]:
+        controller.says(each, "ready")
+    controller.turn()
+    act = Act("abort", detail="suzuki: bad")
+    act_of_person(controller.ledger, load(controller.ledger, NAME), act, frozenset({Phase.RUNNING}))
+    return held_of(controller)
+
+
+def held_of(controller: Controller, now: datetime = OPEN) -> list[str]:
+    return held_by_others(controller.ledger, "another", names(controller), now).get(NAME, [])
+
+
+def test_an_aborted_wave_holds_on_to_who_has_a_permit_until_he_has_ended(controller: Controller) -> None:
+    first, second, *_ = names(controller)
+    assert aborted_at_work(controller) == sorted([first, second])
+    controller.says(first, "restarting", OPEN + 20 * MINUTE)
+    controller.turn(OPEN + 20 * MINUTE)
+    assert held_of(controller) == sorted([first, second])
+    controller.says(first, "done", OPEN + 30 * MINUTE)
+    assert controller.turn(OPEN + 30 * MINUTE).hosts[first].end == "well"
+    assert held_of(controller) == [second]
+    controller.says(second, "ready", OPEN + 31 * MINUTE)  # it let its permit pass
+    controller.turn(OPEN + 31 * MINUTE)
+    assert held_of(controller) == []
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_who_is_never_heard_of_again_is_let_go_when_he_is_overdue(controller: Controller, *, controlled: bool) -> None:
+    """Also in an aborted wave that nobody runs any more."""
+    first, second, *_ = names(controller)
+    assert aborted_at_work(controller) == sorted([first, second])
+    if controlled:
+        controller.turn(OPEN + 119 * MINUTE)
+    assert held_of(controller, OPEN + 119 * MINUTE) == sorted([first, second])
+    if controlled:
+        controller.turn(OPEN + 120 * MINUTE)
+    assert held_of(controller, OPEN if controlled else OPEN + 120 * MINUTE) == []
+    ends = load(controller.ledger, NAME).hosts
+    assert [ends[each].end for each in (first, second)] == [Fault.UNREACHABLE] * 2
+
+
+def test_a_wave_that_runs_is_ended_by_its_controller_alone(controller: Controller) -> None:
+    controller.ledger.add(NAME, 10**9, lambda _: [], names(controller))
+    controller.turn()
+    controller.says(names(controller)[0], "ready")
+    controller.turn()
+    assert held_of(controller, OPEN + 200 * MINUTE) == sorted(names(controller))
 
 
 def test_a_machine_that_has_the_update_already_is_well_without_a_permit(controller: Controller) -> None:

@@ -175,10 +175,16 @@ class DirectPost:
             machine.permit = machine.spent = envelope
 
     def withdraw(self, endpoint: str, terminal: str, order: str) -> None:
-        """See `Post`; a play that has begun goes on, and what it says is still taken."""
+        """See `Post`; a play that has begun goes on, and what it says is still taken.
+
+        Who has a permit and isn't with a play yet gives it back: nobody else could say that it was never used.
+        """
         del endpoint, order
         machine = self._machines[terminal]
+        unused = bool(machine.permit) or (machine.queued and not machine.begun)
         machine.withdrawn, machine.permit, machine.queued = True, b"", False
+        if unused:
+            self._give_back(machine, "its order was taken back")
 
     def heard(self) -> Iterator[Heard]:
         """See `Post`: what plays saw, who begins, and who asks for a permit."""
@@ -207,8 +213,10 @@ class DirectPost:
     def settle(self, name: str, *, refused: bool) -> None:
         """See `Post`: what is in the ledger may be done."""
         each = self._pending.pop(name)
-        if each.launches and not refused and not each.machine.withdrawn:
-            each.machine.queued = True
+        if each.launches and not refused:
+            each.machine.queued = not each.machine.withdrawn
+            if each.machine.withdrawn:
+                self._give_back(each.machine, "its order was taken back")
 
     def rest(self, seconds: float, *, running: bool) -> None:
         """Hand to a play whoever may begin; then wait until there is news, or for some seconds.
@@ -222,7 +230,7 @@ class DirectPost:
             if not running or now >= machine.permit_ends:
                 machine.queued = False
                 why = "its permit ran out" if running else "the wave was halted"
-                self._say(machine, {"stage": "blocked", "problem": f"{why} before a play had begun"})
+                self._give_back(machine, why)
         waiting = [machine for machine in self._machines.values() if machine.queued]
         room = MOST_AT_ONCE - sum(machine.run > 0 for machine in self._machines.values())
         if waiting and room > 0 and self._is_gathered():
@@ -275,8 +283,9 @@ class DirectPost:
             return
         stage, seen = str(told.seen.get("stage", "")), dict(told.seen)
         if stage == "silent":
-            if not told.seen["ended"] and machine.tries < 2:  # noqa: PLR2004 - what broke off is looked at once more
-                machine.run, machine.queued = 0, not machine.withdrawn
+            again = machine.tries < 2 and not machine.withdrawn  # noqa: PLR2004 - what broke off is looked at once more
+            if again and not told.seen["ended"]:
+                machine.run, machine.queued = 0, True
                 return
             seen["stage"] = stage = "lost" if machine.begun or told.seen["ended"] else "blocked"
         elif stage == "failed":
@@ -302,6 +311,9 @@ class DirectPost:
         if not machine.begun:
             return "blocked"
         return "lost" if unreachable or machine.stage == "restarting" else "done"
+
+    def _give_back(self, machine: _Machine, why: str) -> None:
+        self._say(machine, {"stage": "blocked", "problem": f"{why} before a play had begun"})
 
     def _say(self, machine: _Machine, seen: Mapping[str, Any], *, launches: bool = False) -> None:
         order = machine.order

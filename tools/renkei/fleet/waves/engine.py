@@ -10,7 +10,7 @@ sent again is the same, and what is heard again has its end already.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -21,9 +21,10 @@ from renkei.exchange.direct import DirectOrder, Observation
 from renkei.exchange.documents import Signer, payload_sha256
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.updates import PERMIT_LASTS, Order, PatchState, Permit, Window
+from renkei.fleet.waves.overdue import end_by_time, end_overdue, silent
 from renkei.fleet.waves.plan import MEDIA_GROUP, Plan, PlannedHost
 from renkei.fleet.waves.post import Heard, Post
-from renkei.fleet.waves.state import STALE, UNSTARTED, WELL, HostState, Phase, WaveState
+from renkei.fleet.waves.state import STALE, WELL, HostState, Phase, WaveState
 from renkei.fleet.waves.watch import Watch
 from renkei.store.waves.ledger import Act, Ledger
 
@@ -67,6 +68,18 @@ def load(ledger: Ledger, wave: str) -> WaveState:
     return WaveState(Plan.read(plan)).take(ledger.acts(wave))
 
 
+def held_by_others(ledger: Ledger, wave: str, terminals: Collection[str], now: datetime) -> dict[str, list[str]]:
+    """Return those of some machines that other waves hold, by wave, once aborted ones have let go of who is overdue.
+
+    An aborted wave may have no controller any more: who has its permit and is never heard of again ends here.
+    """
+    held = ledger.held(wave, terminals)
+    for other in held:
+        if any(act.what == "abort" for act in ledger.acts(other)):
+            end_overdue(ledger, load(ledger, other), now)
+    return ledger.held(wave, terminals) if held else held
+
+
 def act_of_person(
     ledger: Ledger, state: WaveState, act: Act, phases: frozenset[Phase], holds: Collection[str] = ()
 ) -> WaveState:
@@ -83,16 +96,19 @@ def act_of_person(
         WaveError: the wave is in another one; nothing was written.
         Held: another wave holds some of the machines; nothing was written.
     """
+    draft = state.copy()
 
     def decide(news: list[Act]) -> list[Act]:
-        phase = state.copy().take(news).phase
-        if phase not in phases:
+        nonlocal draft
+        draft = state.copy().take(news)
+        if draft.phase not in phases:
             raise WaveError(
-                f"wave {state.plan.id} is {phase}; {act.what} needs one that is {' or '.join(sorted(phases))}"
+                f"wave {state.plan.id} is {draft.phase}; {act.what} needs one that is {' or '.join(sorted(phases))}"
             )
+        draft.take([act])
         return [act]
 
-    return state.take(ledger.add(str(state.plan.id), state.seen, decide, holds))
+    return state.take(ledger.add(str(state.plan.id), state.seen, decide, holds, lambda: draft.freed))
 
 
 class Engine:
@@ -128,7 +144,7 @@ class Engine:
             seen = self._watch.acts(draft, now) if self._watch is not None else ()
             return _Turn(draft, now, self._ministry.signer).decide(said, seen)
 
-        for act in self._ledger.add(str(self.state.plan.id), self.state.seen, decide):
+        for act in self._ledger.add(str(self.state.plan.id), self.state.seen, decide, frees=lambda: draft.freed):
             draft.seen = max(draft.seen, act.number)
             if act.what in _CHANGES_POST:
                 self._unsure |= {act.terminal} if act.terminal else set(draft.hosts)
@@ -248,7 +264,7 @@ class _Turn:
     def _outcome(self, patch: Said, state: HostState) -> str:
         assert state.order is not None  # noqa: S101 - only who has an order answers one
         if patch.stage == "lost":
-            return _silent(state)
+            return silent(state)
         if not patch.fulfils(state.order):
             return Fault.FAILED
         before = parse_time(state.asked_at) if state.asked_at else state.order.issued_at
@@ -257,14 +273,8 @@ class _Turn:
 
     def _watch(self, state: HostState) -> None:
         """End whose time is over."""
-        order = state.order
-        last = order.expires if order else state.host.windows[-1].closes
-        overdue = timedelta(minutes=self._state.plan.overdue_minutes)
-        if state.started_at is not None and order is not None and order.permit:
-            if self._now >= datetime.fromtimestamp(state.started_at, UTC) + overdue:
-                self._note(Act("end", state.host.terminal, _silent(state)))
-        elif self._now >= last:
-            self._note(Act("end", state.host.terminal, UNSTARTED))
+        if end := end_by_time(state, self._state.plan, self._now):
+            self._note(Act("end", state.host.terminal, end))
 
     def _order(self) -> None:
         """Give orders to the group whose turn it is; on media only as many as may be away."""
@@ -326,11 +336,6 @@ class _Turn:
 
     def _until(self, window: Window) -> datetime:
         return min(self._now + PERMIT_LASTS, window.closes - timedelta(minutes=self._state.plan.minutes))
-
-
-def _silent(state: HostState) -> Fault:
-    """What it is that nothing is heard of a machine any more."""
-    return Fault.NOT_BACK if state.stage in {"restarting", "checking"} else Fault.UNREACHABLE
 
 
 def order_id(wave: UUID, terminal: str) -> UUID:

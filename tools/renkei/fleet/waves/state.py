@@ -65,6 +65,14 @@ class HostState:
         return self.started_at is not None and self.end is None
 
     @property
+    def may_be_at_work(self) -> bool:
+        """Whether a permit of this wave lets it work: no other wave may have it meanwhile.
+
+        An order without a permit doesn't count: it lies on a medium, and a terminal works on one after the other.
+        """
+        return self.is_away and self.order is not None and self.order.permit
+
+    @property
     def is_updated(self) -> bool:
         """Whether this wave has updated it, by its own word."""
         return self.end == WELL and self.started_at is not None
@@ -120,6 +128,13 @@ class WaveState:
         if any(state.order for state in self.hosts.values()):
             return Phase.RUNNING
         return Phase.APPROVED if self.approval else Phase.PLANNED
+
+    @property
+    def freed(self) -> list[str]:
+        """The machines that an aborted wave is through with; of any other one none but by their end."""
+        if self.aborted is None:
+            return []
+        return [name for name, state in self.hosts.items() if not state.may_be_at_work]
 
     def group(self, now: datetime) -> str | None:
         """The group whose turn it is: the first of which somebody hasn't ended, nor let his first window pass.

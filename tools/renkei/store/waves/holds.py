@@ -1,4 +1,8 @@
-"""Which wave has which machine: one at a time, from its approval to the machine's end there or the wave's abort."""
+"""Which wave has which machine: one at a time, from its approval to the machine's end there.
+
+An aborted wave holds on to those that have a permit: each is at work, or may be, until it has said what it came to, or
+is overdue (`fleet.waves.overdue`).
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +35,8 @@ def held_in_words(by: Mapping[str, Sequence[str]]) -> str:
         parts.append(f"wave {wave} holds {len(terminals)} of its machines ({some})")
     return (
         f"{'; '.join(parts)}. A machine is one wave's at a time: wait until that wave has ended with them "
-        f"(renkei wave status), or abort it (renkei wave abort {next(iter(by))} --as NAME --why WHY)"
+        f"(renkei wave status), or abort it (renkei wave abort {next(iter(by))} --as NAME --why WHY): then it lets go "
+        "of all but those that have a permit, and of these when each has ended there, or is overdue"
     )
 
 
@@ -60,11 +65,6 @@ def hold(transaction: Transaction, wave: str, terminals: Collection[str]) -> Non
 
 
 def let_go(transaction: Transaction, wave: str, terminals: Collection[str]) -> None:
-    """Let machines go that have come to their end in a wave."""
-    ended = [(terminal, wave) for terminal in terminals]
+    """Let machines go that a wave is through with."""
+    ended = [(terminal, wave) for terminal in sorted(terminals)]
     transaction.execute_many("DELETE FROM holds WHERE terminal = ? AND wave = ?", ended)
-
-
-def let_all_go(transaction: Transaction, wave: str) -> None:
-    """Let all machines of a wave go."""
-    transaction.execute("DELETE FROM holds WHERE wave = ?", (wave,))

@@ -10,8 +10,8 @@ stores as the hub's (durable before anybody hears of it, one writer at a time, b
 What is decided is decided within the transaction that writes it down, after a look at what others have added: between
 a halt and a permit there is no gap. A kill at any moment leaves all acts of a turn or none.
 
-A machine is one wave's at a time: it is held from the wave's approval (or its order) to its end there or the wave's
-abort, and the database itself refuses a second holder.
+A machine is one wave's at a time: it is held from the wave's approval (or its order) to its end there, and the database
+itself refuses a second holder. Who aborts a wave says whom it lets go: whoever is at work is held to his end.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -172,7 +172,14 @@ class Ledger(AbstractContextManager["Ledger"]):
         wanted = set(terminals)
         return self._database.read(lambda t: held_machines.by_others(t, wave, wanted))
 
-    def add(self, wave: str, after: int, decide: Decide, holds: Collection[str] = ()) -> list[Act]:
+    def add(
+        self,
+        wave: str,
+        after: int,
+        decide: Decide,
+        holds: Collection[str] = (),
+        frees: Callable[[], Collection[str]] = tuple,
+    ) -> list[Act]:
         """Decide what to add after a look at what others have added; return both, numbered, once they are durable.
 
         Args:
@@ -180,6 +187,8 @@ class Ledger(AbstractContextManager["Ledger"]):
             after: the last act that one has seen.
             decide: what to add.
             holds: machines that the wave holds from now on; those that it orders it holds anyway.
+            frees: says, once it is decided, which machines the wave holds no longer; those that come to their end
+                there are let go anyway.
 
         Raises:
             Held: nothing was added: another wave holds some of the machines.
@@ -190,9 +199,8 @@ class Ledger(AbstractContextManager["Ledger"]):
             news = _after(transaction, wave, after)
             added = _append(transaction, wave, decide(news))
             held_machines.hold(transaction, wave, {*holds, *(act.terminal for act in added if act.what == "order")})
-            if any(act.what == "abort" for act in added):
-                held_machines.let_all_go(transaction, wave)
-            held_machines.let_go(transaction, wave, [act.terminal for act in added if act.what == "end"])
+            ended = (act.terminal for act in added if act.what == "end")
+            held_machines.let_go(transaction, wave, {*ended, *frees()})
             return news + added
 
         return self._database.write(work)
