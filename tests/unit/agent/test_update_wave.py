@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -19,7 +18,6 @@ from renkei.agent.keys import point_of
 from renkei.agent.media import importing
 from renkei.agent.updates import documents, handing, orders, patching
 from renkei.agent.updates.places import Places
-from renkei.domain.halting import HaltingRule
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.certificates import make_key, make_request
 from renkei.exchange.clock import format_time, whole_seconds
@@ -29,7 +27,7 @@ from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Catalogue, Window
 from renkei.fleet.patching.intake import Believer, Taken, Taking, files_of
 from renkei.fleet.waves.engine import Engine, Ministry, load
-from renkei.fleet.waves.plan import Halting, Plan, PlannedHost
+from renkei.fleet.waves.plan import PlannedHost
 from renkei.fleet.waves.post import FolderPost
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.patch_states import PatchStates
@@ -37,9 +35,9 @@ from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.agent.test_update_installing import CONTENT, package
 from unit.agent.test_updates_line import Hub
 from unit.agent.update_host import AFTER, HOUR, MINUTE, Host
+from unit.agent.waves import MODEL, WAVE, approved
 
-ENDPOINT, MODEL = Party("131041"), "RK-T100"
-WAVE = UUID(int=9)
+ENDPOINT = Party("131041")
 
 
 @dataclass
@@ -99,24 +97,11 @@ def country(request: Any, offline: Any, tmp_path: Path, monkeypatch: pytest.Monk
     )
     window = Window(opens=begin + 30 * MINUTE, closes=begin + 5 * HOUR)
     group = "canary" if way == "online" else "media"
-    plan = Plan(
-        id=WAVE,
-        action="install",
-        catalogue=7,
-        catalogue_sha256="cd" * 32,
-        updates=[package()],
-        planner="sato",
-        made_at=begin,
-        minutes=60,
-        overdue_minutes=120,
-        halting=Halting.of(HaltingRule((MODEL,))),
-        hosts=[PlannedHost(endpoint=ENDPOINT, terminal="T", model=MODEL, group=group, windows=[window])],
-    )
+    planned = PlannedHost(endpoint=ENDPOINT, terminal="T", model=MODEL, group=group, windows=[window])
     signed = Catalogue(number=7, issued_at=begin, updates=[package()]).sign(Signer(key)).decode()
     catalogue = json.dumps({"entry": json.loads(entry.to_json()), "envelope": signed}).encode()
     with open_ledger(str(tmp_path / "waves.db")) as ledger:
-        ledger.plan(str(WAVE), plan.to_bytes(), int(begin.timestamp()), b"{}")
-        ledger.add(str(WAVE), 0, lambda _: [Act("consent", detail="approver", document=b"{}")])
+        approved(ledger, begin, [planned], [package()])
         ministry = Ministry(Signer(key), offline.pki.anchor.verify_entry)
         home = offline.agent(ENDPOINT, link=link, media={"scan": "off"})
         post = tmp_path / "post"

@@ -4,26 +4,23 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from country.terminal import Clock
 from renkei.agent.updates import patching
-from renkei.domain.halting import HaltingRule
 from renkei.exchange.certificates import key_from_pem
 from renkei.exchange.clock import whole_seconds
 from renkei.exchange.documents import Signer
 from renkei.exchange.updates import Window
 from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.line import HubPost
-from renkei.fleet.waves.plan import Halting, Plan, PlannedHost
+from renkei.fleet.waves.plan import PlannedHost
 from renkei.fleet.waves.state import Phase
 from renkei.fleet.waves.watch import Watch
-from renkei.store.waves.ledger import Act, open_ledger
+from renkei.store.waves.ledger import open_ledger
 from unit.agent.update_host import AFTER, HOUR, MINUTE, Host, update
-
-WAVE, MODEL = UUID(int=12), "RK-T100"
+from unit.agent.waves import MODEL, WAVE, approved
 
 
 @pytest.mark.thorough
@@ -34,29 +31,14 @@ def test_two_terminals_are_patched_by_a_wave_and_the_hub_has_counted_their_excha
     homes = {code: fleet.agent(code) for code in ("131041", "011011")}
     hosts = {code: Host(now=begin) for code in homes}
     window = Window(opens=begin + 10 * MINUTE, closes=begin + 5 * HOUR)
-    plan = Plan(
-        id=WAVE,
-        action="install",
-        catalogue=7,
-        catalogue_sha256="cd" * 32,
-        updates=[update()],
-        planner="sato",
-        made_at=begin,
-        minutes=60,
-        overdue_minutes=120,
-        halting=Halting.of(HaltingRule((MODEL,))),
-        hosts=[
-            PlannedHost(
-                endpoint=home.party, terminal=home.settings.terminal, model=MODEL, group="canary", windows=[window]
-            )
-            for home in homes.values()
-        ],
-    )
+    planned = [
+        PlannedHost(endpoint=home.party, terminal=home.settings.terminal, model=MODEL, group="canary", windows=[window])
+        for home in homes.values()
+    ]
     signer = Signer(key_from_pem((fleet.folder / "authority.key").read_text()))
     clock = Clock(begin)
     with clock.shown(), open_ledger(str(tmp_path / "waves.db")) as ledger, fleet.authority() as client:
-        ledger.plan(str(WAVE), plan.to_bytes(), int(begin.timestamp()), b"{}")
-        ledger.add(str(WAVE), 0, lambda _: [Act("consent", detail="approver", document=b"{}")], plan.terminals)
+        approved(ledger, begin, planned, [update()])
         ministry = Ministry(signer, fleet.pki.anchor.verify_entry)
         engine = Engine(ledger, load(ledger, str(WAVE)), ministry, HubPost(client), Watch(client.exchanges))
         state = engine.turn(clock.now)
