@@ -1,7 +1,7 @@
 """`renkei updates import|approve|decline|approvals`: the ministry's list of updates, before any of it is signed."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from renkei.cli.wave_common import JsonOption, Key, Passphrase, PeopleOption, Pe
 if TYPE_CHECKING:
     from renkei.exchange.updates import Update
     from renkei.fleet.updates.importing import Arrival
+    from renkei.fleet.updates.laying import Laying
     from renkei.store.update_list import Act, UpdateList
 
 DEFAULT_LIST = Path("/var/lib/renkei/updates.db")
@@ -57,14 +58,15 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
     What the list that came with them (--expect) says must fit; the build is said
     there, or by --build. Nothing is imported unless all of it is good. What was
     imported waits until somebody else approves it. A file of another digest takes
-    the place of the one before and waits anew; so does the same one after a
-    decline, or once a word for it counts no more, since its person has left or has
-    another key. --packages is HOME/updates/packages of the ministry's agent, from
-    where media are written.
+    the place of the one before and waits anew, unless a signed catalogue has that
+    one under its name: then it needs a name of its own. The same file waits anew
+    after a decline, or once a word for it counts no more, since its person has left
+    or has another key. --packages is HOME/updates/packages of the ministry's agent,
+    from where media are written.
 
     Exit codes: 0, 1 something doesn't fit (nothing is imported), 2 usage.
     """
-    from renkei.fleet.updates import importing, listing
+    from renkei.fleet.updates import importing, laying, listing
     from renkei.fleet.waves.consents import read_people
 
     if (expect is None) == (not build):
@@ -76,12 +78,18 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
         else:
             expected = importing.said_of(packages, build, requires or [], urgent=urgent)
         arrivals, missing = importing.find(packages, expected)
-        updates = _bring(arrivals, None if dry_run else into)
-        with opened_list(book) as opened:
-            now = datetime.now(UTC)
+        with (
+            nullcontext() if dry_run or into is None else laying.laying(into) as place,
+            opened_list(book) as opened,
+        ):
+            updates, now = _bring(arrivals, place), datetime.now(UTC)
 
             def decide(acts: "list[Act]") -> "list[Act]":
-                return listing.import_acts(acts, updates, person, signer, others, now)
+                signed = listing.signed_packages(opened.issued())
+                decided = listing.import_acts(acts, signed, updates, person, signer, others, now)
+                if place is not None:
+                    place.finish()
+                return decided
 
             acts = decide(opened.acts()) if dry_run else opened.add(decide)
     new = [act.kb for act in acts]
@@ -253,7 +261,7 @@ def words_of_list() -> Iterator[None]:
     """Say what is wrong in words and end with 1."""
     from renkei.exchange.errors import ExchangeError
     from renkei.fleet.hosts.found import FoundError
-    from renkei.fleet.updates.importing import PackagesError
+    from renkei.fleet.updates.laying import PackagesError
     from renkei.fleet.updates.listing import ListError
     from renkei.fleet.waves.plan import PlanError
     from renkei.store.errors import StoreError
@@ -272,18 +280,19 @@ def _refuse(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _bring(arrivals: "list[Arrival]", into: Path | None) -> "list[Update]":
+def _bring(arrivals: "list[Arrival]", place: "Laying | None") -> "list[Update]":
     """Read the packages with a bar on stderr; all that is wrong is said at once."""
     from renkei.fleet.updates import importing
+    from renkei.fleet.updates.laying import PackagesError
 
     problems, updates = [], []
     with Progress(console=Console(stderr=True), transient=True) as bar:
         for each in arrivals:
             task = bar.add_task(each.path.name, total=each.path.stat().st_size)
             try:
-                updates.append(importing.bring(each, into, partial(bar.advance, task)))
-            except importing.PackagesError as error:
+                updates.append(importing.bring(each, place, partial(bar.advance, task)))
+            except PackagesError as error:
                 problems.append(str(error))
     if problems:
-        raise importing.PackagesError("\n".join(problems))
+        raise PackagesError("\n".join(problems))
     return updates

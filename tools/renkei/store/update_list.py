@@ -91,6 +91,10 @@ class UpdateList(AbstractContextManager["UpdateList"]):
         """Return the catalogue of the highest number; None before the first."""
         return self._database.read(_newest)
 
+    def issued(self) -> list[Issued]:
+        """Return every catalogue that was signed, oldest first; what `add` decides on may ask for it, too."""
+        return self._database.read(_issued)
+
     def add(self, decide: Callable[[list[Act]], Sequence[Act]]) -> list[Act]:
         """Write down what is decided on seeing all that was done before; return it.
 
@@ -142,6 +146,11 @@ def _acts(connection: apsw.Connection) -> list[Act]:
         "SELECT what, kb, person, detail, document, at FROM acts ORDER BY act"
     ).fetchall()
     return [Act(what, kb, person, detail, bytes(document), at) for what, kb, person, detail, document, at in rows]
+
+
+def _issued(connection: apsw.Connection) -> list[Issued]:
+    rows: list[Any] = connection.execute("SELECT number, envelope, at FROM catalogues ORDER BY number").fetchall()
+    return [Issued(number, bytes(envelope), at) for number, envelope, at in rows]
 
 
 def _newest(connection: apsw.Connection) -> Issued | None:

@@ -1,5 +1,6 @@
 """`renkei updates`, as two people and the authority use it: from a package's arrival to both ways out."""
 
+import hashlib
 import json
 import signal
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from renkei.cli import updates, updates_list
-from renkei.fleet.updates import importing
+from renkei.fleet.updates import laying
+from renkei.store.errors import StoreError
 from renkei.store.update_list import UpdateList
 from unit.dying import die_at
 from unit.fleet.conftest import INVENTORY
@@ -18,6 +20,7 @@ from unit.fleet.updates.test_importing import CONTENT, NAME
 from unit.fleet.waves.test_commands import Clock, Desk
 
 KB = "KB5058411"
+OTHER = b"another package" * 900
 
 
 class Office(Desk):
@@ -33,6 +36,15 @@ class Office(Desk):
         build = ("--build", "26100.4061", "--packages", str(self.file("packages")))
         person = (*self.person("sato"), *self.people)
         return self.updates("import", str(self.file(NAME)), *build, *person, *words, code=code)
+
+    def listed(self) -> str:
+        """The digest that the list has, or nothing."""
+        found = json.loads(self.updates("list", "--json"))["updates"]
+        return found[0]["sha256"] if found else ""
+
+    def laid(self) -> str:
+        """The digest of the package that lies there."""
+        return hashlib.sha256((self.file("packages") / NAME).read_bytes()).hexdigest()
 
     def approve(self, person: str, *words: str, code: int = 0) -> str:
         fleet = ("--fleet", str(INVENTORY / "lab"))
@@ -113,6 +125,37 @@ def test_nothing_is_imported_unless_all_of_it_fits(office: Office) -> None:
     assert json.loads(office.updates("list", "--json"))["updates"] == []
 
 
+def test_a_package_that_a_catalogue_names_is_not_replaced(office: Office) -> None:
+    office.bring()
+    office.approve("suzuki")
+    office.sign()
+    office.file(NAME).write_bytes(OTHER)
+    for dry in (("--dry-run",), ()):
+        assert "catalogue 1 has another package of this name" in office.bring(*dry, code=1)
+    assert [path.name for path in office.file("packages").iterdir()] == [NAME]
+    assert office.laid() == office.listed() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_list_that_cant_be_written_is_set_right_by_importing_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction fails after the package has its name: nothing speaks of it, and either one may come again."""
+
+    def full(store: UpdateList, decide: Callable[[Any], Any]) -> None:
+        decide(store.acts())
+        raise StoreError("disk is full")
+
+    office.bring()
+    for again in (OTHER, CONTENT):
+        office.file(NAME).write_bytes(OTHER)
+        with monkeypatch.context() as patch:
+            patch.setattr(UpdateList, "add", full)
+            assert "disk is full" in office.bring(code=1)
+        office.file(NAME).write_bytes(again)
+        office.bring()
+        assert office.laid() == office.listed() == hashlib.sha256(again).hexdigest()
+
+
 def test_a_wrong_call_ends_with_2(office: Office) -> None:
     office.updates("import", str(office.file(NAME)), *office.person("sato"), *office.people, code=2)
     office.bring()
@@ -123,7 +166,7 @@ def test_a_wrong_call_ends_with_2(office: Office) -> None:
 _STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (UpdateList, ("add", "issue")),
     (Path, ("replace", "unlink")),
-    (importing, ("_read",)),
+    (laying, ("read",)),
 )
 
 
@@ -138,11 +181,15 @@ def test_killed_at_any_step_a_package_is_whole_or_not_there_and_a_number_is_give
             process.join(60)
             assert process.exitcode in {0, -signal.SIGKILL}
             package = office.file("packages") / NAME
-            assert not package.exists() or package.read_bytes() == CONTENT
+            assert not package.exists() or package.read_bytes() in {CONTENT, OTHER}
+            arrived = hashlib.sha256(office.file(NAME).read_bytes()).hexdigest()
+            assert office.listed() != arrived or office.laid() == arrived  # never listed without lying there
             if process.exitcode == 0:
                 return fatal - 1
         raise AssertionError("it never ends")
 
+    assert live(office.bring) > 5
+    office.file(NAME).write_bytes(OTHER)
     assert live(office.bring) > 5
     office.approve("suzuki")
     assert live(office.sign) > 2

@@ -1,6 +1,5 @@
 """Packages as they come: what fits is laid there whole, what doesn't is named, all of it at once."""
 
-import fcntl
 import hashlib
 import json
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from renkei.fleet.updates import importing
-from renkei.fleet.updates.importing import Arrival, Expected, PackagesError, bring, find, read_expected, said_of
+from renkei.fleet.updates.importing import Arrival, Expected, bring, find, read_expected, said_of
+from renkei.fleet.updates.laying import PackagesError, laying
 
 NAME, CONTENT = "windows11.0-kb5058411-x64_6c1f.msu", b"a package" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -46,12 +45,14 @@ def test_a_folder_is_held_against_its_list_and_copied_whole(folder: Path, tmp_pa
     arrivals, missing = find([folder], read_expected(tmp_path / "list.json"))
     assert missing == ["KB5043080"]
     seen: list[int] = []
-    update = bring(arrivals[0], tmp_path / "packages", seen.append)
+    with laying(tmp_path / "packages") as place:
+        update = bring(arrivals[0], place, seen.append)
+        place.finish()
     assert (update.kb, update.build, update.sha256, update.size) == ("KB5058411", "26100.4061", DIGEST, len(CONTENT))
     assert (update.urgency, update.requires, update.file) == ("urgent", ["KB5043080"], NAME)
     assert sum(seen) == len(CONTENT)
     assert {path.name: path.read_bytes() for path in (tmp_path / "packages").iterdir()} == {NAME: CONTENT}
-    bring(arrivals[0], None, seen.append)
+    assert bring(arrivals[0], None, seen.append) == update
 
 
 @pytest.mark.parametrize(
@@ -66,30 +67,9 @@ def test_what_is_not_the_lists_is_named_and_nothing_is_left(
     folder: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     packages = tmp_path / "packages"
-    with pytest.raises(PackagesError, match=message):
-        bring(Arrival(folder / NAME, expected(**changes)), packages, lambda _: None)
-    assert not packages.exists() or list(packages.iterdir()) == []
-
-
-def test_two_who_bring_one_package_at_a_time_do_not_mix_their_copies(folder: Path, tmp_path: Path) -> None:
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    with (packages / f".{NAME}.new").open("wb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(PackagesError, match="somebody else is importing it"):
-            bring(Arrival(folder / NAME, expected()), packages, lambda _: None)
-        assert (packages / f".{NAME}.new").exists()
-    bring(Arrival(folder / NAME, expected()), packages, lambda _: None)  # and what a killed one left is no hindrance
-    assert [path.name for path in packages.iterdir()] == [NAME]
-
-
-def test_a_copy_that_no_disk_holds_is_not_begun(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
-        free = 10
-
-    monkeypatch.setattr(importing.shutil, "disk_usage", lambda _: Full)
-    with pytest.raises(PackagesError, match="no room for 9000 bytes"):
-        bring(Arrival(folder / NAME, expected()), tmp_path / "packages", lambda _: None)
+    with laying(packages) as place, pytest.raises(PackagesError, match=message):
+        bring(Arrival(folder / NAME, expected(**changes)), place, lambda _: None)
+    assert list(packages.iterdir()) == []
 
 
 def test_everything_that_is_wrong_with_names_is_said_at_once(folder: Path, tmp_path: Path) -> None:

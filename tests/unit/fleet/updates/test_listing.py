@@ -41,6 +41,7 @@ class Book:
         self.acts: list[Act] = []
         self.keys = dict(KEYS)
         self.people = dict(PEOPLE)
+        self.catalogues: list[Issued] = []
 
     def renew(self, person: str) -> None:
         """The file of people has another key of a person from now on."""
@@ -48,7 +49,8 @@ class Book:
         self.people[person] = self.keys[person].public_key()
 
     def bring(self, *updates: Update, person: str = "sato") -> list[Act]:
-        return self._add(listing.import_acts(self.acts, updates, person, Signer(self.keys[person]), self.people, NOW))
+        signed, signer = listing.signed_packages(self.catalogues), Signer(self.keys[person])
+        return self._add(listing.import_acts(self.acts, signed, updates, person, signer, self.people, NOW))
 
     def approve(self, *kbs: str, person: str = "suzuki", key: str = "", rings: tuple[str, ...] = RINGS) -> list[Act]:
         signer = Signer(self.keys[key or person])
@@ -60,6 +62,11 @@ class Book:
     def _add(self, acts: list[Act]) -> list[Act]:
         self.acts += acts
         return acts
+
+    def sign(self) -> Issued:
+        newest = self.catalogues[-1] if self.catalogues else None
+        self.catalogues.append(listing.issue(self.acts, newest, self.people, AUTHORITY, NOW))
+        return self.catalogues[-1]
 
     def approved(self) -> list[str]:
         return [each.kb for each in listing.approved(self.acts, self.people)]
@@ -125,6 +132,25 @@ def test_another_file_of_an_update_waits_anew_and_the_same_one_is_known(book: Bo
     assert book.approved() == []
     book.approve(FIRST)
     assert listing.approved(book.acts, PEOPLE)[0].sha256 == "cd" * 32
+
+
+def test_the_name_of_a_package_that_a_catalogue_names_is_its_for_good(book: Book) -> None:
+    book.approve(FIRST, SECOND)
+    book.sign()
+    book.decline(SECOND)
+    book.sign()
+    others = [update(FIRST, digest="cd"), update(SECOND, digest="cd"), update(THIRD, digest="cd")]
+    before = list(book.acts)
+    with pytest.raises(ListError) as found:
+        book.bring(*others)
+    assert [line.split(": ")[:2] for line in str(found.value).splitlines()] == [
+        ["KB5043080.msu", "catalogue 2 has another package of this name, sha256 " + "ab" * 32],
+        ["KB5058411.msu", "catalogue 1 has another package of this name, sha256 " + "ab" * 32],
+    ]
+    assert book.acts == before
+    assert [act.kb for act in book.bring(update(SECOND), others[2])] == [SECOND, THIRD]  # the very one comes back
+    renamed = others[0].model_copy(update={"file": "again.msu"})
+    assert [act.kb for act in book.bring(renamed)] == [FIRST]
 
 
 def test_after_a_key_renewal_importing_and_approving_anew_is_all_it_takes(book: Book) -> None:

@@ -11,7 +11,7 @@ from renkei.exchange.certificates import make_key
 from renkei.exchange.documents import DocumentError, Signer
 from renkei.exchange.patterns import PATTERNS_FILE, Patterns
 from renkei.fleet.signed import read_signed
-from renkei.fleet.updates.importing import PackagesError
+from renkei.fleet.updates.laying import PackagesError
 from renkei.fleet.updates.patterns import Authority, Source, issue
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)

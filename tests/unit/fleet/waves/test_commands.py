@@ -72,7 +72,7 @@ class Desk:
     def run(self, app: Any, *words: str, code: int = 0) -> str:
         result = self.runner.invoke(app, list(words))
         assert result.exit_code == code, result.output
-        return result.stdout
+        return result.stdout if code == 0 else result.output
 
     def wave(self, *words: str, code: int = 0) -> str:
         return self.run(wave.app, *words, "--ledger", str(self.file("waves.db")), code=code)

@@ -1,41 +1,30 @@
 """Packages as they come: read once, held against the list that came with them, and laid where media are written from.
 
-    arrivals, missing = find([Path("november/")], read_expected(Path("november.json")))
-    updates = [bring(each, Path("HOME/updates/packages"), progress) for each in arrivals]
+Nothing is imported unless all of it fits:
 
-A package is there under its name whole or not at all: it is copied under a hidden name, its digest is taken of what was
-read, and a rename ends it.
+    arrivals, missing = find([Path("november/")], read_expected(Path("november.json")))
+    with laying(Path("HOME/updates/packages")) as place:
+        updates = [bring(each, place, progress) for each in arrivals]
+        place.finish()
 """
 
-import fcntl
-import hashlib
 import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from renkei.exchange.errors import misfits
 from renkei.exchange.payloads import Digest
 from renkei.exchange.updates import MAX_UPDATES, Build, Kb, Update
+from renkei.fleet.updates.laying import Laying, PackagesError, Progress, read
 
 _LIMIT: Final = 1024 * 1024
-_BLOCK: Final = 4 * 1024 * 1024
 _KB: Final = re.compile(r"(?i)(?<![a-z0-9])kb([1-9][0-9]{5,8})(?![0-9])")
 _FORMS: Final = {".msu", ".cab"}
-
-T = TypeVar("T")
-Progress = Callable[[int], None]
-"""Is told of each piece of a package that was read, in bytes."""
-
-
-class PackagesError(ValueError):
-    """Packages that can't be imported; the text names each one and what is wrong with it, a line each."""
 
 
 class Expected(BaseModel):
@@ -125,16 +114,16 @@ def said_of(packages: Sequence[Path], build: str, requires: Sequence[str], *, ur
         raise PackagesError(f"{packages[0]}: {misfits(error, 'package')}") from None
 
 
-def bring(arrival: Arrival, folder: Path | None, progress: Progress) -> Update:
-    """Read a package, hold it against what is expected, and lay a copy into a folder; return what it is.
+def bring(arrival: Arrival, place: Laying | None, progress: Progress) -> Update:
+    """Read a package, hold it against what is expected, and copy it to where it is laid; return what it is.
 
     Args:
         arrival: the package.
-        folder: where the copy goes, under the package's name; None to read only.
+        place: where the copy goes, under the package's name once that is finished; None to read only.
         progress: see there.
 
     Raises:
-        PackagesError: it isn't what was expected, or there is no room; the folder is as it was.
+        PackagesError: it isn't what was expected, or there is no room.
         OSError: it can't be read or written.
     """
     path, expected = arrival.path, arrival.expected
@@ -143,49 +132,7 @@ def bring(arrival: Arrival, folder: Path | None, progress: Progress) -> Update:
         raise PackagesError(f"{path}: has {size} bytes, the list says {expected.size}: fetch it anew")
     if expected.file not in {None, path.name}:
         raise PackagesError(f"{path}: the list calls {expected.kb} {expected.file}")
-    return lay(path, folder, path.name, progress, lambda digest: _checked(arrival, digest, size))
-
-
-def lay(path: Path, folder: Path | None, name: str, progress: Progress, judge: Callable[[str], T]) -> T:
-    """Read a file, and copy it under a name into a folder if it is judged to be good; return the judgement.
-
-    Args:
-        path: the file.
-        folder: where the copy goes; None to read only.
-        name: of the copy.
-        progress: see there.
-        judge: is told the digest (hex), and raises what keeps the file out.
-
-    Raises:
-        PackagesError: there is no room, or somebody else is at it.
-        OSError: it can't be read or written.
-    """
-    if folder is None:
-        return judge(_read(path, None, progress))
-    size = path.stat().st_size
-    folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < size:
-        raise PackagesError(f"{path}: no room for {size} bytes in {folder}")
-    hidden = folder / f".{name}.new"
-    with hidden.open("ab") as copy:
-        try:
-            fcntl.flock(copy, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PackagesError(f"{path}: somebody else is importing it into {folder}") from None
-        try:
-            copy.truncate(0)
-            digest = _read(path, copy, progress)
-            os.fsync(copy.fileno())
-            judged = judge(digest)
-            hidden.replace(folder / name)
-            _sync(folder)
-        finally:
-            hidden.unlink(missing_ok=True)
-    return judged
-
-
-def _checked(arrival: Arrival, digest: str, size: int) -> Update:
-    path, expected = arrival.path, arrival.expected
+    digest = read(path, progress) if place is None else place.copy(path, path.name, progress)
     if expected.sha256 not in {None, digest}:
         raise PackagesError(f"{path}: its digest is {digest}, the list says {expected.sha256}: fetch it anew")
     return _update(arrival, digest, size)
@@ -211,24 +158,3 @@ def _files(places: Sequence[Path], problems: list[str]) -> Iterator[Path]:
             yield place
         else:
             problems.append(f"{place}: isn't there")
-
-
-def _read(path: Path, copy: BinaryIO | None, progress: Progress) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as reader:
-        while block := reader.read(_BLOCK):
-            digest.update(block)
-            if copy is not None:
-                copy.write(block)
-            progress(len(block))
-    if copy is not None:
-        copy.flush()
-    return digest.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,7 @@ which its person has no more: each ring needs an approval that counts today, and
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
@@ -58,6 +58,14 @@ class Listed:
     approvals: tuple[tuple[str, tuple[str, ...], bytes], ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a signed catalogue says of a file: its digest (hex), and the catalogue's number."""
+
+    sha256: str
+    number: int
+
+
 def read_list(acts: Iterable[Act]) -> dict[str, Listed]:
     """Return the updates by their numbers, in the order in which they first came.
 
@@ -90,21 +98,52 @@ def read_list(acts: Iterable[Act]) -> dict[str, Listed]:
     return found
 
 
+def signed_packages(catalogues: Iterable[Issued]) -> dict[str, Package]:
+    """Return the digest of each file that a catalogue names, and the last number of one; oldest first.
+
+    Raises:
+        DocumentError: one is no catalogue.
+    """
+    return {
+        update.file: Package(update.sha256, issued.number)
+        for issued in catalogues
+        for update in Catalogue.read(peek(issued.envelope).payload).updates
+    }
+
+
 def import_acts(
-    acts: list[Act], updates: Sequence[Update], person: str, signer: Signer, people: People, now: datetime
+    acts: list[Act],
+    signed: Mapping[str, Package],
+    updates: Sequence[Update],
+    person: str,
+    signer: Signer,
+    people: People,
+    now: datetime,
 ) -> list[Act]:
     """Return what is written down of an import; what is there already, as it is, and holds is not imported again.
 
-    An update begins anew that differs, was declined, or for which a word doesn't hold.
+    An update begins anew that differs, was declined, or for which a word doesn't hold. The name that a signed catalogue
+    has given to a package is that package's for good: orders and media find it by it.
 
     Raises:
-        ListError: two updates have one file, or his word doesn't count.
+        ListError: two updates have one file, or a file has the name of another package (a line each); or his word
+            doesn't count.
     """
     known = read_list(acts)
     files = {each.update.file: kb for kb, each in known.items()} | {each.file: each.kb for each in updates}
-    for kb, update in [*((kb, each.update) for kb, each in known.items()), *((each.kb, each) for each in updates)]:
-        if files[update.file] != kb:
-            raise ListError(f"{kb} and {files[update.file]} have one file, {update.file}: rename one of them")
+    problems = [
+        f"{kb} and {files[update.file]} have one file, {update.file}: rename one of them"
+        for kb, update in [*((kb, each.update) for kb, each in known.items()), *((each.kb, each) for each in updates)]
+        if files[update.file] != kb
+    ]
+    problems += [
+        f"{each.file}: catalogue {package.number} has another package of this name, sha256 {package.sha256}: give the"
+        " new one a name of its own, in the list that came with it, too"
+        for each in updates
+        if (package := signed.get(each.file)) is not None and package.sha256 != each.sha256
+    ]
+    if problems:
+        raise ListError("\n".join(dict.fromkeys(problems)))
     at = int(whole_seconds(now).timestamp())
     made = [
         Act("import", each.kb, person, _text(each), words.sign(each, (), "planner", person, signer, now), at)

@@ -6,7 +6,6 @@ The folder is `updates/patterns/` in the home of the ministry's agent, whose exp
 its version in its name and is there before the word on it, so whoever looks finds both or the ones before.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from renkei.exchange.documents import Signer, peek
 from renkei.exchange.patterns import PATTERNS_FILE, Patterns, rank
 from renkei.exchange.signed import Signed
 from renkei.fleet.signed import read_signed
-from renkei.fleet.updates.importing import PackagesError, Progress, lay
+from renkei.fleet.updates.laying import PackagesError, Progress, laying
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,6 @@ def issue(
         DocumentError: version, size or moment has not its form.
         OSError: it can't be read or written.
     """
-    known = before(folder)
     if source.made_at > now:
         raise PackagesError(f"{source.path}: is said to be made at {source.made_at.isoformat()}, which is to come")
     name, size = f"mpam-fe-{source.version}.exe", source.path.stat().st_size
@@ -86,21 +84,17 @@ def issue(
         )
 
     word("0" * 64)  # what has not its form is found before anything is read
-    if known is not None and not correct and rank(source.version) <= rank(known.version):
-        raise PackagesError(f"{folder} has patterns {known.version}: {source.version} isn't newer (or --correct them)")
-    found = lay(source.path, folder, name, progress, word)
-    _put_word(folder, Signed(authority.entry, found.sign(authority.signer)))
-    for path in folder.glob("*.exe"):
-        if path.name != name:
-            path.unlink(missing_ok=True)
+    with laying(folder) as place:
+        known = before(folder)
+        if known is not None and not correct and rank(source.version) <= rank(known.version):
+            raise PackagesError(
+                f"{folder} has patterns {known.version}: {source.version} isn't newer (or --correct them)"
+            )
+        found = word(place.copy(source.path, name, progress))
+        place.finish()
+        place.write(PATTERNS_FILE, Signed(authority.entry, found.sign(authority.signer)).to_json() + b"\n")
+        place.finish()
+        for path in folder.glob("*.exe"):
+            if path.name != name:
+                path.unlink(missing_ok=True)
     return found
-
-
-def _put_word(folder: Path, signed: Signed) -> None:
-    """Let the word on the newest patterns take the place of the one before, whole."""
-    staged = folder / f".{PATTERNS_FILE}.new"
-    with staged.open("wb") as stream:
-        stream.write(signed.to_json() + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    staged.replace(folder / PATTERNS_FILE)
