@@ -1,6 +1,7 @@
 """Orders and packages go out on a medium, patch-states come back: the same documents as by line."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,42 @@ def test_a_package_that_was_changed_on_the_medium_doesnt_come_in(office: Office)
     (office.medium / "packages" / package().file).unlink()
     assert office.go().packages == 1
     assert office.endpoint.spool.alarms() == []
+
+
+@pytest.mark.parametrize("planted", ["folder", "part", "package", "pipe"])
+def test_nothing_is_written_by_way_of_a_link_that_somebody_put_onto_a_medium(
+    office: Office, tmp_path: Path, planted: str
+) -> None:
+    office.lay_out(ORDER, office.order())
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    victim = outside / package().file
+    victim.write_bytes(b"of somebody else")
+    packages = office.medium / "packages"
+    if planted == "folder":
+        packages.symlink_to(outside)
+    else:
+        packages.mkdir()
+        name = {"part": f".{package().file}.part", "package": package().file, "pipe": f".{package().file}.part"}
+        if planted == "pipe":
+            os.mkfifo(packages / name[planted])
+        else:
+            (packages / name[planted]).symlink_to(victim)
+    with pytest.raises(MediaError, match=r"packages.*: is a link, or neither file nor folder: nothing is written"):
+        media.export(office.ministry, office.medium, Party(ENDPOINT))
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {victim.name: b"of somebody else"}
+    assert not list(office.medium.glob("renkei-ministry-*"))
+
+
+def test_a_registration_isnt_written_by_way_of_a_link(office: Office, tmp_path: Path) -> None:
+    medium = tmp_path / "another"
+    medium.mkdir()
+    (medium / "renkei-medium.json").symlink_to(tmp_path / "outside.json")
+    with pytest.raises(MediaError, match="is registered already"):
+        media.register(office.endpoint, medium, Party(ENDPOINT), "USB-02")
+    assert not (tmp_path / "outside.json").exists()
+    with pytest.raises(MediaError, match="can't be believed"):
+        media.export(office.ministry, medium, Party(ENDPOINT))
 
 
 def test_the_ministry_names_a_package_that_it_hasnt(office: Office) -> None:

@@ -127,6 +127,24 @@ def test_a_medium_has_one_package_and_gets_a_newer_one_whole(desk: Desk) -> None
         media.export(desk.office.ministry, desk.office.medium, Party(ENDPOINT))
 
 
+@pytest.mark.parametrize("planted", ["folder", ".patterns.json", "patterns.json", "old.exe"])
+def test_a_link_on_a_medium_leads_no_export_to_write_or_delete_elsewhere(
+    desk: Desk, tmp_path: Path, planted: str
+) -> None:
+    desk.lay(desk.at_ministry, desk.word())
+    outside, folder = tmp_path / "outside", desk.office.medium / "patterns"
+    outside.mkdir()
+    (outside / "victim.txt").write_text("of somebody else")
+    if planted == "folder":
+        folder.symlink_to(outside)
+    else:
+        folder.mkdir()
+        (folder / planted).symlink_to(outside / "victim.txt")
+    with pytest.raises(MediaError, match=r"patterns.*: is a link, or neither file nor folder: nothing is written"):
+        media.export(desk.office.ministry, desk.office.medium, Party(ENDPOINT))
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"victim.txt": "of somebody else"}
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

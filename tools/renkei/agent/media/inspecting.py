@@ -15,6 +15,7 @@ from renkei.agent.media.shape import (
     Damaged,
     check_listing,
     exports_on,
+    is_file,
     read_listing,
     some_files,
 )
@@ -101,8 +102,7 @@ def _objection(folder: Path, cover: Cover, registered: Medium) -> str:
 
 def _cover(home: Home, folder: Path, entries: dict[str, DirectoryEntry]) -> tuple[Cover, VerifiedParty]:
     path = folder / COVER
-    there = path.is_file() and not path.is_symlink()
-    envelope = (read_bounded(path, MAX_ENVELOPE) or b"") if there else b""
+    envelope = (read_bounded(path, MAX_ENVELOPE) or b"") if is_file(path) else b""
     entry = entries.get(peek(envelope).key_id)
     if entry is None:
         raise DocumentError("its signer's directory entry isn't on the medium")

@@ -5,15 +5,16 @@ file system where that has an identifier: copied onto another medium it register
 """
 
 import json
+import os
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import ValidationError
 
 from renkei.agent import platform
-from renkei.agent.files import read_bounded, stage
+from renkei.agent.files import read_bounded, write_new
 from renkei.agent.home import Home, now
-from renkei.agent.media.shape import MODE, REGISTRATION
+from renkei.agent.media.shape import MODE, REGISTRATION, is_file
 from renkei.exchange.bindings import BindingError, DirectoryEntry
 from renkei.exchange.documents import MAX_ENVELOPE, DocumentError, peek
 from renkei.exchange.parties import Party
@@ -41,7 +42,7 @@ def register(home: Home, folder: Path, endpoint: Party, label: str) -> Medium:
     """
     keys = home.keys()
     path = folder / REGISTRATION
-    if path.exists():
+    if os.path.lexists(path):
         raise MediaError(f"{path}: the medium is registered already; `renkei-agent media show` says for whom")
     try:
         medium = Medium(
@@ -57,7 +58,8 @@ def register(home: Home, folder: Path, endpoint: Party, label: str) -> Medium:
     document = {"envelope": medium.sign(keys.signer).decode(), "entry": keys.entry.to_json().decode()}
     try:
         with platform.files_for_everybody():
-            stage(path, json.dumps(document).encode(), MODE)
+            write_new(path, json.dumps(document).encode(), MODE)
+        platform.sync_directory(folder)
     except OSError as error:
         raise MediaError(
             f"{path}: can't be written ({error.strerror}); check that the medium isn't read-only"
@@ -78,7 +80,7 @@ def read_registration(home: Home, folder: Path, endpoint: Party | None = None) -
     """
     path = folder / REGISTRATION
     try:
-        raw = read_bounded(path, 2 * MAX_ENVELOPE) if not path.is_symlink() else None
+        raw = read_bounded(path, 2 * MAX_ENVELOPE) if is_file(path) or not os.path.lexists(path) else None
         document = json.loads(raw or b"")
         envelope, entry = str(document["envelope"]).encode(), DirectoryEntry.from_json(str(document["entry"]))
         said = Medium.read(peek(envelope).payload)

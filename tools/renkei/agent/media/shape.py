@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,19 +26,40 @@ class Damaged(Exception):
     """The files aren't those of the listing; the text names the first one."""
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether a path is a file of the medium's own: no link, pipe or device."""
+    return stat.S_ISREG(_kind(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder of the medium's own: no link to one elsewhere."""
+    return stat.S_ISDIR(_kind(path))
+
+
+def _kind(path: Path) -> int:
+    """The file type bits; 0 where nothing is, and for what leads elsewhere on Windows (a junction, say)."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    if getattr(found, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT:
+        return 0
+    return stat.S_IFMT(found.st_mode)
+
+
 def exports_on(medium: Path) -> Iterator[Path]:
     """Yield the folders of complete exports, in the order in which they were written."""
     for path in sorted(medium.iterdir()):
-        if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink():
+        if path.name.startswith(PREFIX) and is_folder(path):
             yield path
 
 
 def some_files(folder: Path, limit: int) -> Iterator[Path]:
     """Yield the plain files of a folder in the order of their names, at most so many; none where it isn't there."""
-    if not folder.is_dir() or folder.is_symlink():
+    if not is_folder(folder):
         return
     for path in sorted(folder.iterdir())[:limit]:
-        if path.is_file() and not path.is_symlink():
+        if is_file(path):
             yield path
 
 
@@ -60,12 +82,12 @@ def check_listing(folder: Path, listing: bytes) -> int:
         listed[found[2]] = found[1]
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or (path.is_file() and name not in {*listed, COVER, LISTING}):
+        if not is_folder(path) and (not is_file(path) or name not in {*listed, COVER, LISTING}):
             raise Damaged(f"{folder.name}/{name}: doesn't belong to the export")
     size = 0
     for name, digest in listed.items():
         path = folder / name
-        if not path.is_file():
+        if not is_file(path):
             raise Damaged(f"{folder.name}/{name}: is missing")
         with path.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
@@ -77,4 +99,4 @@ def check_listing(folder: Path, listing: bytes) -> int:
 def read_listing(folder: Path) -> bytes:
     """Read an export's listing, empty when it isn't there or too large."""
     path = folder / LISTING
-    return (read_bounded(path, _MAX_LISTING) or b"") if path.is_file() and not path.is_symlink() else b""
+    return (read_bounded(path, _MAX_LISTING) or b"") if is_file(path) else b""

@@ -15,6 +15,7 @@ agent too, only carries: the terminal believes the authority, the authority the 
 exports, since every terminal of an order takes the same ones.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from renkei.agent import platform
 from renkei.agent.files import move, put, read_bounded, stage
 from renkei.agent.home import Home, log, now, stamp
 from renkei.agent.media.registration import MediaError
-from renkei.agent.media.shape import MODE
+from renkei.agent.media.shape import MODE, is_file, is_folder
 from renkei.agent.signing import signed_now
 from renkei.agent.updates import documents, orders, packages, patterns
 from renkei.agent.updates.handing import HEARD
@@ -111,7 +112,7 @@ def bring_patterns(home: Home, medium: Path) -> int:
         OSError: the medium can't be read; what was copied stays for the next time.
     """
     path = medium / PATTERNS / PATTERNS_FILE
-    if not path.is_file() or path.is_symlink() or path.parent.is_symlink():
+    if not is_folder(path.parent) or not is_file(path):
         return 0
     try:
         taken = patterns.take(home, read_bounded(path, MAX_SIGNED) or b"", path.parent)
@@ -126,12 +127,13 @@ def write_patterns(home: Home, medium: Path) -> str:
     """At the ministry: copy the newest patterns onto a medium, the package first; return their version, or nothing.
 
     Raises:
-        MediaError: the document is none, or the package isn't the one that was signed.
+        MediaError: the document is none, the package isn't the one that was signed, or the folder leads elsewhere.
         OSError: the medium can't be written.
     """
-    source, target = Places(home.settings.home).patterns, medium / PATTERNS
+    source = Places(home.settings.home).patterns
     if not (source / PATTERNS_FILE).is_file():
         return ""
+    target = _own_folder(medium, PATTERNS)
     _, envelope, entry = _read(source / PATTERNS_FILE)
     try:
         found = Patterns.read(peek(envelope).payload)
@@ -176,7 +178,8 @@ def write_packages(home: Home, medium: Path, carried: list[Carried]) -> int:
     """At the ministry: copy onto a medium the packages that the carried orders need; how many weren't there.
 
     Raises:
-        MediaError: a package isn't in the ministry's folder, or isn't the one that was signed.
+        MediaError: a package isn't in the ministry's folder, isn't the one that was signed, or the folder on the medium
+            leads elsewhere.
         OSError: the medium can't be written.
     """
     wanted: dict[str, Update] = {}
@@ -185,7 +188,9 @@ def write_packages(home: Home, medium: Path, carried: list[Carried]) -> int:
             listed = peek(envelope).payload.get("updates")
             updates = [Update.model_validate(each) for each in (listed if isinstance(listed, list) else [])]
             wanted |= {each.file: each for each in updates[:MAX_UPDATES]}
-    source, target = Places(home.settings.home).packages, medium / PACKAGES
+    if not wanted:
+        return 0
+    source, target = Places(home.settings.home).packages, _own_folder(medium, PACKAGES)
     missing = packages.lacking(target, list(wanted.values()))
     for update in missing:
         try:
@@ -195,8 +200,28 @@ def write_packages(home: Home, medium: Path, carried: list[Carried]) -> int:
     return len(missing)
 
 
+def _own_folder(medium: Path, name: str) -> Path:
+    """Return a medium's folder to write into, once it and what is in it are its own.
+
+    Whoever had the medium may have put links there: by way of them this machine's files would be written and deleted.
+
+    Raises:
+        MediaError: something there leads elsewhere; the text names it.
+        OSError: it can't be read.
+    """
+    folder = medium / name
+    there = [folder, *(folder.iterdir() if is_folder(folder) else ())] if os.path.lexists(folder) else []
+    for path in there:
+        if not is_folder(path) and (path == folder or not is_file(path)):
+            raise MediaError(
+                f"{path}: is a link, or neither file nor folder: nothing is written there. Find out who put it onto"
+                " the medium, delete it, and export anew"
+            )
+    return folder
+
+
 def _bring(home: Home, source: Path, folder: Path, update: Update) -> int:
-    if not source.is_file() or source.is_symlink():
+    if not is_folder(source.parent) or not is_file(source):
         return 0  # the order says so where it waits for it
     try:
         packages.bring(source, folder, update)
