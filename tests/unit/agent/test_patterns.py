@@ -244,6 +244,23 @@ def test_a_word_of_old_patterns_is_made_good_once_newer_ones_are_here(desk: Desk
     assert told() == [NEW]  # in the place of the one that nobody has got
 
 
+def test_a_word_without_patterns_is_made_good_once_the_antivirus_answers(desk: Desk) -> None:
+    def told() -> list[str | None]:
+        said = desk.office.endpoint.spool.updates.since("")
+        states = [PatchState.read(peek(each.envelope).payload).patterns for each in said]
+        return [state.version if state else None for state in states]
+
+    desk.host.patterns = None
+    desk.tend()
+    desk.pass_time(61 * MINUTE)
+    desk.tend()
+    assert told() == [None]
+    desk.host.patterns = desk.state(NEW)
+    desk.pass_time(61 * MINUTE)
+    desk.tend()
+    assert told() == [NEW]
+
+
 def test_an_order_that_is_worked_on_goes_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.lay(desk.places.patterns, desk.word())
     monkeypatch.setattr(patterns.orders, "counting", lambda _: object())

@@ -25,6 +25,7 @@ def document(report: Report, rows: list[Row]) -> dict[str, Any]:
         "at": report.question.at.isoformat(),
         "catalogue": report.want.number,
         "patterns_old": report.with_old_patterns,
+        "patterns_unsaid": report.with_unsaid_patterns,
         "counts": {str(each): report.counts.get(each, 0) for each in Standing},
         "updates": [
             {
@@ -80,6 +81,7 @@ def _machine(row: Row, report: Report) -> dict[str, Any]:
         if said and said.patterns_made_at
         else None,
         "patterns_old": judgement.patterns_old,
+        "patterns_unsaid": judgement.patterns_unsaid,
         "said_at": datetime.fromtimestamp(said.said_at, UTC).isoformat() if said else None,
         "evidence_sha256": said.payload_sha256 if said else None,
     }
@@ -127,6 +129,8 @@ def show(report: Report) -> None:
         )
     if report.with_old_patterns:
         console.print(f"antivirus patterns too old: {report.with_old_patterns:,}", highlight=False)
+    if report.with_unsaid_patterns:
+        console.print(f"antivirus says nothing of its patterns: {report.with_unsaid_patterns:,}", highlight=False)
     act_on = report.act_on
     if not act_on:
         console.print(f"\n[green]✓[/green] nobody of {machines:,} is late or silent", highlight=False)

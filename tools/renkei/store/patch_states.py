@@ -201,6 +201,15 @@ class PatchStates(AbstractContextManager["PatchStates"]):
         rows = self._some(sql, (endpoint, terminal, until))
         return Evidence(_kept(rows[0]), bytes(rows[0][-2]), bytes(rows[0][-1])) if rows else None
 
+    def patterns_before(self, endpoint: str, terminal: str, until: int) -> int | None:
+        """Return when the antivirus patterns were made that a terminal spoke of last up to a moment; None: of none."""
+        sql = """
+            SELECT patterns_made_at FROM patch_states WHERE endpoint = ? AND terminal = ? AND said_at <= ?
+            AND patterns_made_at IS NOT NULL ORDER BY said_at DESC, number DESC LIMIT 1
+        """
+        rows = self._some(sql, (endpoint, terminal, until))
+        return int(rows[0][0]) if rows else None
+
     def between(self, after: int, until: int) -> Iterator[Kept]:
         """Yield what was said after one moment and up to another, oldest first, without the envelopes."""
         sql = f"""

@@ -3,7 +3,7 @@
 import ast
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,15 @@ from renkei.agent.page import words
 from renkei.agent.page.server import page
 from renkei.agent.page.standing import Planned, overview
 from renkei.agent.register.pending import STANDINGS
-from renkei.agent.settings import JST, SettingsError, load
+from renkei.agent.settings import JST, Link, SettingsError, load
 from renkei.cli.agent import app
+from renkei.exchange.certificates import make_key
+from renkei.exchange.clock import format_time, whole_seconds
+from renkei.exchange.documents import Signer
+from renkei.exchange.patterns import PatternState
+from renkei.exchange.updates import PatchState
 from renkei.store.standings import Standing
+from renkei.store.updates import Said
 from unit.agent.page_scenes import Clerk, page_settings
 from unit.agent.register_scenes import KIM, Register, arrive, special, status
 
@@ -264,3 +270,34 @@ def test_the_page_says_when_the_machine_will_be_updated_and_restarted(
         assert "次の更新と再起動" in text
         assert said in text
         assert "電源を切らず、電源ケーブルをつないでおいてください。" in text
+
+
+@pytest.mark.parametrize(
+    ("patterns", "link", "said"),
+    [
+        (None, "online", "ウイルス対策ソフトから報告がありません。動いているか、端末の管理者に"),
+        (timedelta(days=12), "media", "次の媒体を取り込んでください。"),
+        (timedelta(days=3), "media", ""),
+        (timedelta(days=3), "online", "更新サーバにつながるか、端末の管理者に"),
+        (timedelta(hours=5), "online", ""),
+    ],
+    ids=["says nothing", "old on media", "new enough on media", "old with a line", "new"],
+)
+def test_the_page_says_what_to_do_about_antivirus_patterns(
+    home: Home, clerk: Clerk, monkeypatch: pytest.MonkeyPatch, patterns: timedelta | None, link: str, said: str
+) -> None:
+    assert "ウイルス定義" not in clerk.get().text  # it never looked
+    at = whole_seconds(datetime.now(UTC))
+    known = PatternState(version="1.441.312.0", made_at=at - patterns) if patterns else None
+    word = PatchState(
+        endpoint=home.party, terminal="T", answers=None, stage="checked", build="26100.4061", installed=[], missing=[],
+        catalogue=None, exchanged_at=None, problem=None, checked_at=at, patterns=known,
+    )  # fmt: skip
+    home.spool.updates.say(Said(None, "checked", word.sign(Signer(make_key())), format_time(at)))
+    with monkeypatch.context() as patch:
+        patch.setitem(home.settings.__dict__, "link", Link(link))
+        text = clerk.get().text
+    assert "ウイルス定義" in text
+    told = ("ウイルス対策ソフトから報告がありません", "次の媒体を取り込んで", "更新サーバにつながるか")
+    assert [each for each in told if each in text] == [each for each in told if said.startswith(each)]
+    assert said in text

@@ -70,6 +70,7 @@ def said(endpoint: str, terminal: str, at: datetime, **changes: Any) -> PatchSta
         "exchanged_at": at,
         "problem": None,
         "checked_at": at,
+        "patterns": PatternState(version="1.441.312.0", made_at=at - timedelta(hours=2)),
     }
     values |= changes
     if values["stage"] != "checked" and values["answers"] is None:
@@ -144,7 +145,7 @@ def history(fleet: Fleet, days: int = 28) -> Iterator[PatchState]:
     """What the machines of a fleet said, day by day: most install the second update by its ring; some are in trouble.
 
     Machine number n of 97: 41 is late with the first update, its disk full; 7 waits for its restart, 13 is silent, 29
-    never spoke, 53 has old antivirus patterns.
+    never spoke, 53 has old antivirus patterns, 61's antivirus has stopped.
     """
     rings = {ring: place for place, ring in enumerate(fleet.settings.rings)}
     places = [(site.endpoint, site.terminal) for site in fleet.sites.values() if site.endpoint and site.terminal]
@@ -157,9 +158,13 @@ def history(fleet: Fleet, days: int = 28) -> Iterator[PatchState]:
             begun = back <= 9 - 2 * rings[endpoint.ring] - number % 3
             change: dict[str, Any] = {"build": BEFORE, "installed": [FIRST_KB], "missing": [NEXT_KB]}
             change["catalogue"] = 8 if back < 10 else 7
-            patterns = PatternState(version=f"1.441.{300 - back}.0", made_at=at - timedelta(hours=5))
+            patterns: PatternState | None = PatternState(
+                version=f"1.441.{300 - back}.0", made_at=at - timedelta(hours=5)
+            )
             if kind == 53:  # its line brings none any more
                 patterns = PatternState(version="1.430.7.0", made_at=NOW - 9 * DAY)
+            if kind == 61 and back < 12:
+                patterns = None
             if back >= 10:
                 change["missing"] = []
             if kind == 41:

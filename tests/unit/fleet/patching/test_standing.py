@@ -174,7 +174,21 @@ def test_patterns_are_late_by_the_kind_of_link_and_by_their_age_when_it_spoke(
     judged = judge(place, spoken, WANT, NOW)
     assert (judged.patterns_old, judged.alarm, judged.standing is Standing.LATE) == (expected,) * 3
     assert judge(replace(place, patterns_excepted=True), spoken, WANT, NOW).standing is Standing.UP_TO_DATE
-    assert not judge(place, word(), WANT, NOW).patterns_old  # of an earlier release, or another maker's antivirus
+    # An antivirus that says nothing is as old as what it said last.
+    silent = kept(said("131041", "T-1", at, patterns=None))
+    before = int((at - timedelta(hours=hours)).timestamp())
+    judged = judge(place, silent, WANT, NOW, before)
+    assert (judged.patterns_unsaid, judged.alarm, judged.standing is Standing.LATE) == (expected,) * 3
+    assert not judged.patterns_old
+    assert judge(replace(place, patterns_excepted=True), silent, WANT, NOW, before).standing is Standing.UP_TO_DATE
+
+
+def test_an_antivirus_that_never_said_anything_is_late_once_the_machine_has_served_that_long() -> None:
+    silent = word(patterns=None)
+    assert judge(machine(), silent, WANT, NOW).patterns_unsaid
+    new = replace(machine(), in_service_on=(NOW - DAY).date())
+    judged = judge(new, silent, WANT, NOW)
+    assert (judged.standing, judged.patterns_unsaid) == (Standing.UP_TO_DATE, False)
 
 
 def test_the_deadlines_of_patterns_are_those_of_the_inventory() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from renkei.exchange.crl import sign_crl
+from renkei.exchange.patterns import PatternState
 from renkei.fleet.controls.exceptions import ControlException
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
@@ -151,6 +152,46 @@ def test_the_days_before_are_computed_from_what_was_said_then(
     due = [day.counts.get(Standing.DUE, 0) for day in trend]
     assert due == [0, 3, 3, 3, 3, 3, 0, 0, 0, 0, 0]  # what is said at noon stands at the end of that day
     assert all(sum(day.counts.values()) == 3 for day in trend)
+
+
+def test_an_antivirus_that_stops_is_late_a_day_after_its_last_patterns_and_says_so(
+    states: PatchStates, ministry: Ministry, lab: Fleet
+) -> None:
+    """It had spoken for weeks; another machine's is of an earlier release and never did; a third one's has returned."""
+    for back in range(20, -1, -1):
+        stopped = {"patterns": None} if back < 3 else {}
+        returned = {"patterns": None} if 0 < back < 3 else {}
+        states.keep([ministry.evidence(said(*SHINJUKU, NOW - back * DAY, **stopped))])
+        states.keep([ministry.evidence(said(*SAPPORO, NOW - back * DAY, patterns=None))])
+        states.keep([ministry.evidence(said(*MEDIA, NOW - back * DAY, **returned))])
+    report = ask(lab, states, ministry, days=4)
+    rows = {row.machine.endpoint: row for row in report.rows}
+    assert [rows[place[0]].judgement.patterns_unsaid for place in (SHINJUKU, SAPPORO, MEDIA)] == [True, True, False]
+    assert (report.with_unsaid_patterns, report.with_old_patterns) == (2, 0)
+    assert [row.standing for row in report.act_on] == [Standing.LATE, Standing.LATE]
+    assert why(rows[SHINJUKU[0]], NOW) == (
+        "ウイルス対策ソフトから定義の版の報告がありません（24時間まで）",
+        "its antivirus has said nothing of its patterns for longer than 24 hours",
+    )
+    assert "see whether its antivirus runs" in act(rows[SHINJUKU[0]])[1]
+    late = [day.counts.get(Standing.LATE, 0) for day in report.trend]
+    assert late == [1, 1, 2, 2, 2]  # Sapporo's on every day, Shinjuku's from its second word without
+    excused = ControlException("malware-patterns", ("prefecture_13",), "another maker's antivirus", "部長", NOW.date())
+    again = {row.machine.endpoint: row for row in ask(lab, states, ministry, excused, days=1).rows}
+    assert again[SHINJUKU[0]].standing is Standing.UP_TO_DATE
+
+
+def test_what_is_late_by_patterns_alone_is_told_what_to_do_about_them(
+    states: PatchStates, ministry: Ministry, lab: Fleet
+) -> None:
+    """An update that it lacks, too, isn't due yet: it isn't what to act on."""
+    lacking: dict[str, Any] = {"build": BEFORE, "installed": [FIRST_KB], "missing": [NEXT_KB]}
+    old = {"patterns": PatternState(version="1.430.7.0", made_at=NOW - 30 * DAY)}
+    for place in (SHINJUKU, MEDIA):
+        states.keep([ministry.evidence(said(*place, NOW - DAY, **lacking, **old))])
+    rows = {row.machine.endpoint: row for row in ask(lab, states, ministry, days=1).rows}
+    assert act(rows[SHINJUKU[0]])[1] == "see why it doesn't reach the update service"
+    assert act(rows[MEDIA[0]])[1] == "send a medium with patterns"
 
 
 def test_no_day_is_judged_before_the_first_catalogue(states: PatchStates, ministry: Ministry, lab: Fleet) -> None:

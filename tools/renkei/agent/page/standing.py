@@ -72,10 +72,13 @@ class Patches:
 
 @dataclass(frozen=True, slots=True)
 class AntivirusPatterns:
-    """The antivirus patterns by this machine's last look; `old` past what its kind of link allows."""
+    """The antivirus patterns by this machine's last look; `old` past what its kind of link allows.
 
-    version: str
-    made_at: datetime
+    `version` and `made_at` are None where its antivirus said nothing of them.
+    """
+
+    version: str | None
+    made_at: datetime | None
     old: bool
 
 
@@ -107,7 +110,7 @@ class Overview:
         held, not_imported: parcels that wait for an earlier one; notices that aren't in the register yet.
         certificate: None before enrolment, or when it isn't good.
         patches: of the operating system.
-        patterns: of the antivirus; None where this terminal can't tell.
+        patterns: of the antivirus; None where this terminal doesn't look.
         planned: its next update, None where none is ordered.
     """
 
@@ -217,7 +220,7 @@ def _patches(at: datetime) -> Patches:
 def _patterns(home: Home, at: datetime) -> AntivirusPatterns | None:
     found = told_of(home)
     if found is None:
-        return None
+        return AntivirusPatterns(None, None, old=True) if home.spool.updates.newest() is not None else None
     allowed = PATTERNS_MEDIA_AGE if is_by_medium(home) else PATTERNS_LINE_AGE
     return AntivirusPatterns(found.version, found.made_at.astimezone(JST), at - found.made_at > allowed)
 

@@ -140,7 +140,8 @@ def has_news(home: Home, machine: Machine, last: Said, moment: datetime) -> bool
     """Tell whether the last word on this machine's patterns should be said anew before its time.
 
     So it is once some were installed from a medium. A word of old ones, such as that of a machine that was off for a
-    weekend, is made good once newer ones are here, whichever way they came; for that the machine is asked once an hour.
+    weekend, is made good once newer ones are here, whichever way they came, and one of none once the antivirus says
+    some; for that the machine is asked once an hour.
 
     Raises:
         MachineError: the machine can't be asked.
@@ -149,14 +150,14 @@ def has_news(home: Home, machine: Machine, last: Said, moment: datetime) -> bool
     if answer is not None and not answer.problem and answer.at > parse_time(last.at):
         return True
     told = PatchState.read(peek(last.envelope).payload).patterns
-    if told is None or parse_time(last.at) - told.made_at <= OLD:
+    if told is not None and parse_time(last.at) - told.made_at <= OLD:
         return False
     looked = home.spool.fact(_LOOKED)
     if looked is not None and abs(moment - parse_time(looked)) < AGAIN:
         return False
     home.spool.note(**{_LOOKED: format_time(moment)})
     has = machine.survey().patterns
-    return has is not None and rank(has.version) > rank(told.version)
+    return has is not None and (told is None or rank(has.version) > rank(told.version))
 
 
 def _keep_only(places: Places, patterns: Patterns | None) -> None:

@@ -6,7 +6,8 @@
 | `up_to_date` | it lacks nothing, and its build says so |
 | `excepted` | it lacks something, and an approved exception from control 30 covers it |
 | `late` | it lacks something whose deadline has passed, wherever it stands in the installation; or its antivirus |
-|        | patterns were older than its kind of link allows when it spoke, and no exception from that covers it |
+|        | patterns were older than its kind of link allows when it spoke, or its antivirus had said nothing of |
+|        | them for as long, and no exception from that covers it |
 | `waiting_for_reboot` | it lacks something that is installed but for the restart |
 | `due` | it lacks something, and there is time left |
 
@@ -95,7 +96,8 @@ class Judgement:
     """Where it stands. `deadline` is the earliest of what it lacks, `since` the oldest release among that.
 
     `alarm` tells whether a person must act now: it is late, or has been silent too long. `unlisted` are updates that it
-    misses and no catalogue names. `patterns_old`: its antivirus patterns were too old when it spoke.
+    misses and no catalogue names. `patterns_old`: its antivirus patterns were too old when it spoke; `patterns_unsaid`:
+    its antivirus said nothing of them then, and those of which it spoke last would be too old.
     """
 
     standing: Standing
@@ -107,6 +109,7 @@ class Judgement:
     unsupported: bool = False
     alarm: bool = False
     patterns_old: bool = False
+    patterns_unsaid: bool = False
 
     def age_days(self, now: datetime) -> int:
         """For how many whole days the oldest update that it lacks has been there; 0 when it lacks none."""
@@ -134,7 +137,9 @@ def wanted(catalogues: Iterable[Catalogue], at: datetime, days: int, urgent_days
     return Wanted(known[-1].number, tuple(found))
 
 
-def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> Judgement:
+def judge(
+    machine: Machine, said: Kept | None, want: Wanted, now: datetime, patterns_before: int | None = None
+) -> Judgement:
     """Say where a machine stands.
 
     Args:
@@ -142,9 +147,11 @@ def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> J
         said: its last word up to `now`, or None.
         want: what was wanted then.
         now: aware.
+        patterns_before: of a word that says nothing of antivirus patterns, when those were made that the machine spoke
+            of last before it (seconds since 1970); None where it never did.
     """
+    begun = datetime.combine(machine.in_service_on, datetime.min.time(), now.tzinfo)
     if said is None:
-        begun = datetime.combine(machine.in_service_on, datetime.min.time(), now.tzinfo)
         return Judgement(Standing.UNKNOWN, alarm=now - begun > machine.silent)
     said_at = datetime.fromtimestamp(said.said_at, now.tzinfo)
     lacking = [each for each in want.updates if lacks(said, each, want.number)]
@@ -157,10 +164,10 @@ def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> J
     deadline = min((each.deadline for each in lacking), default=None)
     standing = _standing(machine, lacking, unlisted, said_at, now, restart=restart)
     silent = now - said_at > machine.silent
-    patterns_old = said.patterns_made_at is not None and said.said_at - said.patterns_made_at > (
-        machine.patterns.total_seconds()
-    )
-    if patterns_old and not machine.patterns_excepted:
+    made_at = patterns_before if said.patterns_made_at is None else said.patterns_made_at
+    since = begun.timestamp() if made_at is None else made_at
+    outdated = said.said_at - since > machine.patterns.total_seconds()
+    if outdated and not machine.patterns_excepted:
         standing = Standing.LATE
     if silent or unsupported:
         standing = Standing.UNKNOWN
@@ -173,7 +180,8 @@ def judge(machine: Machine, said: Kept | None, want: Wanted, now: datetime) -> J
         restart=restart,
         unsupported=unsupported and not silent,
         alarm=standing in {Standing.LATE, Standing.UNKNOWN},
-        patterns_old=patterns_old,
+        patterns_old=outdated and said.patterns_made_at is not None,
+        patterns_unsaid=outdated and said.patterns_made_at is None,
     )
 
 

@@ -37,7 +37,7 @@ from renkei.store.patch_states import Kept, PatchStates
 CONTROLS: Final = frozenset({"update-source", "updates-in-time"})
 """The controls of guideline 30 from which an exception excuses a machine's updates."""
 PATTERNS_CONTROL: Final = "malware-patterns"
-"""The one from which an exception excuses old antivirus patterns."""
+"""The one from which an exception excuses old antivirus patterns, and an antivirus that says nothing of its own."""
 DAYS: Final = 28
 
 
@@ -166,6 +166,11 @@ class Report:
         """How many machines' antivirus patterns were too old when they spoke last."""
         return sum(row.judgement.patterns_old for row in self.rows)
 
+    @property
+    def with_unsaid_patterns(self) -> int:
+        """Of how many machines the antivirus has said nothing of its patterns for longer than these may be old."""
+        return sum(row.judgement.patterns_unsaid for row in self.rows)
+
     def lacking(self, released: Released) -> int:
         """How many machines lack an update, by their last word."""
         return sum(released.update.kb in row.judgement.lacks for row in self.rows)
@@ -236,14 +241,17 @@ def _row(place: _Place, states: PatchStates, believer: Believer, want: Wanted, q
     endpoint, terminal, exception, patterns = place
     machine = question.machine(endpoint, terminal, excepted=exception is not None, patterns_excepted=patterns)
     found = states.newest(machine.endpoint, machine.terminal, int(question.at.timestamp()))
-    said, refused = None, ""
+    said, refused, before = None, "", None
     if found is not None:
         try:
             believer.open(found.entry, found.envelope, datetime.fromtimestamp(found.kept.said_at, question.at.tzinfo))
             said = found.kept
+            if said.patterns_made_at is None:
+                before = states.patterns_before(said.endpoint, said.terminal, said.said_at)
         except ExchangeError as error:
             refused = str(error)
-    return Row(endpoint, terminal, machine, said, judge(machine, said, want, question.at), exception, refused)
+    judgement = judge(machine, said, want, question.at, before)
+    return Row(endpoint, terminal, machine, said, judgement, exception, refused)
 
 
 def _trend(
@@ -263,14 +271,18 @@ def _trend(
     # a word older than the longest silence allowed changes nothing: whoever has no other is unknown
     words = states.between(int((ends[0] - longest).timestamp()), int(question.at.timestamp()))
     said: dict[tuple[str, str], Kept] = {}
+    patterns: dict[tuple[str, str], int] = {}
     word = next(words, None)
     for end in ends:
         while word is not None and word.said_at <= end.timestamp():
             said[word.endpoint, word.terminal] = word
+            if word.patterns_made_at is not None:
+                patterns[word.endpoint, word.terminal] = word.patterns_made_at
             word = next(words, None)
         want = wanted_at(end)
         serving = [each for each in machines if each.in_service_on <= end.astimezone(JST).date()]
-        judged = (judge(each, said.get((each.endpoint, each.terminal)), want, end) for each in serving)
+        places = [(each, (each.endpoint, each.terminal)) for each in serving]
+        judged = (judge(each, said.get(place), want, end, patterns.get(place)) for each, place in places)
         yield Day(end, Counter(each.standing for each in judged))
 
 

@@ -37,7 +37,7 @@ def why(row: Row, now: datetime) -> Pair:
     if row.standing is Standing.EXCEPTED and row.exception:
         until = row.exception.until.isoformat()
         return f"{until}まで例外：{row.exception.reason}", f"until {until}: {row.exception.reason}"
-    if row.judgement.patterns_old and not row.machine.patterns_excepted:
+    if _is_for_patterns(row):
         return _why_old(row, row.said)
     return ("", "") if row.standing is Standing.UP_TO_DATE else _why_lacking(row.judgement, row.said)
 
@@ -56,10 +56,21 @@ def patterns(said: Kept | None) -> str:
     return f"{said.patterns} ({moment(datetime.fromtimestamp(said.patterns_made_at, JST))})"
 
 
+def _is_for_patterns(row: Row) -> bool:
+    """Tell whether it is late by its antivirus patterns."""
+    judgement = row.judgement
+    return (judgement.patterns_old or judgement.patterns_unsaid) and not row.machine.patterns_excepted
+
+
 def _why_old(row: Row, said: Kept) -> Pair:
     """Say how old its patterns were; what it lacks beside them stands in the list."""
-    old = _lasting(said.said_at - (said.patterns_made_at or said.said_at))
     allowed = _lasting(int(row.machine.patterns.total_seconds()))
+    if row.judgement.patterns_unsaid:
+        return (
+            f"ウイルス対策ソフトから定義の版の報告がありません（{allowed[0]}まで）",
+            f"its antivirus has said nothing of its patterns for longer than {allowed[1]}",
+        )
+    old = _lasting(said.said_at - (said.patterns_made_at or said.said_at))
     return (
         f"ウイルス定義が{old[0]}前のもの（{allowed[0]}まで）",
         f"its antivirus patterns were {old[1]} old, {allowed[1]} are allowed",
@@ -97,7 +108,7 @@ def _why_lacking(judgement: Judgement, said: Kept) -> Pair:
 def act(row: Row) -> Pair:
     """Say what a person does about a machine that is late or unknown."""
     by_medium, judgement, said = row.endpoint.link is Link.MEDIA, row.judgement, row.said
-    silent = row.standing is Standing.UNKNOWN
+    silent, for_patterns = row.standing is Standing.UNKNOWN, _is_for_patterns(row)
     told = read(said.problem) if said and said.problem else None
     cases = (
         (row.refused, "端末の証明書を確認し、必要なら再登録する", "check its certificate; enrol it anew if need be"),
@@ -118,12 +129,17 @@ def act(row: Row) -> Pair:
         ),
         (silent, "電源と回線を市区町村に確認する", "ask the endpoint about power and line"),
         (
-            judgement.patterns_old and not judgement.lacks and by_medium,
+            for_patterns and judgement.patterns_unsaid,
+            "ウイルス対策ソフトの動作と、連携ソフトの版を市区町村に確認する",
+            "have the endpoint see whether its antivirus runs; an agent of an earlier release doesn't ask it",
+        ),
+        (
+            for_patterns and by_medium,
             "ウイルス定義を載せた媒体を送る",
             "send a medium with patterns",
         ),
         (
-            judgement.patterns_old and not judgement.lacks,
+            for_patterns,
             "更新サーバへの接続を市区町村に確認する",
             "see why it doesn't reach the update service",
         ),
