@@ -61,6 +61,9 @@ MIGRATIONS: Final = (
     ALTER TABLE patch_states ADD COLUMN at_hub INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX not_at_hub ON patch_states (number) WHERE at_hub = 0;
     """,
+    """
+    CREATE INDEX by_stage ON patch_states (endpoint, terminal, stage, at_hub, said_at);
+    """,
 )
 _COLUMNS: Final = (
     "endpoint, terminal, stage, said_at, build, catalogue, installed, missing, problem, payload_sha256,"
@@ -165,8 +168,29 @@ class PatchStates(AbstractContextManager["PatchStates"]):
 
         return self._database.write(work)
 
+    def begin_epoch(self, source: str, epoch: int) -> None:
+        """Note that a hub was restored: it is read from its beginning, and has nothing but what is seen there anew."""
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, 0)", (source, epoch))
+            connection.execute("UPDATE patch_states SET at_hub = 0 WHERE at_hub = 1")
+
+        self._database.write(work)
+
+    def pass_over(self) -> None:
+        """Note as at the hub what it wouldn't keep any more: of that machine and stage it has something as new."""
+        self._database.write(
+            lambda connection: connection.execute("""
+                UPDATE patch_states SET at_hub = 1 WHERE at_hub = 0 AND EXISTS (
+                    SELECT 1 FROM patch_states AS there WHERE there.endpoint = patch_states.endpoint
+                    AND there.terminal = patch_states.terminal AND there.stage = patch_states.stage
+                    AND there.at_hub = 1 AND there.said_at >= patch_states.said_at
+                )
+            """)
+        )
+
     def not_at_hub(self, after: int, limit: int) -> list[tuple[int, Evidence]]:
-        """Return documents that came as files and no hub was seen to have, by their numbers, from one number on."""
+        """Return documents that no hub was seen to have, by their numbers, from one number on."""
         sql = f"""
             SELECT {_COLUMNS}, number, envelope, entries.entry FROM patch_states JOIN entries
             ON sha256 = patch_states.entry WHERE at_hub = 0 AND number > ? ORDER BY number LIMIT ?

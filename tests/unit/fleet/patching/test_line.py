@@ -177,6 +177,46 @@ def test_what_came_as_files_is_handed_to_the_hub_once_for_its_journal(line: Line
     assert PatchState.read(peek(line.put[0][2]).payload).checked_at == NOW - 2 * DAY
 
 
+def test_what_a_restored_hub_has_forgotten_is_handed_in_again(line: Line, tmp_path: Path) -> None:
+    """It keeps the newest word of each stage: what is older than what it has would be handed in for nothing."""
+    file, folder = tmp_path / "states.db", tmp_path / "in"
+    folder.mkdir()
+    other = ("011011", "R2025-0001")
+    for days in (9, 8, 5):
+        line.hear(days)
+    line.ministry.put(folder, said(*SHINJUKU, NOW - 4 * DAY), "file")
+    line.ministry.put(folder, said(*other, NOW - 6 * DAY), "other")
+
+    def run() -> set[tuple[str, int]]:
+        line.put.clear()
+        with PatchStates(file) as states:
+            taking = Taking(states, Believer(line.ministry.anchor), NOW)
+            taking.read(files_of(folder))
+            take_by_line(taking, cast("Hub", line), URL)
+            hand_in(taking, cast("Hub", line), URL)
+        said_of = [(place, PatchState.read(peek(envelope).payload)) for place, _, envelope in line.put]
+        return {(place, (NOW - state.checked_at).days) for place, state in said_of}
+
+    everything = {("131041", 4), ("011011", 6)}
+    assert run() == everything
+    assert run() == set()
+    line.restore(8)  # from a backup of a week ago; what came by line since is lost, too
+    assert run() == everything | {("131041", 5)}
+    assert run() == set()
+    line.restore()  # and with nothing at all
+    line.refuses = True
+    assert run() == set()
+    line.refuses = False
+    assert run() == everything | {("131041", days) for days in (9, 8, 5)}  # a refusal, or a kill, costs no word
+    assert run() == set()
+    line.restore(8)
+    with PatchStates(file) as states:  # read alone, and then cut
+        take_by_line(Taking(states, Believer(line.ministry.anchor), NOW), cast("Hub", line), URL)
+    assert run() == everything | {("131041", 5)}
+    line.items = []  # and without a new epoch
+    assert run() == everything | {("131041", days) for days in (9, 8, 5)}
+
+
 def test_a_wave_by_folder_leaves_what_it_read_for_patch_take(ministry: Ministry, tmp_path: Path) -> None:
     post = FolderPost(tmp_path / "post")
     for days in (3, 2, 1):
@@ -200,7 +240,10 @@ def _signed(file: Path) -> tuple[Any, bytes]:
 
 
 FORK = get_context("fork")
-_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = ((PatchStates, ("keep", "forget")), (Line, ("patch_states", "state")))
+_STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (PatchStates, ("keep", "begin_epoch")),
+    (Line, ("patch_states", "state")),
+)
 
 
 @pytest.mark.thorough

@@ -172,7 +172,8 @@ class Taking:
         self._batch, self._met = [], []
 
     def left(self) -> Iterator[list[tuple[int, Evidence]]]:
-        """Yield, some at a time, what came as files and no hub was seen to have."""
+        """Yield, some at a time, what no hub was seen to have and would keep: from files, or forgotten by a restore."""
+        self._states.pass_over()
         after = 0
         while found := self._states.not_at_hub(after, _BATCH):
             after = found[-1][0]
@@ -185,6 +186,10 @@ class Taking:
     def reached(self, source: str) -> Reached | None:
         """How far a hub was read; None before the first time."""
         return self._states.reached(source)
+
+    def begin_epoch(self, source: str, epoch: int) -> None:
+        """Note that a hub was restored: it is read from its beginning, and what it has forgotten is handed in again."""
+        self._states.begin_epoch(source, epoch)
 
     @property
     def taken(self) -> Taken:

@@ -5,6 +5,7 @@ a document. A hub that was restored begins a new epoch and counts anew: it is re
 reads by a cursor of its own, so that neither takes anything from the other.
 
 What came as files is handed to the hub in its turn: by its journal every state can be checked without the machine.
+So is what a restored hub has forgotten, whichever way it came.
 """
 
 from typing import Protocol
@@ -29,7 +30,9 @@ class Hub(Protocol):
 
 
 def hand_in(taking: Taking, hub: Hub, source: str) -> None:
-    """Hand to the hub what came as files, so that its journal has it; what it refuses is named, and offered next time.
+    """Hand to the hub what it lacks, so that its journal has it; what it refuses is named, and offered next time.
+
+    It lacks what came as files, and what it forgot by a restore; read it first (`take_by_line`).
 
     Args:
         taking: the run that this belongs to.
@@ -71,8 +74,10 @@ def take_by_line(taking: Taking, hub: Hub, source: str, *, again: bool = False) 
         StoreError: the store can't commit; the same holds.
     """
     epoch = hub.state().epoch
-    known = None if again else taking.reached(source)
-    after = known.cursor if known is not None and known.epoch == epoch else 0
+    known = taking.reached(source)
+    if known is not None and known.epoch != epoch:
+        taking.begin_epoch(source, epoch)
+    after = known.cursor if known is not None and known.epoch == epoch and not again else 0
     while True:
         try:
             page = hub.patch_states(after)
@@ -80,6 +85,7 @@ def take_by_line(taking: Taking, hub: Hub, source: str, *, again: bool = False) 
             if after == 0:
                 raise
             epoch, after = hub.state().epoch, 0
+            taking.begin_epoch(source, epoch)
             continue
         for item in page.items:
             taking.look(f"{source} patch-state {item.cursor}", item.entry, item.envelope)
@@ -87,6 +93,7 @@ def take_by_line(taking: Taking, hub: Hub, source: str, *, again: bool = False) 
             if (seen := hub.state().epoch) == epoch:
                 return
             epoch, after = seen, 0  # restored meanwhile: its cursors may be of either epoch
+            taking.begin_epoch(source, epoch)
             continue
         if page.next <= after:
             raise BadAnswer(f"{source}: the page after cursor {after} leads to {page.next}; it never ends")
