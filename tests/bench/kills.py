@@ -40,13 +40,13 @@ def _killed(subject: str) -> list[dict[str, Any]]:
             lost, doubled = differences(scene.expected, scene.taken)
             scene.check()
     return [
-        _row(f"{subject}: points", len(points), "calls", None),
-        _row(f"{subject}: died there", scene.kills, "kills", scene.kills >= 0.9 * len(points)),
-        _row(f"{subject}: notices given", len(scene.expected), "notices", None),
-        _row(f"{subject}: lost", lost, "notices", lost == 0),
-        _row(f"{subject}: delivered twice", doubled, "notices", doubled == 0),
+        _row(f"{subject}: points", len(points), "calls"),
+        _row(f"{subject}: died there", scene.kills, "kills", holds=scene.kills >= 0.9 * len(points)),
+        _row(f"{subject}: notices given", len(scene.expected), "notices"),
+        _row(f"{subject}: lost", lost, "notices", holds=lost == 0),
+        _row(f"{subject}: delivered twice", doubled, "notices", holds=doubled == 0),
     ]
 
 
-def _row(name: str, value: int, unit: str, holds: bool | None) -> dict[str, Any]:  # noqa: FBT001 (a cell of the row)
+def _row(name: str, value: int, unit: str, *, holds: bool | None = None) -> dict[str, Any]:
     return {"name": name, "value": value, "unit": unit, "against": None, "ratio": None, "target": None, "holds": holds}

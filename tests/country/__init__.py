@@ -4,8 +4,10 @@
 - `machine`: a Windows that is updated, with what may go wrong with it
 - `terminal`: an agent's home, its machine, and when it next has something to do
 - `world`: time, the hub, the ministry's controller, which is killed now and then
+- `building`: a country is built, and mended
 - `statements`: what must hold, whatever happened
-- `month`, `rivals`: how long a month's patching takes, and what orders and a push cost the controller
+- `cost`: what a wave costs the controller
+- `month`: how long a month's patching takes
 
 Real are: the agent's updates (orders, permits, course, its store's SQL, its words by line), the hub's application and
 store, the client, the engine, the ledger, the halting rule, all keys, certificates and signatures. Simulated are: time,

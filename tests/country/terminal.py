@@ -10,15 +10,17 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import apsw
+import pytest
 
 from country.machine import Windows
-from country.wire import Wire
 from renkei.agent import contact, crl
 from renkei.agent import home as home_
 from renkei.agent.home import Home
 from renkei.agent.settings import Settings
-from renkei.agent.updates import documents, line, orders, patching
+from renkei.agent.updates import documents, orders, patching
+from renkei.agent.updates import line as updates_line
 from renkei.agent.updates.course import READY_AGAIN, Course, Step
+from renkei.client.connection import Connection
 from renkei.client.errors import HubRefused
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
@@ -49,14 +51,10 @@ class Clock:
     @contextmanager
     def shown(self) -> Iterator["Clock"]:
         """Show it to every part of the agent that asks for the time."""
-        before = [module.now for module in _MODULES]  # type: ignore[attr-defined]  # each of them imports it
-        try:
-            for module in _MODULES:
-                module.now = self  # type: ignore[attr-defined]
+        with pytest.MonkeyPatch.context() as patch:
+            for module in _MODULES:  # each of them imports it
+                patch.setattr(module, "now", self)
             yield self
-        finally:
-            for module, old in zip(_MODULES, before, strict=True):
-                module.now = old  # type: ignore[attr-defined]
 
 
 class _Memory:
@@ -135,7 +133,7 @@ class Terminal:
     host: PlannedHost
     machine: Windows
     home: Home
-    wire: Wire
+    line: Connection
     clock: Clock
     random: Random
     off: timedelta = timedelta()
@@ -200,8 +198,7 @@ class Terminal:
         """Exchange, as far as updates are concerned; false when that doesn't work."""
         if self.by_medium or not self.machine.exchanges:
             return False
-        client = HubClient(cast("Any", self.wire))
-        line.carry(self.home, contact.establish(self.home, client))
+        updates_line.carry(self.home, contact.establish(self.home, HubClient(self.line)))
         self.home.spool.note(exchanged_at=home_.stamp())
         return True
 
@@ -209,7 +206,7 @@ class Terminal:
         """Hand over what its keys didn't sign, as a machine does whose store of keys an update has spoilt."""
         self.at_work(now)
         try:
-            self.wire.request("PUT", f"/v1/profiles/{self.host.endpoint}", content=b'{"payload":"","signatures":[]}')
+            self.line.request("PUT", f"/v1/profiles/{self.host.endpoint}", content=b'{"payload":"","signatures":[]}')
         except HubRefused:
             return
         raise AssertionError("the hub took what nobody signed")
@@ -305,7 +302,13 @@ def settings_of(host: PlannedHost, folder: Path, anchor: Path, early: str | None
 
 
 def make_terminal(
-    host: PlannedHost, machine: Windows, keys: Keys, settings: Settings, anchor: TrustAnchor, wire: Wire, clock: Clock
+    host: PlannedHost,
+    machine: Windows,
+    keys: Keys,
+    settings: Settings,
+    anchor: TrustAnchor,
+    line: Connection,
+    clock: Clock,
 ) -> Terminal:
     home = Home(settings, cast("Any", Spool()), cast("Any", keys), anchor)
-    return Terminal(host, machine, home, wire, clock, machine.random)
+    return Terminal(host, machine, home, line, clock, machine.random)

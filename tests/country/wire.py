@@ -1,16 +1,18 @@
-"""A party's line to a hub in this process: what the gateway would pass on, without TLS and HTTP."""
+"""A party's line to a hub in this process: a transport that passes on what the gateway would, without TLS and sockets.
+
+HubClient(Connection(HUB, Wire(loop, application, certificate, tally)))
+"""
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Any, Final
+from urllib.parse import quote
 
+import httpx
 from starlette.types import ASGIApp
 
-from renkei.client.connection import ANSWER_LIMIT, Answer
-from renkei.client.errors import refusal
+HUB: Final = "http://hub"
 
 
 @dataclass
@@ -21,57 +23,37 @@ class Tally:
     said: int = 0
     seconds: float = 0.0
 
-    def note(self, method: str, path: str, seconds: float) -> None:
+    def note(self, request: httpx.Request, seconds: float) -> None:
         self.requests += 1
-        self.said += method == "PUT" and path.startswith("/v1/patch-states/")
+        self.said += request.method == "PUT" and request.url.path.startswith("/v1/patch-states/")
         self.seconds += seconds
 
 
-class Wire:
-    """Requests of one party, as `renkei.client.connection.Connection` has them."""
+class Wire(httpx.BaseTransport):
+    """One party's requests; `tally` has what all lines together had."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, application: ASGIApp, certificate: str, tally: "Tally") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, application: ASGIApp, certificate: str, tally: Tally) -> None:
         self._loop, self._application, self.tally = loop, application, tally
         self._certificate = quote(certificate, safe="").encode()
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | int] | None = None,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        patience: float = 0.0,
-        limit: int = ANSWER_LIMIT,
-    ) -> Answer:
-        """Ask, and return the whole answer; raises what `Connection.request` raises for the hub's refusals."""
-        del patience
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Have the hub answer; its processor time is noted, the client's is not."""
+        content = request.read()
         before = time.process_time()
-        fields = {"content-type": "application/json"} if content is not None else {}
-        fields |= {name.lower(): value for name, value in (headers or {}).items()}
-        status, answered, body = self._loop.run_until_complete(self._ask(method, path, query, content or b"", fields))
-        assert len(body) <= limit
-        self.tally.note(method, path, time.process_time() - before)
-        if not 200 <= status < 300:
-            raise refusal(f"{method} {path}", status, body, answered.get("retry-after", ""))
-        return Answer(status, body, answered.get("content-type", "").partition(";")[0])
+        status, headers, body = self._loop.run_until_complete(self._ask(request, content))
+        self.tally.note(request, time.process_time() - before)
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-    async def _ask(
-        self, method: str, path: str, query: Mapping[str, str | int] | None, content: bytes, fields: Mapping[str, str]
-    ) -> tuple[int, dict[str, str], bytes]:
+    async def _ask(self, request: httpx.Request, content: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         scope = {
             "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": urlencode(dict(query or {})).encode(),
+            "method": request.method,
+            "path": request.url.path,
+            "raw_path": request.url.raw_path.partition(b"?")[0],
+            "query_string": request.url.query,
             "headers": [
                 (b"x-client-certificate", self._certificate),
-                *((name.encode(), value.encode()) for name, value in fields.items()),
+                *((name.lower(), value) for name, value in request.headers.raw),
             ],
         }
         sent: list[dict[str, Any]] = []
@@ -84,5 +66,4 @@ class Wire:
 
         await self._application(scope, receive, send)
         head, *rest = sent
-        answered = {name.decode().lower(): value.decode() for name, value in head["headers"]}
-        return head["status"], answered, b"".join(each.get("body", b"") for each in rest)
+        return head["status"], head["headers"], b"".join(each.get("body", b"") for each in rest)

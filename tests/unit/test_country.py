@@ -12,10 +12,12 @@ from uuid import UUID
 import pytest
 
 from country import month
+from country.building import SECOND, THIRD, country, mend, planned_for
+from country.cost import TURN
 from country.machine import UNTROUBLED, Troubles
 from country.statements import checked, contradictions
 from country.terminal import Terminal
-from country.world import SECOND, THIRD, World, country, mend, planned_for
+from country.world import BEGIN, World
 from renkei.fleet.capacity.outcome import simulate
 from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.loader import load_fleet
@@ -80,6 +82,7 @@ def converge(world: World, wave: UUID) -> None:
 def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory: Path, cut: float) -> None:
     with country(lab, memory, 1, replace(UNTROUBLED, cut=cut)) as world:
         state = come_to_an_end(world)
+        assert world.cost.turns == (world.now - BEGIN) // TURN + 1
         if not cut:
             assert {each.end for each in state.hosts.values()} == {"well"}
         assert {each.machine.build for each in world.terminals.values()} == {AFTER}
