@@ -113,6 +113,25 @@ def test_a_restored_hub_holds_what_the_machine_that_is_gone_had_receipted(
     assert [v.sequence for home in (story.ministry, new) for v in home.spool.voids.all()] == [], "nobody gave any up"
 
 
+@pytest.mark.parametrize("parcels", [1, 3])
+def test_what_a_restored_hub_was_given_anew_has_its_receipt_before_the_machine_that_gave_it_can_be_gone(
+    fleet: Any, status_csv: Any, parcels: int
+) -> None:
+    """The hub asks back numbers that have receipts; then, before it exchanges again, the machine is replaced."""
+    story = Story(fleet, status_csv)
+    fleet.back_up()
+    story.settle(parcels)
+    story.give()
+    story.restore()
+    fleet.exchange(story.ministry)
+    new = fleet.replace(story.old, revoked=story.old.keys().entry)
+    story.at_peace(new)
+    assert (numbers(story.old.settings.inbox), numbers(new.settings.inbox)) == (
+        list(range(1, parcels + 1)),
+        [parcels + 1],
+    )
+
+
 def test_the_journal_of_a_restored_hub_has_every_receipt_that_was_returned(fleet: Any, status_csv: Any) -> None:
     story = Story(fleet, status_csv)
     story.give()

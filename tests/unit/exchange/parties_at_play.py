@@ -97,7 +97,7 @@ class Sender:
                 each.accepted_in = None
 
     def return_receipts(self, hub: Hub, terminals: list[Machine], live: Machine, now: datetime) -> None:
-        """Give a hub that was restored the receipts that it has lost, and its recipient the word on them."""
+        """Give the hub the receipts that it has lost, and its recipient the word on them, where some may be."""
         if self.returned_in == self.epoch:
             return
         lost = [number for number, each in hub.messages.items() if each.receipt is None and not each.voided]
@@ -186,6 +186,8 @@ class Sender:
         each = self.outgoing[number]
         each.accepted_in = epoch
         each.acceptance = acceptance or each.acceptance
+        if each.receipted:
+            self.returned_in = 0  # who could repeat its receipt may be gone before it reads its inbox
 
     def _ask_back(self, first: int) -> None:
         for number, each in self.outgoing.items():

@@ -351,3 +351,16 @@ def test_a_restored_hub_offers_what_was_receipted_by_a_machine_that_is_gone() ->
     story.the_terminal_is_replaced()
     story.teardown()
     assert [number for number, _ in story.recipient.handed_on] == [2]
+
+
+def test_the_machine_is_replaced_before_it_could_repeat_a_receipt_to_a_restored_hub() -> None:
+    """The hub asks back what has a receipt, and gets it; only then is the terminal that gave the receipt gone."""
+    story = Stream()
+    story.a_notice_is_queued()
+    story.everybody_gets_on(5)
+    story.a_notice_is_queued()
+    story.the_hub_is_restored()
+    story.everybody_gets_on(1)
+    story.the_terminal_is_replaced()
+    story.teardown()
+    assert [number for number, _ in story.recipient.handed_on] == [2]

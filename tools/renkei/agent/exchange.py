@@ -157,9 +157,9 @@ def exchange(home: Home, client: HubClient, watch: Watch, *, gathered: bool = Fa
     outcome.withheld = len(horizons.missing(home, horizon))
     outcome.parcels_received, outcome.receipts_received = received.parcels, received.receipts
     _intake(home, watch, outcome, contact, space, gathered=gathered)
-    settling.return_receipts(home, contact)
     reseal_all(home, contact)
     sent = send_all(home, contact)
+    settling.return_receipts(home, contact)
     outcome.parcels_sent, outcome.bytes_sent = sent.parcels, sent.bytes
     if handed is not None:
         publishing.publish(home, contact, handed)

@@ -126,6 +126,8 @@ def _send(home: Home, contact: Contact, message: OutgoingMessage, sent: Sent) ->
         if newest is None or not stale or not _reseal(home, message, newest):
             raise
         return
+    if message.receipted_at:
+        settling.expect_to_return(home, message.recipient)
     home.spool.outgoing.accept(message.id, contact.epoch, acceptance)
     sent.add(message)
 

@@ -26,13 +26,17 @@ _DUE = "receipts_due/"
 """Before the names of recipients whose receipts are still to be held against what the hub has."""
 
 
-def expect_to_return(home: Home, recipient: str) -> None:
-    """Note that receipts of a recipient came by medium: the hub may never get them."""
-    home.spool.note(**{f"{_DUE}{recipient}": ""})
+def expect_to_return(home: Home, *recipients: str) -> None:
+    """Note that the hub may never get receipts of some recipients from themselves.
+
+    They came by medium; or the hub was given anew what has one, and the machine that gave it may be gone before it can
+    repeat it.
+    """
+    home.spool.note(**{f"{_DUE}{recipient}": "" for recipient in recipients})
 
 
 def return_receipts(home: Home, contact: Contact) -> int:
-    """Give the hub the receipts that it has lost, or that came by medium and never reached it; how many."""
+    """Give the hub the receipts that it has lost or never got, once it has been given what they are for; how many."""
     if not contact.client.takes_settlements:
         return 0
     streams, returned = home.spool.outgoing.streams(), 0

@@ -6,6 +6,7 @@ stream is left to `sending`, which knows what to do about it. An older hub gets 
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from renkei.agent import settling
 from renkei.agent.accepting import AcceptanceFault, Sent, verify
 from renkei.agent.contact import Contact
 from renkei.agent.home import Home, log
@@ -82,12 +83,16 @@ def _offer(
         log.warning("%d parcels go one by one: %s", len(messages), error)
         answers = [error] * len(messages)
     acceptances: dict[str, bytes | None] = {}
+    had = set[str]()
     for message, answer in zip(messages, answers, strict=True):
         if isinstance(answer, bytes) and _holds(home, contact, message, answer):
             acceptances[message.id] = answer
             sent.add(message)
+            if message.receipted_at:
+                had.add(message.recipient)
         else:
             held.add(_stream(message))  # offered again alone, it says what is the matter
+    settling.expect_to_return(home, *had)
     home.spool.outgoing.accept_all(acceptances, contact.epoch)
 
 
