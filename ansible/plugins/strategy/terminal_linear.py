@@ -1,7 +1,7 @@
 """Ansible's linear strategy for terminals: what every task needs is loaded once, before tasks go to forked workers.
 
-Without it every worker would load the fleet, its controls and the libraries of the connection anew: several times what
-the task itself takes.
+Without it every worker would load the fleet, its controls, the libraries of the connection and its plugins with what
+they import anew: several times what the task itself takes.
 """
 # ruff: noqa: INP001 - Ansible finds plugins by their folder, not as a package
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.plugins.loader import action_loader, filter_loader, lookup_loader, test_loader
 from ansible.plugins.strategy.linear import StrategyModule as LinearStrategy
 
 from renkei.fleet.problems import FleetError
@@ -20,6 +21,13 @@ _LIBRARIES = (
     *("pypsrp.powershell", "pypsrp.wsman", "pypsrp.shell", "requests", "spnego"),
     *("ansible.plugins.connection.psrp", "ansible.plugins.shell.powershell"),
     *("ansible.executor.powershell.module_manifest", "ansible.executor.module_common"),
+)
+#: Plugins by their kinds; the first filter or test that is asked for makes its loader look all of them up.
+_PLUGINS = (
+    (lookup_loader, ("renkei_terminal", "ansible.builtin.file")),
+    (filter_loader, ("ansible.builtin.bool",)),
+    (test_loader, ("ansible.builtin.match",)),
+    (action_loader, ("ansible.windows.win_powershell", "ansible.builtin.assert", "ansible.builtin.set_fact")),
 )
 _CONTROLS = Path(__file__).parents[3] / "inventory" / "controls"
 
@@ -35,6 +43,9 @@ class StrategyModule(LinearStrategy):  # type: ignore[misc]  # no annotations th
         """
         for name in _LIBRARIES:
             import_module(name)
+        for loader, names in _PLUGINS:
+            for name in names:
+                loader.get(name, class_only=True)
         for source in self._inventory._sources:  # noqa: SLF001 - Ansible has no other way to them
             if Path(source).name == "fleet.yml":
                 try:
