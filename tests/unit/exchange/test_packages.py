@@ -68,6 +68,17 @@ def test_what_is_no_name_never_reaches_a_command(name: str) -> None:
         PackageSet.read(words)
 
 
+@pytest.mark.parametrize("version", ["15.9(3)M10", "v7.4.4", "17.09.05a", "12.15", "R7.1~rc:2_b+c-d", "1" * 80])
+def test_a_makers_own_version_is_taken_as_its_device_says_it(version: str) -> None:
+    assert Device(model="C1111", version=version).version == version
+
+
+@pytest.mark.parametrize("version", ["", "-1", "(1)", "1 2", "1;reboot", "1=2", "<b>", "１", "1" * 81, "1\n"])
+def test_what_cant_be_shown_or_compared_is_no_version_of_firmware(version: str) -> None:
+    with pytest.raises(ValueError, match="version"):
+        Device(model="C1111", version=version)
+
+
 def test_as_many_as_are_allowed_fit_into_an_envelope() -> None:
     many = [package(f"librenkei-package-{number:03}") for number in range(MAX_PACKAGES)]
     wanted = PackageSet(number=1, issued_at=AT, hosts=1, packages=many)

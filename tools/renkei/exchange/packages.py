@@ -23,6 +23,8 @@ PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]{1,
 """Debian policy, 5.6.1."""
 PackageVersion = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*$", max_length=80)]
 """Debian policy, 5.6.12: epoch, upstream version, revision."""
+FirmwareVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._()+~:-]{0,79}$")]
+"""As a device says it: makers write `15.9(3)M10` or `v7.4.4`, and their order is theirs (inventory/firmware.yml)."""
 Architecture = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,31}$")]
 HeldPackage = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]{1,79}=([0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*$", max_length=161)
@@ -71,7 +73,7 @@ class Device(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
     model: Word
-    version: PackageVersion
+    version: FirmwareVersion
 
 
 class HostState(Payload):

@@ -1,6 +1,7 @@
 """Where Linux hosts and network devices stand, by what was signed of them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from .country import DAY, NOW, Ministry, said
 
 LAB = Path(__file__).parents[4] / "inventory" / "lab"
 ADVISORY = Advisory("DSA-1-1", "https://d.example/1", "a hole", urgent=True, since=date(2026, 11, 1), fixed="12.7")
-FIRMWARE = {"debian-12": Model("Debian 12", {"12.6": date(2026, 6, 1), "12.7": date(2026, 11, 1)}, (ADVISORY,))}
+FIRMWARE = {
+    "debian-12": Model("Debian 12", {"12.6": date(2026, 6, 1), "12.7": date(2026, 11, 1)}, (ADVISORY,), debian=True)
+}
 
 
 def package(name: str, version: str, urgency: str = "routine") -> Package:
@@ -86,6 +89,26 @@ def test_an_advisory_asks_for_a_new_version_and_has_a_deadline(lab: Fleet) -> No
     unknown = judged(lab, state(version="12.99"), rule())
     assert (unknown.standing, unknown.unlisted, unknown.version_days) == (Standing.UP_TO_DATE, True, None)
     assert "doesn't know debian-12 12.99" in host_why(unknown, NOW)[1]
+
+
+def test_of_a_makers_version_nothing_is_guessed(lab: Fleet) -> None:
+    days = {"15.9(3)M9": date(2026, 5, 1), "15.9(3)M10": date(2026, 10, 20), "15.9(3)M11": date(2026, 11, 20)}
+    asks = replace(ADVISORY, id="SA-1", fixed="15.9(3)M10")
+    by = replace(rule(), firmware={"C1111 15.9": Model("C1111", days, (asks,))})
+
+    def at(version: str) -> HostRow:
+        device = Device(model="C1111 15.9", version=version)
+        return judged(lab, state().model_copy(update={"device": device, "packages": []}), by)
+
+    old, fixed, unknown = at("15.9(3)M9"), at("15.9(3)M10"), at("v7.4.4")
+    assert (old.standing, old.newest, old.version_days) == (Standing.LATE, "15.9(3)M11", 209)
+    assert (fixed.standing, fixed.newest, fixed.asked) == (Standing.UP_TO_DATE, "15.9(3)M11", ())
+    assert (unknown.standing, unknown.newest, unknown.unlisted) == (Standing.LATE, "", True)
+    assert host_why(unknown, NOW)[1] == (
+        "SA-1 asks for 15.9(3)M10; inventory/firmware.yml doesn't know C1111 15.9 v7.4.4"
+    )
+    assert "enter its version" in host_act(unknown)[1]
+    assert "bring the device's firmware" in host_act(old)[1]
 
 
 def test_nobody_looked_is_a_state_of_its_own(lab: Fleet) -> None:
@@ -193,6 +216,16 @@ def test_what_was_found_becomes_evidence_and_stands_beside_the_terminals(desk: D
     text = page.read_text(encoding="utf-8")
     assert "サーバーとネットワーク機器" in text
     assert '<a href="https://www.debian.org/security/2024/dsa-5724">DSA-5724-1</a>' in text
+
+
+def test_a_file_that_is_wrong_keeps_nothing_from_the_others(desk: Desk) -> None:
+    desk.put("asp-hub")
+    for name, text in (("asp-mirror", "{"), ("asp-router", '{"host": "asp-router"}')):
+        (desk.found / f"{name}.json").write_text(text)
+    shown = desk.run(patch.app, "sign", str(desk.found), *desk.signing, "--out", str(desk.seen), code=2)
+    assert [file.name for file in desk.seen.iterdir()] == ["asp-hub.json"]
+    assert "asp-mirror.json: is no JSON" in shown.stderr
+    assert "asp-router.json: seen_at" in shown.stderr
 
 
 def test_what_was_altered_or_is_of_another_host_is_not_believed(desk: Desk) -> None:

@@ -30,28 +30,50 @@ class Advisory:
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a model: the day of each version's release, and advisories, the oldest first."""
+    """What is known of a model: the day of each version's release, the oldest first, and advisories, the oldest first.
+
+    The versions' order is that of the file; `debian` tells that they compare by Debian's rules as well, so that one
+    that the file doesn't have has its place, too. Of other makers' versions nothing is guessed.
+    """
 
     name: str
     released: Mapping[str, date]
     advisories: tuple[Advisory, ...]
+    debian: bool = False
 
-    @cached_property
+    @property
     def newest(self) -> str:
         """The newest version."""
-        return max(self.released, key=version_key)
+        return next(reversed(self._places))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {version: place for place, version in enumerate(self.released)}
+
+    def reaches(self, version: str, other: str) -> bool | None:
+        """Tell whether a version is another of the file's or comes after it; None where nobody can say."""
+        if version in self._places:
+            return self._places[version] >= self._places[other]
+        try:
+            return version_key(version) >= version_key(other) if self.debian else None
+        except ValueError:
+            return None
+
+    def newer_than(self, version: str) -> str:
+        """Return the newest version, empty where a version is that one or nobody can say."""
+        return self.newest if self.reaches(version, self.newest) is False else ""
 
     def asks(self, version: str) -> tuple[Advisory, ...]:
-        """Return the advisories whose fix a version doesn't have."""
-        return tuple(each for each in self.advisories if version_key(version) < version_key(each.fixed))
+        """Return the advisories whose fix a version isn't known to have."""
+        return tuple(each for each in self.advisories if not self.reaches(version, each.fixed))
 
 
 def read_firmware(file: Path) -> dict[str, Model]:
     """Read the file: what is known, by model.
 
     Raises:
-        FleetError: it can't be read, doesn't match its schema, names something twice, or has an advisory whose fix is
-            in no version; with every place.
+        FleetError: it can't be read, doesn't match its schema, names something twice, has versions in another order
+            than that of their days (or of Debian's rules), or an advisory whose fix is in no version; with every place.
     """
     document = read_document(file, file.with_suffix(".schema.json"))
     problems: list[Problem] = []
@@ -67,12 +89,8 @@ def read_firmware(file: Path) -> dict[str, Model]:
 
 
 def _model(document: Document, number: int, row: Mapping[str, Any], problems: list[Problem]) -> Model:
-    released: dict[str, date] = {}
-    for place, each in enumerate(row["versions"]):
-        path = ("models", number, "versions", place)
-        if str(each["version"]) in released:
-            problems.append(document.problem(path, f"{each['version']} stands twice", "keep one"))
-        released[str(each["version"])] = _day(document, (*path, "released_on"), each["released_on"], problems)
+    debian = row.get("order") == "debian"
+    released = _released(document, number, row, problems, debian=debian)
     advisories: dict[str, Advisory] = {}
     for place, each in enumerate(row["advisories"]):
         path, fixed = ("models", number, "advisories", place), str(each["fixed"])
@@ -87,7 +105,34 @@ def _model(document: Document, number: int, row: Mapping[str, Any], problems: li
             str(each["id"]), str(each["url"]), str(each["what"]), urgent, since, fixed
         )
     by_age = sorted(advisories.values(), key=lambda advisory: (advisory.since, advisory.id))
-    return Model(str(row["name"]), released, tuple(by_age))
+    return Model(str(row["name"]), released, tuple(by_age), debian)
+
+
+def _released(
+    document: Document, number: int, row: Mapping[str, Any], problems: list[Problem], *, debian: bool
+) -> dict[str, date]:
+    released: dict[str, date] = {}
+    for place, each in enumerate(row["versions"]):
+        path, version = ("models", number, "versions", place), str(each["version"])
+        day = _day(document, (*path, "released_on"), each["released_on"], problems)
+        if version in released:
+            problems.append(document.problem(path, f"{version} stands twice", "keep one"))
+        elif before := next(reversed(released), None):
+            if released[before] > day:
+                what = f"{version} stands after {before} and was released before it"
+                problems.append(document.problem(path, what, "put the oldest first; another train is another model"))
+            elif debian and not _rises(before, version):
+                what = f"{version} doesn't come after {before} by Debian's rules"
+                problems.append(document.problem(path, what, "put versions in their order, or leave out `order`"))
+        released[version] = day
+    return released
+
+
+def _rises(before: str, version: str) -> bool:
+    try:
+        return version_key(before) < version_key(version)
+    except ValueError:
+        return False
 
 
 def _day(document: Document, path: tuple[str | int, ...], text: object, problems: list[Problem]) -> date:

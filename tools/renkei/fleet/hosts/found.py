@@ -54,24 +54,39 @@ def read_found(folder: Path) -> dict[str, Found]:
         FoundError: there is nothing, or a file isn't as it should be; all are named.
         OSError: a file can't be read.
     """
+    found, wrong = sort_found(folder)
+    if wrong:
+        raise wrong
+    return found
+
+
+def sort_found(folder: Path) -> tuple[dict[str, Found], FoundError | None]:
+    """Read what was found on each host that can be used, by its name, and say what is wrong with all the others.
+
+    Raises:
+        FoundError: there is nothing.
+        OSError: a file can't be read.
+    """
     found: dict[str, Found] = {}
     wrong = []
     for file in sorted(folder.glob("[!.]*.json")):
         try:
             with file.open("rb") as stream:
                 read = Found.model_validate(json.loads(stream.read(MAX_FOUND + 1)))
-            if read.host != file.stem:
-                raise ValueError(f"is about {read.host}")  # noqa: TRY301 - said with the others
-            found[read.host] = read
         except ValidationError as error:
             wrong.append(f"{file}: {misfits(error, 'host')}")
-        except (ValueError, RecursionError) as error:
-            wrong.append(f"{file}: {error if 'is about' in str(error) else 'is no JSON, or longer than 2 MiB'}")
+        except (ValueError, RecursionError):
+            wrong.append(f"{file}: is no JSON, or longer than 2 MiB")
+        else:
+            if read.host == file.stem:
+                found[read.host] = read
+            else:
+                wrong.append(f"{file}: is about {read.host}")
     if wrong:
-        raise FoundError("\n".join([*wrong, "look at these hosts again: ansible/playbooks/look.yml"]))
+        return found, FoundError("\n".join([*wrong, "look at these hosts again: ansible/playbooks/look.yml"]))
     if not found:
         raise FoundError(f"{folder}: nothing was found on any host; run ansible/playbooks/look.yml first")
-    return found
+    return found, None
 
 
 def part_by_set(found: Mapping[str, Found], wanted: PackageSet) -> tuple[frozenset[str], frozenset[str]]:

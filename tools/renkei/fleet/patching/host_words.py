@@ -61,6 +61,9 @@ def host_act(row: HostRow) -> Pair:
     if row.standing is Standing.UNKNOWN:
         return "電源と管理回線を確認し、look.ymlを実行する", "see to its power and management line, then run look.yml"
     if row.asked and row.seen.state and not row.seen.state.packages:
+        if row.unlisted:
+            japanese = "修正済みの版ならfirmware.ymlに載せ、そうでなければ装置のファームウェアを更新する"
+            return japanese, "enter its version in firmware.yml if it has the fix, else bring the firmware to that one"
         return "装置のファームウェアを更新する", "bring the device's firmware to that version"
     return "更新ウェーブを計画する", "plan a wave with the package set"
 

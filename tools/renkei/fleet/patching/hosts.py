@@ -40,7 +40,7 @@ class HostRow:
     """A host. `lacks` are packages as NAME=VERSION; `version_days` is the age of its system or firmware, if known.
 
     `deadline` is the earliest of what it lacks or is asked for. `unlisted`: its model or version isn't in
-    inventory/firmware.yml.
+    inventory/firmware.yml; what is asked of its model is asked of it, unless its order shows that it has the fix.
     """
 
     host: Host
@@ -163,7 +163,7 @@ def judge_host(host: Host, seen: Seen, rule: Rule, at: datetime, exception: Cont
         standing=_standing(state, deadline, rule, at, excepted=exception is not None),
         lacks=lacks,
         asked=asked,
-        newest=model.newest if model and version_key(version) < version_key(model.newest) else "",
+        newest=model.newer_than(version) if model else "",
         version_days=(at.astimezone(JST).date() - released).days if released else None,
         unlisted=released is None,
         deadline=deadline,
