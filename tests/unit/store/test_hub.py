@@ -1,6 +1,7 @@
 """The hub's store: a random history of parcels against a simple model, and what the check of the store finds."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from renkei.exchange.journal import verify_inclusion
 from renkei.store.errors import StoreError
 from renkei.store.hub.contract import Enrolment
-from renkei.store.hub.patch_words import Order, OrderKind, PatchState
+from renkei.store.hub.patch_words import HostState, Order, OrderKind, PatchState
 from renkei.store.hub.refusals import (
     ConflictRefusal,
     QuotaRefusal,
@@ -338,3 +339,46 @@ def test_the_newest_word_of_each_stage_is_read_once_by_whoever_goes_on_from_his_
     assert [(item.cursor, item.envelope) for item in page.items] == [(3, b"30")]
     assert page.end == 3
     assert [item.envelope for item in run(store.patch_states(0, 1)).items] == [b"10"]
+
+
+def test_of_each_host_the_newest_that_was_seen_is_kept_and_journalled(store: SqlHubStore) -> None:
+    def put(host: str, at: int) -> bool:
+        seen = HostState(host, at, "authority", b"%s %d" % (host.encode(), at), SIGNERS[SENDER])
+        return bool(run(store.put_host_state(seen, 1)))
+
+    before = run(store.tree()).size
+    assert [put("asp-hub", 10), put("asp-mirror", 20), put("asp-hub", 10), put("asp-hub", 9)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    page = run(store.host_states(0, 9))
+    assert [(item.cursor, item.envelope, item.entry) for item in page.items] == [
+        (1, b"asp-hub 10", b"{}"),
+        (2, b"asp-mirror 20", b"{}"),
+    ]
+    assert put("asp-mirror", 30)  # it was the newest that is replaced, and is read all the same
+    page = run(store.host_states(2, 9))
+    assert ([(item.cursor, item.envelope) for item in page.items], page.end) == ([(3, b"asp-mirror 30")], 3)
+    assert [item.envelope for item in run(store.host_states(0, 1)).items] == [b"asp-hub 10"]
+    entries = [json.loads(entry) for entry in run(store.journal_entries(before, before + 9))]
+    assert [(entry["act"], entry["party"]) for entry in entries] == [("host-state", "authority")] * 3
+    assert entries[2]["document_sha256"] == digest(b"asp-mirror 30")
+    assert run(store.check()) == []
+
+
+def test_the_number_of_hosts_is_bounded(store: SqlHubStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("renkei.store.hub.patching.MAX_HOSTS", 2)
+
+    def put(host: str, at: int) -> bool:
+        return bool(run(store.put_host_state(HostState(host, at, "authority", b"seen", SIGNERS[SENDER]), 1)))
+
+    assert put("asp-hub", 1)
+    assert put("asp-mirror", 1)
+    before = run(store.tree())
+    with pytest.raises(QuotaRefusal, match="2 hosts are kept, and asp-router is one more"):
+        put("asp-router", 1)
+    assert run(store.tree()) == before
+    assert len(run(store.host_states(0, 9)).items) == 2
+    assert put("asp-hub", 2)

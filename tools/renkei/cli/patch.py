@@ -69,6 +69,10 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
         Path | None, typer.Option(metavar="FILE", help="With --hub: the authority's signing key (PEM).")
     ] = None,
     passphrase_file: Passphrase = None,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --hub: keep here what it has of Linux hosts, HOST.json a host."),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="With --hub: from its beginning, such as with a new trust anchor.")
     ] = False,
@@ -81,11 +85,13 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     journal. Files stay where they are; what is known already
     costs a look. Of a wave's post both is read, what the wave will and what it
     has. A wave may run meanwhile, by hub or by post. What is older than 400 days
-    is forgotten.
+    is forgotten. What was seen on Linux hosts and network devices goes into the
+    folder of --hosts, the newest of each, for `patch status --hosts`.
 
     Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage,
     3 the hub can't be asked (what came before that is kept).
     """
+    from renkei.cli.patch_hosts import TakenHosts, take_hosts
     from renkei.cli.patch_show import show_taken
     from renkei.client.errors import HubError
     from renkei.exchange.errors import ExchangeError
@@ -94,9 +100,11 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.store.errors import StoreError
     from renkei.store.patch_states import PatchStates
 
-    now, folders, unasked = datetime.now(UTC), folder or [], ""
+    now, folders, unasked, seen = datetime.now(UTC), folder or [], "", TakenHosts()
     if len({each is None for each in (hub, chain, key)}) > 1 or not (folders or hub):
         fail("give a FOLDER, or --hub with --chain and --key, or all of it")
+    if hosts is not None and hub is None:
+        fail("--hosts is filled from the hub; give --hub with --chain and --key")
     believer = _believer(trust_anchor, crl, now)
     if strangers := [each for each in folders if not each.is_dir()]:
         fail(f"{', '.join(map(str, strangers))}: no such folder")
@@ -109,15 +117,17 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
                     with hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client:
                         take_by_line(taking, client, hub, again=again)
                         hand_in(taking, client, hub)
+                        if hosts is not None:
+                            take_hosts(seen, hosts, client, hub, believer, now, again=again)
                 except HubError as error:
                     unasked = str(error)
             store.forget(int(now.timestamp()))
     except (ExchangeError, OSError, StoreError) as error:
         fail(str(error))
-    show_taken(taking.taken, unasked, as_json=as_json)
+    show_taken(taking.taken, unasked, seen if hosts is not None else None, as_json=as_json)
     if unasked:
         raise typer.Exit(_UNREACHED)
-    raise typer.Exit(1 if taking.taken.refused else 0)
+    raise typer.Exit(1 if taking.taken.refused or seen.refused else 0)
 
 
 @app.command()

@@ -1,6 +1,7 @@
-"""What `renkei patch status --hosts` reads and prints: Linux hosts and network devices."""
+"""Linux hosts and network devices: what `renkei patch status --hosts` reads and prints, `patch take --hosts` takes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from renkei.cli.inventory import fail
+from renkei.cli.patch_folder import SeenFolder
 from renkei.fleet.patching.host_words import host_act, host_why
 from renkei.fleet.patching.hosts import HostReport, HostRow, Rule, in_order, read_seen, survey_hosts
 from renkei.fleet.patching.standing import Standing
@@ -19,10 +21,43 @@ from renkei.fleet.patching.words import STANDINGS, moment
 if TYPE_CHECKING:
     from renkei.fleet.controls.exceptions import ControlException
     from renkei.fleet.model import Fleet
-    from renkei.fleet.patching.intake import Believer
+    from renkei.fleet.patching.host_line import Hub
+    from renkei.fleet.patching.intake import Believer, Refused
     from renkei.fleet.patching.survey import Question
 
 _MOST_ROWS: Final = 20
+
+
+@dataclass(slots=True)
+class TakenHosts:
+    """How many states a run has taken so far, how many were there (or newer ones), and what it couldn't believe."""
+
+    new: int = 0
+    known: int = 0
+    refused: "list[Refused]" = field(default_factory=list)
+
+
+def take_hosts(
+    taken: TakenHosts, folder: Path, hub: "Hub", source: str, believer: "Believer", now: datetime, *, again: bool
+) -> None:
+    """Put what a hub has of hosts into a folder, from where the last run ended, and count it in `taken`.
+
+    Raises:
+        HubError: the hub can't be asked; what came before that is kept, the next run goes on there.
+        OSError: the folder can't be read or written.
+    """
+    from renkei.fleet.patching.host_line import read_hosts
+
+    kept = SeenFolder(folder)
+    for reading in read_hosts(hub, source, None if again else kept.reached(source), believer, now):
+        for state, signed in reading.seen:
+            if kept.since(state.host, state.seen_at, now) is None:
+                kept.put(state.host, signed)
+                taken.new += 1
+            else:
+                taken.known += 1
+        taken.refused += reading.refused
+        kept.note(reading.reached)
 
 
 def hosts_of(

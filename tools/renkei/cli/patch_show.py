@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from renkei.cli.inventory import print_json
+from renkei.cli.patch_hosts import TakenHosts
 from renkei.exchange.update_problems import read
 from renkei.fleet.patching.intake import Taken
 from renkei.fleet.patching.standing import Standing
@@ -87,17 +88,21 @@ def _machine(row: Row, report: Report) -> dict[str, Any]:
     }
 
 
-def show_taken(taken: Taken, unasked: str, *, as_json: bool) -> None:
+def show_taken(taken: Taken, unasked: str, hosts: TakenHosts | None, *, as_json: bool) -> None:
     """Print what `renkei patch take` took; `unasked` is why the hub couldn't be asked."""
+    refusals = [*taken.refused, *(hosts.refused if hosts else ())]
     if as_json:
-        refused = [{"file": each.place, "why": each.why} for each in taken.refused]
+        refused = [{"file": each.place, "why": each.why} for each in refusals]
         ahead = list(taken.ahead)
-        print_json({"new": taken.new, "known": taken.known, "clock_ahead": ahead, "refused": refused, "hub": unasked})
+        found = {"new": taken.new, "known": taken.known, "clock_ahead": ahead, "refused": refused, "hub": unasked}
+        print_json(found | ({"hosts": {"new": hosts.new, "known": hosts.known}} if hosts else {}))
         return
     typer.echo(f"{taken.new:,} new, {taken.known:,} known")
+    if hosts is not None:
+        typer.echo(f"of Linux hosts and network devices {hosts.new:,} new, {hosts.known:,} known")
     for name in taken.ahead:
         typer.echo(f"{name}: its clock is ahead; its word counts from now", err=True)
-    for each in taken.refused:
+    for each in refusals:
         typer.echo(f"{each.place}: {each.why}", err=True)
     if unasked:
         typer.echo(f"the hub: {unasked}", err=True)

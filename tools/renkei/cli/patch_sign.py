@@ -1,12 +1,22 @@
-"""`renkei patch sign`: what the controller found on hosts becomes evidence."""
+"""`renkei patch sign`: what the controller found on hosts becomes evidence, and stands in the hub's journal."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from renkei.cli.inventory import fail
-from renkei.cli.wave_common import Passphrase, read_signer
+from renkei.cli.patch_folder import AHEAD, SeenFolder
+from renkei.cli.wave_common import Passphrase, hub_as_authority, read_signer
+
+if TYPE_CHECKING:
+    from renkei.exchange.bindings import DirectoryEntry
+    from renkei.exchange.documents import Signer
+    from renkei.exchange.packages import HostState
+
+_REFUSED, _WRONG, _UNREACHED = 1, 2, 3
 
 
 def sign(
@@ -18,32 +28,84 @@ def sign(
     entry: Annotated[Path, typer.Option(metavar="FILE", help="The authority's directory entry (JSON).")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the signed states go: HOST.json a host.")],
     passphrase_file: Passphrase = None,
+    hub: Annotated[
+        str | None, typer.Option(envvar="RENKEI_HUB", metavar="URL", help="The hub's gateway: its journal has them.")
+    ] = None,
+    chain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --hub: the authority's certificate chain (PEM).")
+    ] = None,
+    trust_anchor: Annotated[
+        Path | None,
+        typer.Option(envvar="RENKEI_TRUST_ANCHOR", metavar="FILE", help="With --hub: the root certificate (PEM)."),
+    ] = None,
 ) -> None:
     """Sign what was found on Linux hosts and network devices: versions, dated.
 
     Hosts have no key for this: the controller says what it saw. A state that is
     newer takes the place of the one before. A file that is wrong is named, and
-    the others are signed.
+    the others are signed; so is a host whose clock is ahead.
 
-    Exit codes: 0, 2 what was found, the key or the call is wrong.
+    By --hub the states of these hosts are handed in, for its journal. What it has
+    costs a look, so that the next run hands in what this one couldn't.
+
+    Exit codes: 0, 1 the hub refused some, 2 what was found, the key or the call is
+    wrong (the rest is signed and handed in), 3 the hub can't be asked (all is
+    signed).
     """
     from renkei.exchange.bindings import DirectoryEntry
     from renkei.exchange.errors import ExchangeError
-    from renkei.exchange.signed import Signed
     from renkei.fleet.hosts.found import FoundError, sort_found
-    from renkei.ministry.files import replace
 
+    if hub is not None and (chain is None or trust_anchor is None):
+        fail("--hub needs --chain, the authority's certificate chain, and --trust-anchor, the root certificate")
+    if chain is not None and hub is None:
+        fail("--chain is for the hub; give --hub with its URL")
+    now, code = datetime.now(UTC), 0
     try:
         signer, own = read_signer(key, passphrase_file), DirectoryEntry.from_json(entry.read_bytes())
         found, wrong = sort_found(folder)
         states = [each.state() for each in found.values()]
-        out.mkdir(parents=True, exist_ok=True)
-        for state in states:
-            replace(out / f"{state.host}.json", Signed(own, state.sign(signer)).to_json() + b"\n", 0o644)
+        ahead = [each.host for each in states if each.seen_at > now + AHEAD]
+        kept = SeenFolder(out)
+        envelopes = {each.host: _signed(each, own, signer, kept, now) for each in states if each.host not in ahead}
+        typer.echo(f"{out}: {len(envelopes)} hosts")
+        if hub is not None and chain is not None and trust_anchor is not None:
+            code = _hand_in(envelopes, hub, trust_anchor, chain, key, passphrase_file)
     except (ExchangeError, FoundError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
-    typer.echo(f"{out}: {len(states)} hosts")
+    for host in ahead:
+        typer.echo(f"{host}: its clock is ahead, so it isn't signed; set the clock, then look at it again", err=True)
     if wrong:
-        fail(str(wrong))
+        typer.echo(str(wrong), err=True)
+    raise typer.Exit(_WRONG if wrong or ahead else code)
+
+
+def _signed(state: "HostState", own: "DirectoryEntry", signer: "Signer", kept: SeenFolder, now: datetime) -> bytes:
+    """Return the envelope of a state, or that of the later one which is there."""
+    from renkei.exchange.signed import Signed
+
+    if (signed := kept.since(state.host, state.seen_at, now)) is None:
+        signed = Signed(own, state.sign(signer))
+        kept.put(state.host, signed)
+    return signed.envelope
+
+
+def _hand_in(
+    envelopes: Mapping[str, bytes], hub: str, trust_anchor: Path, chain: Path, key: Path, passphrase_file: Path | None
+) -> int:
+    """Hand states to the hub and say what became of it; return the exit code."""
+    from renkei.client.errors import HubError
+    from renkei.fleet.patching.host_line import hand_in_hosts
+
+    try:
+        with hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client:
+            handed = hand_in_hosts(envelopes, client, hub)
+    except HubError as error:
+        typer.echo(f"the hub: {error}", err=True)
+        return _UNREACHED
+    typer.echo(f"{hub}: {handed.new} new in its journal, {handed.known} it had")
+    for each in handed.refused:
+        typer.echo(f"{each.place}: {each.why}", err=True)
+    return _REFUSED if handed.refused else 0

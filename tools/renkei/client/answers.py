@@ -120,18 +120,18 @@ class WaitingOrders(_Answer):
     items: Annotated[tuple[WaitingOrder, ...], Field(max_length=64)]
 
 
-class PatchStateItem(_Answer):
-    """What a terminal said of its updates, and its directory entry; verify before use."""
+class StateItem(_Answer):
+    """A patch or host state, and its signer's directory entry; verify before use."""
 
     cursor: Annotated[int, Field(ge=1, lt=2**53)]
     envelope: Envelope
     entry: Entry
 
 
-class PatchStates(_Answer):
-    """`GET /v1/patch-states`: oldest first."""
+class States(_Answer):
+    """`GET /v1/patch-states`, `GET /v1/host-states`: oldest first."""
 
-    items: Annotated[tuple[PatchStateItem, ...], Field(max_length=1000)]
+    items: Annotated[tuple[StateItem, ...], Field(max_length=1000)]
     next: Annotated[int, Field(ge=0, lt=2**53)]
 
 

@@ -29,13 +29,13 @@ from renkei.client.answers import (
     KeptHead,
     KeptHeads,
     Missing,
-    PatchStates,
     Proof,
     QueuedEnrolment,
     QueuedServer,
     ServerQueue,
     Settled,
     SignedWord,
+    States,
     StreamState,
     Submitted,
     WaitingOrder,
@@ -235,14 +235,32 @@ class HubClient(OverConnection):
         """Say what a terminal has and lacks."""
         self._put(f"/v1/patch-states/{_part(endpoint)}/{_part(terminal)}", envelope)
 
-    def patch_states(self, after: int, limit: int = 200) -> PatchStates:
+    def patch_states(self, after: int, limit: int = 200) -> States:
         """What terminals have said after a cursor.
 
         Raises:
-            Refused: 409 `cursor`, the hub was restored; begin with 0.
+            CursorGone: the hub was restored; begin with 0.
         """
         query = {"after": after, "limit": limit}
-        return read(PatchStates, self._line.request("GET", "/v1/patch-states", query=query), "GET /v1/patch-states")
+        return read(States, self._line.request("GET", "/v1/patch-states", query=query), "GET /v1/patch-states")
+
+    @property
+    def keeps_host_states(self) -> bool:
+        """Whether the hub, as its state said, knows host states."""
+        return Kind.HOST_STATE.payload_type in self._reads
+
+    def put_host_state(self, host: str, envelope: bytes) -> bool:
+        """Hand in what the authority saw on a host; false when the hub has that, or something newer."""
+        return self._put(f"/v1/host-states/{_part(host)}", envelope).status == _CREATED
+
+    def host_states(self, after: int, limit: int = 50) -> States:
+        """What the authority has seen on hosts after a cursor.
+
+        Raises:
+            CursorGone: the hub was restored; begin with 0.
+        """
+        query = {"after": after, "limit": limit}
+        return read(States, self._line.request("GET", "/v1/host-states", query=query), "GET /v1/host-states")
 
     def exchanges(self, after: int, limit: int = 500) -> ExchangesSeen | None:
         """What the hub saw of the exchanges of terminals that were new, or failed, after a cursor.

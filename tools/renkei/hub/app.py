@@ -82,6 +82,8 @@ def exchange(hub: Hub) -> ASGIApp:
         route("POST", "/v1/orders/{endpoint}/{terminal}/withdrawal", patching.withdraw, _registers),
         route("PUT", "/v1/patch-states/{endpoint}/{terminal}", patching.put_state, _hands_in),
         route("GET", "/v1/patch-states", patching.states, _oversees),
+        route("PUT", "/v1/host-states/{host}", patching.put_host_state, _registers),
+        route("GET", "/v1/host-states", patching.host_states, _oversees),
         route("GET", "/v1/exchanges", patching.exchanges, _oversees),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),

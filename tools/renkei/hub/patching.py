@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import Kind, Outline
+from renkei.exchange.packages import HostState
 from renkei.exchange.parties import AUTHORITY, MINISTRY, Party
 from renkei.exchange.updates import Order, PatchState, Permit
 from renkei.hub.access import SKEW, Caller, open_once_signed, open_signed
@@ -24,6 +25,8 @@ from renkei.store.hub import patch_words as words
 from renkei.store.hub.exchanges import How
 
 MAX_STATES: Final = 200
+MAX_HOST_STATES: Final = 50
+"""A host's can be as long as an envelope may be."""
 MAX_EXCHANGES: Final = 500
 _MAX_CURSOR: Final = 2**53 - 1
 _MAX_WITHDRAWAL: Final = 1024
@@ -101,15 +104,34 @@ async def states(hub: Hub, caller: Caller, request: Request) -> Response:
     """`GET /v1/patch-states`: what terminals have said after a cursor."""
     del caller
     after = query_number(request, "after", 0, _MAX_CURSOR, 0)
-    page = await hub.store.patch_states(after, query_number(request, "limit", 1, MAX_STATES, MAX_STATES))
-    if after > page.end:
-        raise Problem(409, "cursor", "there is nothing so late: the hub was restored; begin with 0")
-    items = [
-        b'{"cursor":%d,"envelope":%s,"entry":%s}' % (item.cursor, quoted(item.envelope), item.entry)
-        for item in page.items
-    ]
-    end = page.items[-1].cursor if page.items else after
-    return Response(b'{"items":[%s],"next":%d}' % (b",".join(items), end), media_type="application/json")
+    limit = query_number(request, "limit", 1, MAX_STATES, MAX_STATES)
+    return _page(await hub.store.patch_states(after, limit), after)
+
+
+async def put_host_state(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`PUT /v1/host-states/{host}`: what the authority saw on a host, by the authority itself.
+
+    One that lies ahead would stand above all that is seen until then, so it isn't taken.
+    """
+    envelope, claimed = await read_document(request, hub.settings.limits.body_seconds)
+    state, signer = await open_once_signed(hub, HostState, claimed, caller.party)
+    if state.host != request.path_params["host"]:
+        raise Problem(400, "mismatch", "the path names another host than the host state")
+    seen_at = int(state.seen_at.timestamp())
+    if seen_at > hub.now() + SKEW:
+        raise Problem(400, "clock", f"{state.host} was seen at {format_time(state.seen_at)}, which has not come yet")
+    new = await hub.store.put_host_state(
+        words.HostState(state.host, seen_at, caller.party, envelope, signer), hub.now()
+    )
+    return JSONResponse({}, 201 if new else 200)
+
+
+async def host_states(hub: Hub, caller: Caller, request: Request) -> Response:
+    """`GET /v1/host-states`: what was seen on hosts after a cursor."""
+    del caller
+    after = query_number(request, "after", 0, _MAX_CURSOR, 0)
+    limit = query_number(request, "limit", 1, MAX_HOST_STATES, MAX_HOST_STATES)
+    return _page(await hub.store.host_states(after, limit), after)
 
 
 async def exchanges(hub: Hub, caller: Caller, request: Request) -> Response:
@@ -131,6 +153,17 @@ async def exchanges(hub: Hub, caller: Caller, request: Request) -> Response:
         for cursor, each in page.items
     ]
     return JSONResponse({"items": items, "next": page.items[-1][0] if page.items else after})
+
+
+def _page(page: words.StatePage, after: int) -> Response:
+    if after > page.end:
+        raise Problem(409, "cursor", "there is nothing so late: the hub was restored; begin with 0")
+    items = [
+        b'{"cursor":%d,"envelope":%s,"entry":%s}' % (item.cursor, quoted(item.envelope), item.entry)
+        for item in page.items
+    ]
+    end = page.items[-1].cursor if page.items else after
+    return Response(b'{"items":[%s],"next":%d}' % (b",".join(items), end), media_type="application/json")
 
 
 def _time(seconds: int) -> str | None:

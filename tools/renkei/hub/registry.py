@@ -40,6 +40,7 @@ _READS = (
     Kind.SETTLEMENT.payload_type,
     Kind.ORDER.payload_type,
     Kind.PATTERNS.payload_type,
+    Kind.HOST_STATE.payload_type,
 )
 _STATES: tuple[EnrolmentState, ...] = ("pending", "approved", "refused")
 

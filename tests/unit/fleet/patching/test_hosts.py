@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from renkei.cli import patch, updates
-from renkei.exchange.certificates import certificate_to_pem, key_to_pem
 from renkei.exchange.packages import Device, HostState, Package, PackageSet
 from renkei.exchange.parties import AUTHORITY
 from renkei.fleet.hosts.firmware import Advisory, Model
-from renkei.fleet.hosts.found import Found
 from renkei.fleet.model import Fleet
 from renkei.fleet.patching.host_words import host_act, host_why
 from renkei.fleet.patching.hosts import HostRow, Rule, Seen, in_order, judge_host, read_seen, survey_hosts
@@ -22,17 +19,13 @@ from renkei.fleet.patching.intake import Believer
 from renkei.fleet.patching.standing import Standing
 
 from .country import DAY, NOW, Ministry, said
+from .host_desk import Desk, package
 
 LAB = Path(__file__).parents[4] / "inventory" / "lab"
 ADVISORY = Advisory("DSA-1-1", "https://d.example/1", "a hole", urgent=True, since=date(2026, 11, 1), fixed="12.7")
 FIRMWARE = {
     "debian-12": Model("Debian 12", {"12.6": date(2026, 6, 1), "12.7": date(2026, 11, 1)}, (ADVISORY,), debian=True)
 }
-
-
-def package(name: str, version: str, urgency: str = "routine") -> Package:
-    values = {"name": name, "version": version, "architecture": "amd64", "sha256": "ab" * 32, "size": 1000}
-    return Package.model_validate({**values, "urgency": urgency})
 
 
 def package_set(number: int, at: datetime, *packages: Package) -> PackageSet:
@@ -127,40 +120,6 @@ def test_every_host_of_the_fleet_but_terminals_is_judged(lab: Fleet) -> None:
     }
     assert report.counts[Standing.UNKNOWN] == len(report.rows) - 1
     assert report.by_part["hub"] == {Standing.UP_TO_DATE: 1}
-
-
-class Desk:
-    """A folder with the authority's key and entry, what look.yml found, and the commands."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ministry, self.folder = Ministry(), folder
-        self.found, self.seen = folder / "found", folder / "seen"
-        self.found.mkdir()
-        (folder / "key.pem").write_text(key_to_pem(self.ministry.key))
-        (folder / "entry.json").write_bytes(self.ministry.entry(AUTHORITY, "authority").to_json())
-        (folder / "root.pem").write_text(certificate_to_pem(self.ministry.root.certificate))
-        self.signing = ["--key", str(folder / "key.pem"), "--entry", str(folder / "entry.json")]
-        self.root = ["--trust-anchor", str(folder / "root.pem")]
-
-    def put(
-        self, host: str, version: str = "12.15", *offered: Package, packages: tuple[str, ...] = ("bash=5.2-2",)
-    ) -> None:
-        device = Device(model="debian-12", version=version)
-        found = Found(
-            host=host,
-            seen_at=datetime.now(UTC).replace(microsecond=0),
-            architecture="amd64",
-            device=device,
-            packages=list(packages),
-            restart=False,
-            offered=list(offered),
-        )
-        (self.found / f"{host}.json").write_text(found.model_dump_json())
-
-    def run(self, app: Any, *words: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(app, list(words))
-        assert result.exit_code == code, result.output
-        return result
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def read_seen(folder: Path, believer: Believer, now: datetime) -> dict[str, Seen
     for file in sorted(folder.glob("[!.]*.json")):
         try:
             signed = read_signed(file)
-            state = _opened(signed, believer, now)
+            state = open_state(signed, believer, now)
             found[file.stem] = (
                 Seen(state, payload_sha256(signed.envelope))
                 if state.host == file.stem
@@ -198,7 +198,12 @@ def _begin(day: date) -> datetime:
     return datetime.combine(day, time(), JST)
 
 
-def _opened(signed: Signed, believer: Believer, now: datetime) -> HostState:
+def open_state(signed: Signed, believer: Believer, now: datetime) -> HostState:
+    """Return what was seen on a host, once it is the authority's word.
+
+    Raises:
+        ExchangeError: it isn't.
+    """
     return believer.of_authority(signed, HostState, lambda said: min(said.seen_at, now))
 
 

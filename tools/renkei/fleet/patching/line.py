@@ -8,24 +8,29 @@ What came as files is handed to the hub in its turn: by its journal every state 
 So is what a restored hub has forgotten, whichever way it came.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from renkei.client.answers import HubState, PatchStates
+from renkei.client.answers import HubState, StateItem, States
 from renkei.client.errors import BadAnswer, CursorGone, HubBusy, HubRefused, NotAllowed
 from renkei.fleet.patching.intake import Taking
 from renkei.store.patch_states import Reached
 
 
-class Hub(Protocol):
-    """What is asked of a hub (`client.hub.HubClient`)."""
+class HasEpoch(Protocol):
+    """A hub that says in which epoch it is (`client.hub.HubClient`)."""
 
     def state(self) -> HubState:
         """Who it is, and in which epoch."""
 
+
+class Hub(HasEpoch, Protocol):
+    """What is asked of a hub for terminals."""
+
     def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
         """Hand in what a terminal said."""
 
-    def patch_states(self, after: int, limit: int = 200) -> PatchStates:
+    def patch_states(self, after: int, limit: int = 200) -> States:
         """What terminals have said after a cursor."""
 
 
@@ -73,29 +78,53 @@ def take_by_line(taking: Taking, hub: Hub, source: str, *, again: bool = False) 
         HubError: the hub can't be asked; what was kept before is kept, the next run goes on there.
         StoreError: the store can't commit; the same holds.
     """
-    epoch = hub.state().epoch
     known = taking.reached(source)
+    begin = Reached(source, known.epoch, 0) if known is not None and again else known
+    for items, reached in pages(hub, hub.patch_states, source, begin, lambda epoch: taking.begin_epoch(source, epoch)):
+        for item in items:
+            taking.look(f"{source} patch-state {item.cursor}", item.entry, item.envelope)
+        taking.keep(reached)
+
+
+def pages(
+    hub: HasEpoch,
+    ask: Callable[[int], States],
+    source: str,
+    known: Reached | None,
+    restored: Callable[[int], None],
+) -> Iterator[tuple[tuple[StateItem, ...], Reached]]:
+    """Yield what lies at a hub behind a cursor, a page at a time, each with how far the hub is read with it.
+
+    Args:
+        hub: says in which epoch it is; in another one than the cursor's it is read from its beginning.
+        ask: for the page behind a cursor.
+        source: the hub's URL.
+        known: how far it was read before.
+        restored: told the epoch when it is another one.
+
+    Raises:
+        HubError: the hub can't be asked.
+    """
+    epoch = hub.state().epoch
     if known is not None and known.epoch != epoch:
-        taking.begin_epoch(source, epoch)
-    after = known.cursor if known is not None and known.epoch == epoch and not again else 0
+        restored(epoch)
+    after = known.cursor if known is not None and known.epoch == epoch else 0
     while True:
         try:
-            page = hub.patch_states(after)
+            page = ask(after)
         except CursorGone:  # restored this very moment, or its epoch was lost with it
             if after == 0:
                 raise
             epoch, after = hub.state().epoch, 0
-            taking.begin_epoch(source, epoch)
+            restored(epoch)
             continue
-        for item in page.items:
-            taking.look(f"{source} patch-state {item.cursor}", item.entry, item.envelope)
         if not page.items:
             if (seen := hub.state().epoch) == epoch:
                 return
             epoch, after = seen, 0  # restored meanwhile: its cursors may be of either epoch
-            taking.begin_epoch(source, epoch)
+            restored(epoch)
             continue
         if page.next <= after:
             raise BadAnswer(f"{source}: the page after cursor {after} leads to {page.next}; it never ends")
         after = page.next
-        taking.keep(Reached(source, epoch, after))
+        yield page.items, Reached(source, epoch, after)

@@ -1,11 +1,14 @@
-"""Orders, permits and patch states, as the hub's store takes and gives them, and what the hub asks of it for them."""
+"""Orders, permits, patch and host states, as the hub's store takes and gives them, and what the hub asks of it."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from renkei.store.hub.words import SignedWord
 
 OrderKind = Literal["order", "permit"]
+
+MAX_HOSTS: Final = 20_000
+"""Hosts whose states are kept: three times those of 1,892 endpoints with a router, a firewall and a register side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,19 @@ class PatchState:
 
 
 @dataclass(frozen=True, slots=True)
+class HostState:
+    """What the authority saw on a host, verified; `seen_at` in seconds since 1970, `by` the party that signed it."""
+
+    host: str
+    seen_at: int
+    by: str
+    envelope: bytes
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateItem:
-    """What a terminal said of its updates, and its directory entry (JSON)."""
+    """A patch or host state, and its signer's directory entry (JSON)."""
 
     cursor: int
     envelope: bytes
@@ -53,7 +67,7 @@ class StateItem:
 
 @dataclass(frozen=True, slots=True)
 class StatePage:
-    """Patch states after a cursor, oldest first; `end` is the newest cursor that there ever was."""
+    """Patch or host states after a cursor, oldest first; `end` is the newest cursor that there ever was."""
 
     items: tuple[StateItem, ...]
     end: int
@@ -76,3 +90,13 @@ class PatchStore(Protocol):
 
     async def patch_states(self, after: int, limit: int) -> StatePage:
         """Return what terminals have said after a cursor."""
+
+    async def put_host_state(self, state: HostState, at: int) -> bool:
+        """Keep what was seen on a host, the newest of each; false for what is no newer.
+
+        Raises:
+            QuotaRefusal: it is about one more host than may be kept.
+        """
+
+    async def host_states(self, after: int, limit: int) -> StatePage:
+        """Return what was seen on hosts after a cursor."""

@@ -1,7 +1,8 @@
-"""Orders and permits that wait for terminals, and what terminals last said of their updates."""
+"""Orders and permits that wait for terminals, what these last said of their updates, what was last seen on hosts."""
 
 from renkei.store.hub.journal import Journal
-from renkei.store.hub.patch_words import Order, PatchState, StateItem, StatePage, Waiting
+from renkei.store.hub.patch_words import MAX_HOSTS, HostState, Order, PatchState, StateItem, StatePage, Waiting
+from renkei.store.hub.refusals import QuotaRefusal
 from renkei.store.hub.transaction import Transaction
 from renkei.store.hub.words import SignedWord
 
@@ -59,10 +60,35 @@ def put_state(transaction: Transaction, new: PatchState, at: int) -> bool:
 
 def states(transaction: Transaction, after: int, limit: int) -> StatePage:
     """Return what terminals have said after a cursor, oldest first."""
+    return _page(transaction, "patch_states", after, limit)
+
+
+def put_host_state(transaction: Transaction, new: HostState, at: int) -> bool:
+    """Keep what was seen on a host; false for what is older or there already."""
+    number = transaction.count("SELECT max(state) FROM host_states") + 1
+    changed = transaction.execute(
+        "INSERT INTO host_states VALUES (?, ?, ?, ?, ?) ON CONFLICT (host) DO UPDATE SET state = excluded.state,"
+        " seen_at = excluded.seen_at, envelope = excluded.envelope, signer = excluded.signer"
+        " WHERE excluded.seen_at > host_states.seen_at",
+        (number, new.host, new.seen_at, new.envelope, new.signer),
+    )
+    if changed:
+        if transaction.count("SELECT count(*) FROM host_states") > MAX_HOSTS:
+            raise QuotaRefusal(f"states of {MAX_HOSTS} hosts are kept, and {new.host} is one more")
+        Journal(transaction).append("host-state", new.by, new.envelope, at)
+    return bool(changed)
+
+
+def host_states(transaction: Transaction, after: int, limit: int) -> StatePage:
+    """Return what was seen on hosts after a cursor, oldest first."""
+    return _page(transaction, "host_states", after, limit)
+
+
+def _page(transaction: Transaction, table: str, after: int, limit: int) -> StatePage:
     rows = transaction.some(
-        "SELECT state, envelope, entry FROM patch_states JOIN bindings ON fingerprint = signer"
+        f"SELECT state, envelope, entry FROM {table} JOIN bindings ON fingerprint = signer"  # noqa: S608 (a constant)
         " WHERE state > ? ORDER BY state LIMIT ?",
         (after, limit),
     )
-    end = transaction.count("SELECT max(state) FROM patch_states")
+    end = transaction.count(f"SELECT max(state) FROM {table}")  # noqa: S608 (a constant)
     return StatePage(tuple(StateItem(number, bytes(envelope), bytes(entry)) for number, envelope, entry in rows), end)

@@ -235,6 +235,15 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX exchanges_by_change ON exchanges (change);
     """,
+    """
+    CREATE TABLE host_states (
+        state INTEGER PRIMARY KEY,
+        host TEXT NOT NULL UNIQUE,
+        seen_at INTEGER NOT NULL,
+        envelope BLOB NOT NULL,
+        signer TEXT NOT NULL REFERENCES bindings
+    ) STRICT;
+    """,
 )
 
 ONLY_ADDED_TO = frozenset({"journal", "tree_nodes", "kept_heads", "revocations"})

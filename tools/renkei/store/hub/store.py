@@ -52,7 +52,7 @@ from renkei.store.hub.contract import (
 )
 from renkei.store.hub.exchanges import Exchanged, ExchangePage
 from renkei.store.hub.journal import Journal
-from renkei.store.hub.patch_words import Order, PatchState, StatePage, Waiting
+from renkei.store.hub.patch_words import HostState, Order, PatchState, StatePage, Waiting
 from renkei.store.hub.refusals import StoreRefusal
 from renkei.store.hub.transaction import Transaction
 from renkei.store.hub.words import AskingState, Horizon, ServerAsking, Settlement, SignedWord
@@ -206,6 +206,14 @@ class SqlHubStore(ABC):
     async def patch_states(self, after: int, limit: int) -> StatePage:
         """See `HubStore`."""
         return await self._read(lambda t: patching.states(t, after, limit))
+
+    async def put_host_state(self, state: HostState, at: int) -> bool:
+        """See `HubStore`."""
+        return await self._write(lambda t: patching.put_host_state(t, state, at))
+
+    async def host_states(self, after: int, limit: int) -> StatePage:
+        """See `HubStore`."""
+        return await self._read(lambda t: patching.host_states(t, after, limit))
 
     async def put_crl(self, number: int, document: bytes, by: str, at: int) -> bool:
         """See `HubStore`."""
