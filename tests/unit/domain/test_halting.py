@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renkei.domain.halting import ACCEPTED, Counts, Fault, HaltingRule, Tally, evidence, lower_bound
+from renkei.domain.halting import ACCEPTED, Counts, Fault, HaltingRule, Reason, Tally, evidence, lower_bound
 
 MODELS = ("A", "B", "C")
 RULE = HaltingRule(MODELS)
@@ -55,7 +55,8 @@ def test_it_halts_exactly_when_the_bound_is_above_the_accepted_rate(
 ) -> None:
     fallen = data.draw(st.integers(0, started))
     needed = log((len(Fault) + 1) * 2 * (len(MODELS) if model else 1) / RULE.false_halt)
-    halts = fallen >= RULE.halts_at(started, fault, model)
+    reasons = RULE.judge(tally(model or "A", started, fallen, fault))
+    halts = (fault, model) in [(each.fault, each.model) for each in reasons if isinstance(each, Reason)]
     assert halts == (lower_bound(started, fallen, needed) > ACCEPTED[fault] * (1 - 1e-9))
 
 
@@ -78,7 +79,7 @@ def test_a_poisoned_model_is_found_among_many_others_that_are_well() -> None:
 
 
 def test_what_is_common_to_all_models_is_found_where_none_shows_it() -> None:
-    needed = RULE.halts_at(60, Fault.NOT_BACK)
+    needed = next(fallen for fallen in range(61) if None in [each.model for each in RULE.judge(tally("A", 60, fallen))])
     each = Counts(20, 20 - needed // 3, {Fault.NOT_BACK: needed // 3})
     assert not [reason for reason in RULE.judge(Tally(dict.fromkeys(MODELS, each))) if reason.model]
     rest = Counts(20, 20 - (needed - 2 * (needed // 3)), {Fault.NOT_BACK: needed - 2 * (needed // 3)})

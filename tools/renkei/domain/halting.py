@@ -224,14 +224,6 @@ class HaltingRule:
             *sorted((each for each in rises if each), key=lambda each: -each.at_least),
         ]
 
-    def halts_at(self, started: int, fault: Fault, model: str | None = None) -> int:
-        """Return how many of the machines that started must fall out by one fault for the wave to halt."""
-        needed = self._needed(model)
-        return next(
-            (each for each in range(1, started + 1) if evidence(started, each, self.accepted[fault]) >= needed),
-            started + 1,
-        )
-
     def _rise(self, model: str | None, seen: Sequence[Failure]) -> Rise | None:
         needed = self._needed(model)
         if rise.evidence(seen, ACCEPTED_RISE) < needed:
