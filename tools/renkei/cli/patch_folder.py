@@ -1,7 +1,7 @@
 """The folder of what was seen on hosts, `HOST.json` each: `patch sign` and `patch take --hosts` fill it."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from renkei.exchange.signed import Signed
     from renkei.store.patch_states import Reached
 
-AHEAD: Final = timedelta(minutes=5)
-"""How far a host's clock may be ahead of ours; as the hub has it."""
 _MAX_REACHED: Final = 4096
 
 
@@ -36,6 +34,7 @@ class SeenFolder:
         from renkei.exchange.documents import peek
         from renkei.exchange.errors import ExchangeError
         from renkei.exchange.packages import HostState
+        from renkei.fleet.hosts.found import AHEAD
         from renkei.fleet.signed import read_signed
 
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from renkei.cli.inventory import fail
-from renkei.cli.patch_folder import AHEAD, SeenFolder
+from renkei.cli.patch_folder import SeenFolder
 from renkei.cli.wave_common import Passphrase, hub_as_authority, read_signer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def sign(
     """
     from renkei.exchange.bindings import DirectoryEntry
     from renkei.exchange.errors import ExchangeError
-    from renkei.fleet.hosts.found import FoundError, sort_found
+    from renkei.fleet.hosts.found import AHEAD, FoundError, sort_found
 
     if hub is not None and (chain is None or trust_anchor is None):
         fail("--hub needs --chain, the authority's certificate chain, and --trust-anchor, the root certificate")

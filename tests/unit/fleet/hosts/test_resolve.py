@@ -22,14 +22,14 @@ def package(name: str, version: str, **changes: Any) -> Package:
     return Package.model_validate({**values, "urgency": "routine", **changes})
 
 
-def look(host: str, *offered: Package, at: datetime = NOW) -> Found:
+def look(host: str, *offered: Package, at: datetime = NOW, packages: tuple[str, ...] = ("bash=5.2.15-2+b8",)) -> Found:
     device = Device(model="debian-12", version="12.15")
     return Found(
         host=host,
         seen_at=at,
         architecture="amd64",
         device=device,
-        packages=["bash=5.2.15-2+b8"],
+        packages=list(packages),
         restart=False,
         offered=list(offered),
     )
@@ -41,6 +41,32 @@ def test_the_newest_version_that_anybody_is_offered_counts_for_all() -> None:
     assert choice.packages == (newer,)
     assert choice.wanted_by == {"libssl3": ("a-hub", "b-hub")}
     assert choice.hosts == 3
+
+
+def test_wanted_is_what_a_host_has_at_an_older_version_or_needs_whatever_it_was_offered() -> None:
+    looks = [
+        look("a-offered", package("bash", "5.3"), package("libnew1", "1"), packages=("bash=5.2",)),
+        look("b-behind", packages=("bash=5.2",)),  # looked at before the mirror had 5.3
+        look("c-halfway", package("bash", "5.2.9"), packages=("bash=5.2",)),
+        look("d-current", packages=("bash=5.3",)),
+        look("e-ahead", packages=("bash=5.4",)),
+        look("f-without", packages=("zsh=5.9",)),
+        look("g-has-it", packages=("bash=5.3", "libnew1=1")),
+    ]
+    assert resolve(looks, NOW).wanted_by == {"bash": ("a-offered", "b-behind", "c-halfway"), "libnew1": ("a-offered",)}
+
+
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_what_is_urgent_for_one_host_is_urgent_in_the_set(first: str) -> None:
+    """The same version came from Debian's security archive for one, from the main one for the other."""
+    urgent, routine = package("bash", "5.3", urgency="urgent"), package("bash", "5.3")
+    assert resolve([look(first, routine), look("m", urgent)], NOW).packages == (urgent,)
+
+
+def test_a_version_that_replaces_an_urgent_one_is_urgent() -> None:
+    point_release, security = package("bash", "5.4"), package("bash", "5.3", urgency="urgent")
+    [chosen] = resolve([look("a", security), look("b", point_release)], NOW).packages
+    assert (chosen.version, chosen.urgency) == ("5.4", "urgent")
 
 
 _PART = st.text("019abz.+~", min_size=0, max_size=6)
@@ -76,6 +102,13 @@ def test_who_is_looked_at_first_changes_nothing(looks: list[Found]) -> None:
     ("looks", "only", "said"),
     [
         ([look("hub"), look("mirror")], (), "nothing to resolve"),
+        ([], (), "any host of this fleet"),
+        ([look("hub", package("bash", "1"), at=NOW + timedelta(minutes=6))], (), "clock is ahead of ours: hub"),
+        (
+            [look("a", package("bc", "1")), look("z", package("dc", "1", architecture="arm64"))],
+            (),
+            "bc is for amd64, dc is for arm64",
+        ),
         ([look("hub", package("bash", "1"), at=NOW - FRESH - timedelta(seconds=1))], (), "more than a day ago: hub"),
         ([look("a", package("bash", "1")), look("b", package("bash", "1", sha256="cd" * 32))], (), "one file for a"),
         ([look("hub", package("bash", "1"))], ("zsh",), "no other version of zsh"),
@@ -96,6 +129,8 @@ def test_looks_are_read_by_host_and_every_wrong_file_is_named(tmp_path: Path) ->
     def put(name: str, text: str) -> None:
         (tmp_path / f"{name}.json").write_text(text)
 
+    with pytest.raises(FoundError, match="no such folder"):
+        read_found(tmp_path / "none")
     with pytest.raises(FoundError, match="nothing was found on any host"):
         read_found(tmp_path)
     put("asp-hub", look("asp-hub", package("bash", "1")).model_dump_json())

@@ -84,6 +84,15 @@ def test_an_advisory_asks_for_a_new_version_and_has_a_deadline(lab: Fleet) -> No
     assert "doesn't know debian-12 12.99" in host_why(unknown, NOW)[1]
 
 
+def test_of_several_advisories_the_version_that_has_every_fix_is_named(lab: Fleet) -> None:
+    days = {"12.5": date(2026, 5, 1), "12.6": date(2026, 6, 1), "12.7": date(2026, 11, 1)}
+    later = replace(ADVISORY, id="DSA-2-1", since=date(2026, 11, 10), fixed="12.6")  # found late, mended long ago
+    by = replace(rule(), firmware={"debian-12": Model("Debian 12", days, (ADVISORY, later), debian=True)})
+    row = judged(lab, state(version="12.5"), by)
+    assert host_why(row, NOW)[1] == "DSA-1-1, DSA-2-1 asks for 12.7"
+    assert "12.7以降を求めています" in host_why(row, NOW)[0]
+
+
 def test_of_a_makers_version_nothing_is_guessed(lab: Fleet) -> None:
     days = {"15.9(3)M9": date(2026, 5, 1), "15.9(3)M10": date(2026, 10, 20), "15.9(3)M11": date(2026, 11, 20)}
     asks = replace(ADVISORY, id="SA-1", fixed="15.9(3)M10")
@@ -132,7 +141,7 @@ def test_versions_are_resolved_signed_and_listed(desk: Desk) -> None:
     desk.put("asp-mirror")
     out, common = desk.folder / "set.json", ["resolve", str(desk.found), "--number", "4", "--fleet", str(LAB)]
     tried = json.loads(desk.run(updates.app, *common, "--dry-run", "--json").stdout)
-    assert tried["wanted_by"] == {"bash": ["asp-hub"]}
+    assert tried["wanted_by"] == {"bash": ["asp-hub", "asp-mirror"]}
     assert "asp-router" in tried["not_looked_at"]
     assert not any("terminal" in name for name in tried["not_looked_at"])  # these say themselves how they are
     desk.run(updates.app, *common, code=2)

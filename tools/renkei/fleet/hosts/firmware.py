@@ -4,7 +4,7 @@ firmware = read_firmware(ROOT / "inventory" / "firmware.yml")
 firmware["debian-12"].asks("12.5")                     # the advisories whose fix this version doesn't have
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -66,6 +66,10 @@ class Model:
     def asks(self, version: str) -> tuple[Advisory, ...]:
         """Return the advisories whose fix a version isn't known to have."""
         return tuple(each for each in self.advisories if not self.reaches(version, each.fixed))
+
+    def fix_of(self, advisories: Iterable[Advisory]) -> str:
+        """Return the first version that has the fixes of all of these, empty of none."""
+        return max((each.fixed for each in advisories), key=self._places.__getitem__, default="")
 
 
 def read_firmware(file: Path) -> dict[str, Model]:

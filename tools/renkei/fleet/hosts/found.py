@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,6 +23,8 @@ from renkei.exchange.packages import (
 
 MAX_FOUND: Final = 2 * 1024 * 1024
 MAX_OFFERED: Final = 5000
+AHEAD: Final = timedelta(minutes=5)
+"""How far a host's clock may be ahead of ours; as the hub has it."""
 
 
 class FoundError(ValueError):
@@ -51,7 +54,7 @@ def read_found(folder: Path) -> dict[str, Found]:
     """Read what was found on each host, by its name.
 
     Raises:
-        FoundError: there is nothing, or a file isn't as it should be; all are named.
+        FoundError: there is nothing, no such folder, or a file isn't as it should be; all are named.
         OSError: a file can't be read.
     """
     found, wrong = sort_found(folder)
@@ -64,9 +67,11 @@ def sort_found(folder: Path) -> tuple[dict[str, Found], FoundError | None]:
     """Read what was found on each host that can be used, by its name, and say what is wrong with all the others.
 
     Raises:
-        FoundError: there is nothing.
+        FoundError: there is nothing, or no such folder.
         OSError: a file can't be read.
     """
+    if not folder.is_dir():
+        raise FoundError(f"{folder}: no such folder; ansible/playbooks/look.yml makes it")
     found: dict[str, Found] = {}
     wrong = []
     for file in sorted(folder.glob("[!.]*.json")):

@@ -36,7 +36,7 @@ def host_why(row: HostRow, at: datetime) -> Pair:
     said: list[Pair] = []
     if row.asked:
         names = _some([each.id for each in row.asked])
-        said.append((f"{names}が{row.asked[-1].fixed}以降を求めています", f"{names} asks for {row.asked[-1].fixed}"))
+        said.append((f"{names}が{row.fix}以降を求めています", f"{names} asks for {row.fix}"))
     if row.lacks:
         names = _some(list(row.lacks))
         said.append((f"未適用：{names}", f"not installed: {names}"))

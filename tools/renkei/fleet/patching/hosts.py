@@ -39,8 +39,9 @@ class Seen:
 class HostRow:
     """A host. `lacks` are packages as NAME=VERSION; `version_days` is the age of its system or firmware, if known.
 
-    `deadline` is the earliest of what it lacks or is asked for. `unlisted`: its model or version isn't in
-    inventory/firmware.yml; what is asked of its model is asked of it, unless its order shows that it has the fix.
+    `fix` is the first version with every fix that is asked for. `deadline` is the earliest of what it lacks or is asked
+    for. `unlisted`: its model or version isn't in inventory/firmware.yml; what is asked of its model is asked of it,
+    unless its order shows that it has the fix.
     """
 
     host: Host
@@ -48,6 +49,7 @@ class HostRow:
     standing: Standing
     lacks: tuple[str, ...] = ()
     asked: tuple[Advisory, ...] = ()
+    fix: str = ""
     newest: str = ""
     version_days: int | None = None
     unlisted: bool = False
@@ -163,6 +165,7 @@ def judge_host(host: Host, seen: Seen, rule: Rule, at: datetime, exception: Cont
         standing=_standing(state, deadline, rule, at, excepted=exception is not None),
         lacks=lacks,
         asked=asked,
+        fix=model.fix_of(asked) if model else "",
         newest=model.newer_than(version) if model else "",
         version_days=(at.astimezone(JST).date() - released).days if released else None,
         unlisted=released is None,
