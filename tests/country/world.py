@@ -198,7 +198,7 @@ class World:
     def _has_room(self, terminal: Terminal, state: WaveState) -> bool:
         if state.phase is not Phase.RUNNING:
             return False
-        return self._rule.room(state.tally, terminal.host.model) > 0
+        return self._rule.room(state.tally.without(state.on_media), terminal.host.model) > 0
 
     def morning(self) -> None:
         """Everybody exchanges: with nothing to pass that is noted at both sides. A few lines fail, as they do."""

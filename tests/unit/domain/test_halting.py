@@ -100,6 +100,7 @@ def test_never_more_are_away_than_may_be(well: int, away: int, model: str) -> No
 
 def test_machines_that_are_well_make_room_and_those_that_fall_out_do_not() -> None:
     assert RULE.room(Tally(), "A") == 2
+    assert RULE.room(Tally().start("A").start("B").without({"A": 1, "B": 1}), "A") == 2
     assert RULE.room(Tally({"A": Counts(20, 20)}), "A") == 7
     assert RULE.room(tally("A", 20, 20), "A") == 2
     assert RULE.room(Tally({"A": Counts(2, 0)}), "A") == 0

@@ -110,6 +110,15 @@ class Tally:
         """Return the tally with one more machine that started."""
         return Tally({**self.by_model, model: self.of(model).start()})
 
+    def without(self, away: Mapping[str, int]) -> "Tally":
+        """Return the tally without some machines that are away, by model, as if they hadn't started."""
+        return Tally(
+            {
+                model: replace(counts, started=counts.started - away.get(model, 0))
+                for model, counts in self.by_model.items()
+            }
+        )
+
     def end(self, model: str, fault: Fault | None) -> "Tally":
         """Return the tally with one machine less away; see `Counts.end`."""
         return Tally({**self.by_model, model: self.of(model).end(fault)})

@@ -261,6 +261,20 @@ def test_on_media_orders_need_no_permit_come_last_and_a_few_at_a_time(ledger: Le
     assert (first, "order") not in controller.sent
 
 
+def test_who_is_away_on_media_takes_no_place_of_one_with_a_line(ledger: Ledger, plan: Plan) -> None:
+    canary = next(host for host in plan.hosts if host.group == "canary")
+    few = [canary, *[host for host in plan.hosts if host.group == "media"][:3]]
+    hosts = [host.model_copy(update={"model": "RK-T100", "windows": canary.windows}) for host in few]
+    controller = Controller(ledger, plan.model_copy(update={"hosts": hosts}))
+    controller.turn()
+    late = canary.windows[1].opens + MINUTE
+    state = controller.turn(late)
+    assert state.on_media == {"RK-T100": 2}, "the third waits, as so many may be away"
+    controller.says(canary.terminal, "ready", late)
+    controller.turn(late)
+    assert controller.permitted() == [canary.terminal]
+
+
 def test_whoever_never_begins_ends_unstarted_and_counts_for_nothing(controller: Controller) -> None:
     controller.turn()
     state = controller.turn(BEGIN + timedelta(days=15))

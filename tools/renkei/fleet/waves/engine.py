@@ -8,7 +8,7 @@ there; only then is it sent, and what was heard settled. A kill in between costs
 sent again is the same, and what is heard again has its end already.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -205,8 +205,9 @@ class _Turn:
             self._watch(state)
         if self._goes_on():
             self._order()
+            on_media = self._state.on_media if asking else {}
             for patch in asking:
-                self._permit(patch)
+                self._permit(patch, on_media)
         return self._acts
 
     def _goes_on(self) -> bool:
@@ -309,10 +310,11 @@ class _Turn:
         }
         return DirectOrder(**words, packages=plan.packages) if host.direct else Order(**words)
 
-    def _permit(self, patch: Said) -> None:
+    def _permit(self, patch: Said, on_media: Mapping[str, int]) -> None:
         """Let a machine begin, if its window is long enough and there is room for one more that is away.
 
-        Who has a permit gets none again before it has said that it let that one pass.
+        Who has a permit gets none again before it has said that it let that one pass. Those on media are away for days
+        and take the place of nobody who has a line.
         """
         state = self._state.hosts[patch.terminal]
         order = state.order
@@ -321,7 +323,7 @@ class _Turn:
         window = order.open_at(self._now)
         if window is None or (expires := self._until(window)) <= self._now:
             return
-        if not self._rule.room(self._state.tally, state.host.model):
+        if not self._rule.room(self._state.tally.without(on_media), state.host.model):
             return
         permit = Permit(
             endpoint=order.endpoint,

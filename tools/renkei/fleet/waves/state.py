@@ -14,7 +14,7 @@ from renkei.exchange.clock import parse_time
 from renkei.exchange.direct import DirectOrder, read_order
 from renkei.exchange.documents import peek
 from renkei.exchange.updates import Order, Permit
-from renkei.fleet.waves.plan import Plan, PlannedHost
+from renkei.fleet.waves.plan import MEDIA_GROUP, Plan, PlannedHost
 from renkei.store.waves.ledger import Act
 
 WELL: Final = "well"
@@ -148,6 +148,13 @@ class WaveState:
         if state.end or state.order is None or not state.order.permit:
             return state.end is not None
         return now >= state.order.windows[0].closes + timedelta(minutes=self.plan.overdue_minutes)
+
+    @property
+    def on_media(self) -> Counter[str]:
+        """How many are away on media, by model: they are for days, until a medium comes back."""
+        return Counter(
+            state.host.model for state in self.hosts.values() if state.host.group == MEDIA_GROUP and state.is_away
+        )
 
     @property
     def counts(self) -> dict[str, Counter[str]]:
