@@ -79,7 +79,9 @@ def test_what_an_earlier_key_of_the_authority_signed_is_taken(bench: Any, author
 
 def test_one_controller_hands_in_and_another_reads_from_where_it_was(bench: Any, authority: Any, ministry: Any) -> None:
     def hand_in(*states: HostState) -> Handed:
-        return hand_in_hosts({each.host: each.sign(authority.machine.signer) for each in states}, line(authority), URL)
+        return hand_in_hosts(
+            [(each.host, each.sign(authority.machine.signer)) for each in states], line(authority), URL
+        )
 
     def read(known: Reached | None) -> list[Reading]:
         believer = Believer(TrustAnchor(bench.pki.root_pem))
@@ -100,7 +102,7 @@ def test_one_controller_hands_in_and_another_reads_from_where_it_was(bench: Any,
 
 
 def test_what_isnt_the_authoritys_word_is_named_and_passed(authority: Any, ministry: Any, other_pki: Any) -> None:
-    hand_in_hosts({"asp-hub": state().sign(authority.machine.signer)}, line(authority), URL)
+    hand_in_hosts([("asp-hub", state().sign(authority.machine.signer))], line(authority), URL)
     [page] = read_hosts(line(ministry), URL, None, Believer(TrustAnchor(other_pki.root_pem)), START)
     assert (page.seen, [each.place for each in page.refused]) == ((), [f"{URL} host-state 1"])
 
@@ -108,6 +110,6 @@ def test_what_isnt_the_authoritys_word_is_named_and_passed(authority: Any, minis
 def test_a_hub_of_an_earlier_release_is_named(authority: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_READS", (Kind.ORDER.payload_type,))
     with pytest.raises(HubError, match="earlier release and keeps no host states"):
-        hand_in_hosts({}, line(authority), URL)
+        hand_in_hosts([], line(authority), URL)
     with pytest.raises(HubError, match="earlier release and keeps no host states"):
         next(read_hosts(cast("Hub", line(authority)), URL, None, cast("Believer", None), START))

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from renkei.cli.inventory import fail
 from renkei.cli.patch_folder import SeenFolder
@@ -42,14 +44,15 @@ def sign(
     """Sign what was found on Linux hosts and network devices: versions, dated.
 
     Hosts have no key for this: the controller says what it saw. A state that is
-    newer takes the place of the one before. A file that is wrong is named, and
-    the others are signed; so is a host whose clock is ahead.
+    newer takes the place of the one before. A file that is wrong is named, so is
+    a host whose clock is ahead or that has too many packages; the others are
+    signed.
 
     By --hub the states of these hosts are handed in, for its journal. What it has
     costs a look, so that the next run hands in what this one couldn't.
 
-    Exit codes: 0, 1 the hub refused some, 2 what was found, the key or the call is
-    wrong (the rest is signed and handed in), 3 the hub can't be asked (all is
+    Exit codes: 0, 1 the hub refused some, 2 what was found, the key or the call
+    is wrong (the rest is signed and handed in), 3 the hub can't be asked (all is
     signed).
     """
     from renkei.exchange.bindings import DirectoryEntry
@@ -65,9 +68,17 @@ def sign(
         signer, own = read_signer(key, passphrase_file), DirectoryEntry.from_json(entry.read_bytes())
         found, wrong = sort_found(folder)
         states = [each.state() for each in found.values()]
-        ahead = [each.host for each in states if each.seen_at > now + AHEAD]
-        kept = SeenFolder(out)
-        envelopes = {each.host: _signed(each, own, signer, kept, now) for each in states if each.host not in ahead}
+        envelopes, left, kept = {}, [str(wrong)] if wrong else [], SeenFolder(out)
+        for state in states:
+            if state.seen_at > now + AHEAD:
+                left.append(
+                    f"{state.host}: its clock is ahead, so it isn't signed; set it, then look at the host again"
+                )
+                continue
+            try:
+                envelopes[state.host] = _signed(state, own, signer, kept, now)
+            except ExchangeError as error:
+                left.append(f"{state.host}: it has too many packages to be signed: {error}")
         typer.echo(f"{out}: {len(envelopes)} hosts")
         if hub is not None and chain is not None and trust_anchor is not None:
             code = _hand_in(envelopes, hub, trust_anchor, chain, key, passphrase_file)
@@ -75,11 +86,9 @@ def sign(
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
-    for host in ahead:
-        typer.echo(f"{host}: its clock is ahead, so it isn't signed; set the clock, then look at it again", err=True)
-    if wrong:
-        typer.echo(str(wrong), err=True)
-    raise typer.Exit(_WRONG if wrong or ahead else code)
+    for each in left:
+        typer.echo(each, err=True)
+    raise typer.Exit(_WRONG if left else code)
 
 
 def _signed(state: "HostState", own: "DirectoryEntry", signer: "Signer", kept: SeenFolder, now: datetime) -> bytes:
@@ -95,13 +104,16 @@ def _signed(state: "HostState", own: "DirectoryEntry", signer: "Signer", kept: S
 def _hand_in(
     envelopes: Mapping[str, bytes], hub: str, trust_anchor: Path, chain: Path, key: Path, passphrase_file: Path | None
 ) -> int:
-    """Hand states to the hub and say what became of it; return the exit code."""
+    """Hand states to the hub, with a bar on stderr, and say what became of it; return the exit code."""
     from renkei.client.errors import HubError
     from renkei.fleet.patching.host_line import hand_in_hosts
 
     try:
-        with hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client:
-            handed = hand_in_hosts(envelopes, client, hub)
+        with (
+            hub_as_authority(hub, trust_anchor, chain, key, passphrase_file) as client,
+            Progress(console=Console(stderr=True), transient=True) as bar,
+        ):
+            handed = hand_in_hosts(bar.track(envelopes.items(), description="to the hub"), client, hub)
     except HubError as error:
         typer.echo(f"the hub: {error}", err=True)
         return _UNREACHED

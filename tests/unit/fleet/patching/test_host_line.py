@@ -57,6 +57,14 @@ def test_a_host_whose_clock_is_ahead_isnt_signed(desk: Desk) -> None:
     assert [file.name for file in desk.seen.iterdir()] == ["asp-mirror.json"]
 
 
+def test_a_host_with_more_than_a_document_holds_keeps_nothing_from_the_others(desk: Desk) -> None:
+    desk.put("asp-hub", packages=tuple(f"p{number:079}=1" for number in range(1000)))
+    desk.put("asp-mirror")
+    shown = desk.run(patch.app, "sign", str(desk.found), *desk.signing, "--out", str(desk.seen), code=2)
+    assert "asp-hub: it has too many packages to be signed: an envelope is at most 65536 bytes" in shown.stderr
+    assert [file.name for file in desk.seen.iterdir()] == ["asp-mirror.json"]
+
+
 @dataclass
 class HostLine:
     """A hub that keeps host states, two a page."""

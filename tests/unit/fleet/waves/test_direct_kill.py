@@ -49,7 +49,7 @@ def test_a_controller_that_is_killed_at_every_step_does_each_machine_once(
 ) -> None:
     """Also where each permit is over before the next controller is there."""
     few = at_the_bench(plan, {"A": machines}).model_copy(update={"overdue_minutes": 1440})
-    assert _die_again_and_again(few, tmp_path, minutes) > 10
+    assert _die_again_and_again(few, tmp_path, minutes) > 5  # steps of threads: how many hangs on which dies first
     stories = Machines(tmp_path / "machines").everybody()
     assert {(each["installs"], each["restarts"]) for each in stories.values()} == {(1, 1)}
     assert len(stories) == machines

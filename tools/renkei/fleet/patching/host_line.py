@@ -1,6 +1,6 @@
 """What was seen on hosts, on its way into the hub's journal, and from the hub to others of ministry IT.
 
-    handed = hand_in_hosts({state.host: envelope}, client, url)     # the controller, after each look
+    handed = hand_in_hosts([(state.host, envelope)], client, url)   # the controller, after each look
     for reading in read_hosts(client, url, known, believer, now):   # whoever judges hosts elsewhere
         …
 
@@ -8,7 +8,7 @@ Nothing is noted of what was handed in: the hub keeps the newest of each host an
 restored gets what it has lost by the next look.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -56,22 +56,24 @@ class Reading:
     reached: Reached
 
 
-def hand_in_hosts(envelopes: Mapping[str, bytes], hub: Hub, source: str) -> Handed:
-    """Hand to the hub what the authority signed of hosts, by their names; a refusal holds up none of the others.
+def hand_in_hosts(envelopes: Iterable[tuple[str, bytes]], hub: Hub, source: str) -> Handed:
+    """Hand to the hub what the authority signed of hosts, each with its name; a refusal holds up none of the others.
 
     Raises:
         HubError: the hub can't be asked, or is of a release that keeps no host states.
     """
     _check(hub, source)
-    new, refused = 0, []
-    for host, envelope in envelopes.items():
+    new, known, refused = 0, 0, []
+    for host, envelope in envelopes:
         try:
-            new += hub.put_host_state(host, envelope)
+            is_new = hub.put_host_state(host, envelope)
         except (NotAllowed, HubBusy):
             raise
         except HubRefused as refusal:
             refused.append(Refused(host, f"{source} doesn't take it into its journal: {refusal}"))
-    return Handed(new, len(envelopes) - new - len(refused), tuple(refused))
+        else:
+            new, known = new + is_new, known + (not is_new)
+    return Handed(new, known, tuple(refused))
 
 
 def read_hosts(hub: Hub, source: str, known: Reached | None, believer: Believer, now: datetime) -> Iterator[Reading]:
