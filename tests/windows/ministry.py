@@ -135,6 +135,7 @@ class Ministry:
             "patch_variables": [self.path("reach.json")],
             "patch_runs": self.path("runs"),
             "patch_every": 1,
+            "patch_page": self.path("wave.html"),
         }
 
     def run(self, wave: str, *arguments: str) -> Run:

@@ -105,6 +105,9 @@ def test_a_halted_wave_goes_on_once_the_update_is_mended(tmp_path: Path) -> None
         assert f"renkei wave resume {wave}" in said
         harmed = [machine for machine in machines if machine.installed]
         assert 2 <= len(harmed) <= 4
+        page = Path(ministry.path("wave.html")).read_text(encoding="utf-8")
+        assert "停止しました：新しい端末は開始しません" in page
+        assert f"{len(harmed)}台が適用後に連携できません" in page
         offer(machines)
         ministry.decide("resume", wave)
         assert ministry.run(wave).code == 0

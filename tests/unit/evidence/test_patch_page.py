@@ -69,7 +69,7 @@ class Page(HTMLParser):
         wanted = {"src", "href", "srcset", "data", "action", "xlink:href"}
         self.links += [value for name, value in attrs if name in wanted and value and not value.startswith("#")]
         values = dict(attrs)
-        if tag == "i":
+        if tag == "i" and "data-code" in values:
             self.cells[str(values["data-code"])] = str(values["class"]).removeprefix("s-")
 
 

@@ -30,6 +30,7 @@ from renkei.cli.wave_common import (
     signed_in,
 )
 from renkei.cli.wave_linux import plan_linux
+from renkei.cli.wave_page import PageFleetOption, PageOption, page_in
 from renkei.cli.wave_plan import keep_plan, show_plan, windows_by
 from renkei.cli.wave_run import run
 
@@ -146,18 +147,27 @@ def status(
     wave: Annotated[str | None, typer.Argument(metavar="WAVE", help="Id of the wave; without it, all waves.")] = None,
     *,
     ledger: LedgerOption = DEFAULT_LEDGER,
+    page: PageOption = None,
+    fleet: PageFleetOption = DEFAULT_FLEET,
     as_json: JsonOption = False,
 ) -> None:
     """Show where a wave stands, or list all waves.
 
-    Exit codes: 0, 1 there is no such wave, 2 usage, 3 it is halted,
-    4 it is aborted.
+    A --page of a halted wave says why, on which evidence, and what to do.
+
+    Exit codes: 0, 1 there is no such wave, or the page can't be written,
+    2 usage, 3 it is halted, 4 it is aborted.
     """
     from renkei.fleet.waves.engine import load
 
+    if page is not None and wave is None:
+        raise typer.BadParameter("--page is of one wave: give its id")
     with errors_in_words(), opened(ledger) as book:
         if wave is not None:
             state = load(book, wave)
+            shown = page_in(page, fleet, book, as_json=as_json)
+            if shown is not None:
+                shown.show(state, datetime.now(UTC))
         else:
             states = [load(book, each) for each, _ in book.waves()]
     if wave is not None:

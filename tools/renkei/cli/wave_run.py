@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from renkei.cli.inventory import DEFAULT_FLEET
 from renkei.cli.wave_carriers import (
     DEFAULT_RUNS,
     Carrier,
@@ -37,6 +38,7 @@ from renkei.cli.wave_common import (
     read_signer,
     show_state,
 )
+from renkei.cli.wave_page import PageFleetOption, PageOption, WavePage, page_in
 
 if TYPE_CHECKING:
     from renkei.fleet.waves.state import WaveState
@@ -60,13 +62,16 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     once: Annotated[bool, typer.Option("--once", help="One turn, then end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the approval, do nothing.")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
+    page: PageOption = None,
+    fleet: PageFleetOption = DEFAULT_FLEET,
     as_json: JsonOption = False,
 ) -> None:
     """Run an approved wave until it ends or halts.
 
     It may be killed and started again at any moment, on this machine or on
     another with the same ledger; no machine is done twice. Progress is on
-    stderr. Halted, it says which evidence stopped it. While the hub can't be
+    stderr. Halted, it says which evidence stopped it; a --page says so, too, and
+    what to do, at every turn that changed something. While the hub can't be
     reached it waits, and nobody begins. It doesn't run while another wave
     holds some of its machines, and says which. Of an aborted wave it takes
     back what still lies at the hub, and takes what machines have come to.
@@ -92,15 +97,20 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
         if goes_on and (held := held_by_others(book, wave, waiting, datetime.now(UTC))):
             raise Held(held)
         reload = partial(load, book, wave)
+        shown = page_in(page, fleet, book, as_json=as_json)
+        if shown is not None:
+            shown.show(state, datetime.now(UTC))
         if not dry_run and (goes_on or state.phase is Phase.ABORTED):
             with carrier_of(ways, state, reload, signer, root, key, passphrase_file, _say) as carrier:
                 engine = Engine(book, reload(), Ministry(signer, anchor.verify_entry), carrier.post, carrier.watch)
-                state = _turns(engine.turn, carrier, every=every, once=once)
+                state = _turns(engine.turn, carrier, every=every, once=once, page=shown)
     show_state(state, as_json=as_json)
     raise typer.Exit(exit_code(state))
 
 
-def _turns(turn: "Callable[[datetime], WaveState]", carrier: Carrier, *, every: float, once: bool) -> "WaveState":
+def _turns(
+    turn: "Callable[[datetime], WaveState]", carrier: Carrier, *, every: float, once: bool, page: WavePage | None = None
+) -> "WaveState":
     """Take turns until the wave has ended, is halted or aborted; say where it stands whenever that changes.
 
     What plays have begun is waited for in any case.
@@ -126,10 +136,20 @@ def _turns(turn: "Callable[[datetime], WaveState]", carrier: Carrier, *, every: 
         if line != before:
             _say(f"{state.phase}: {line}")
             before = line
+        if page is not None:
+            _show(page, state)
         running = state.phase in {Phase.APPROVED, Phase.RUNNING}
         if (once or not running) and not carrier.is_busy:
             return state
         carrier.rest(every, running=running)
+
+
+def _show(page: WavePage, state: "WaveState") -> None:
+    """Write the page; a full disk is no reason to leave machines alone in the middle of a wave."""
+    try:
+        page.show(state, datetime.now(UTC))
+    except OSError as error:
+        _say(f"the page can't be written: {error}")
 
 
 def _say(text: str) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer import BadParameter
 from typer.testing import CliRunner
 
-from renkei.cli import updates, wave, wave_carriers, wave_run
+from renkei.cli import updates, wave, wave_carriers, wave_page, wave_run
 from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem, key_to_pem, make_key
 from renkei.exchange.clock import format_time
@@ -22,6 +22,7 @@ from renkei.exchange.documents import Signer
 from renkei.exchange.parties import AUTHORITY, Party
 from renkei.exchange.signed import Signed
 from renkei.exchange.updates import Order, PatchState, Permit
+from renkei.fleet.loader import load_fleet
 from renkei.fleet.waves.engine import load
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost
@@ -233,6 +234,37 @@ def test_a_person_halts_resumes_and_aborts_and_the_exit_code_tells(desk: Desk) -
     desk.wave("status", number, code=4)
     desk.go(number, code=4)
     assert "aborted" in desk.wave("status")
+
+
+def test_a_wave_has_a_page_that_is_written_anew_when_something_changed(desk: Desk) -> None:
+    number, page = desk.planned(), desk.file("pages") / "wave.html"
+    asked = ("--page", str(page), "--fleet", str(INVENTORY / "lab"))
+    desk.wave("status", number, *asked)
+    assert "承認待ち：sato以外の担当者が承認するまで" in page.read_text(encoding="utf-8")
+    desk.approve(number, "suzuki", "suzuki")
+    desk.go(number, "--once", *asked)
+    assert "東京都新宿区" not in page.read_text(encoding="utf-8"), "it needs nobody"
+    assert '<i class="p-ordered"' in page.read_text(encoding="utf-8")
+    desk.wave("halt", number, "--as", "suzuki", "--why", "smoke")
+    desk.go(number, *asked, code=3)
+    assert "suzuki が停止しました：smoke" in page.read_text(encoding="utf-8")
+    desk.wave("status", number, "--page", str(desk.file("people.json") / "wave.html"), code=1)
+    desk.wave("status", *asked, code=2)
+
+
+def test_a_page_that_can_not_be_written_stops_no_wave(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    number = desk.planned()
+    with open_ledger(str(desk.file("waves.db"))) as ledger:
+        state = load(ledger, number)
+        page = wave_page.WavePage(desk.file("people.json") / "wave.html", load_fleet(INVENTORY / "lab"), ledger)
+        carrier = wave_carriers.Carrier(FolderPost(desk.file("post")))
+        assert wave_run._turns(lambda _: state, carrier, every=15, once=True, page=page) is state
+        assert "the page can't be written" in capsys.readouterr().err
+        page.file = desk.file("wave.html")
+        page.show(state, Clock.at)
+        before = page.file.stat().st_mtime_ns
+        page.show(state, Clock.at + timedelta(minutes=1))
+        assert page.file.stat().st_mtime_ns == before, "nothing has changed"
 
 
 def test_a_second_wave_over_the_same_machines_waits_for_the_first_to_let_go(desk: Desk) -> None:

@@ -38,10 +38,13 @@ class Controller:
     coming: list[Heard] = field(default_factory=list)
     settled: list[tuple[str, bool]] = field(default_factory=list)
     others: dict[str, PlannedHost] = field(default_factory=dict)
+    consents: tuple[bytes, bytes] = (b"{}", b"{}")
 
     def __post_init__(self) -> None:
-        self.ledger.plan(NAME, self.plan.to_bytes(), 0, b"{}")
-        self.ledger.add(NAME, 0, lambda _: [Act("consent", detail="approver", document=b"{}")])
+        planner, approver = self.consents
+        at = int(BEGIN.timestamp())
+        self.ledger.plan(NAME, self.plan.to_bytes(), at, planner)
+        self.ledger.add(NAME, 0, lambda _: [Act("consent", detail="approver", document=approver, at=at)])
         self.begin()
 
     def begin(self) -> None:

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from renkei.domain.halting import Fault, Reason, Rise
+from renkei.domain.halting import Fault
 from renkei.exchange.bindings import DirectoryEntry, VerifiedParty
 from renkei.exchange.clock import format_time, parse_time, whole_seconds
 from renkei.exchange.direct import DirectOrder, Observation
 from renkei.exchange.documents import Signer, payload_sha256
 from renkei.exchange.errors import ExchangeError
 from renkei.exchange.updates import PERMIT_LASTS, Order, PatchState, Permit, Window
+from renkei.fleet.waves.grounds import halt
 from renkei.fleet.waves.overdue import end_by_time, end_overdue, silent
 from renkei.fleet.waves.plan import MEDIA_GROUP, Plan, PlannedHost
 from renkei.fleet.waves.post import Heard, Post
@@ -29,7 +30,6 @@ from renkei.fleet.waves.watch import Watch
 from renkei.store.waves.ledger import Act, Ledger
 
 _CHANGES_POST: Final = frozenset({"order", "permit", "end", "abort"})
-_NAMED: Final = 10
 _FRESH: Final = PERMIT_LASTS
 """A machine's `ready` is of this age at most: what it checked holds no longer, or its clock is wrong."""
 
@@ -215,19 +215,8 @@ class _Turn:
         if self._state.phase not in {Phase.APPROVED, Phase.RUNNING}:
             return False
         if reasons := self._rule.judge(self._state.tally, self._state.failures):
-            self._note(Act("halt", detail="; ".join(map(self._in_words, reasons))))
+            self._note(halt(reasons, self._state))
         return not reasons
-
-    def _in_words(self, reason: Reason | Rise) -> str:
-        """Name the machines, too, where only the hub knows that they fail."""
-        if isinstance(reason, Reason):
-            return str(reason)
-        failing = [
-            f"{name} ({host.failing})"
-            for name, host in self._state.hosts.items()
-            if host.failing and host.is_updated and reason.model in {None, host.host.model}
-        ]
-        return f"{reason} ({', '.join(failing[-_NAMED:])})"
 
     def _note(self, act: Act) -> None:
         act = Act(act.what, act.terminal, act.detail, act.document, self._at)

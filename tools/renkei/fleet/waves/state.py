@@ -94,7 +94,10 @@ class HostState:
 
 @dataclass(slots=True)
 class WaveState:
-    """A wave as of the act `seen`. `tally` and `failures` count since the wave was begun or last resumed."""
+    """A wave as of the act `seen`. `tally` and `failures` count since the wave was begun or last resumed.
+
+    So do `fallen` and `failing`, which name the machines: those that fell out, and updated ones whose exchanges fail.
+    """
 
     plan: Plan
     hosts: dict[str, HostState] = field(default_factory=dict)
@@ -105,6 +108,8 @@ class WaveState:
     aborted: str | None = None
     tally: Tally = field(default_factory=Tally)
     failures: Mapping[str | None, tuple[Failure, ...]] = field(default_factory=dict)
+    fallen: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
     begun_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -180,6 +185,7 @@ class WaveState:
             elif act.what == "resume":
                 self.halted = None
                 self.tally, self.failures = self._begin_anew(), {}
+                self.fallen = self.failing = ()
             elif act.what == "abort":
                 self.aborted = act.detail
         return self
@@ -188,7 +194,7 @@ class WaveState:
         model = state.host.model
         if act.what == "failing":
             state = replace(state, failing=act.detail)
-            self.failures = self._with_failure(act.document)
+            self._take_failure(act)
         elif act.what == "order":
             self.begun_at = self.begun_at or datetime.fromtimestamp(act.at, UTC)
             order = read_order(peek(act.document))
@@ -209,7 +215,7 @@ class WaveState:
             state = replace(state, stage=act.detail, heard_late=bool(state.end))
         elif act.what == "end":
             if state.is_away:
-                self._count(model, act.detail)
+                self._count(state.host, act.detail)
             ended_at = datetime.fromtimestamp(act.at, UTC)
             state = replace(state, end=act.detail, ended_at=ended_at, stage="done" if act.document else state.stage)
         if act.document and act.what in {"state", "end"}:
@@ -222,19 +228,24 @@ class WaveState:
         """Whether a machine says that it let its permit pass, or a play found one blocked and touched nothing."""
         return act.detail == "ready" or (act.detail == "blocked" and bool(state.host.direct) and state.is_away)
 
-    def _count(self, model: str, end: str) -> None:
+    def _count(self, host: PlannedHost, end: str) -> None:
         if end == UNSTARTED:
-            self._take_back(model)
-        else:
-            self.tally = self.tally.end(model, None if end == WELL else Fault(end))
+            self._take_back(host.model)
+            return
+        if end != WELL:
+            self.fallen = (*self.fallen, host.terminal)
+        self.tally = self.tally.end(host.model, None if end == WELL else Fault(end))
 
-    def _with_failure(self, document: bytes) -> Mapping[str | None, tuple[Failure, ...]]:
-        """Return the failures and the one that was counted in an act; none was for one from before the wave."""
-        if not document:
-            return self.failures
-        found = json.loads(document)
+    def _take_failure(self, act: Act) -> None:
+        """Count a machine whose exchanges fail; without a document they did before the wave, and count for nothing."""
+        if not act.document:
+            return
+        found = json.loads(act.document)
         new = {model or None: Failure(found["updated"], *numbers) for model, numbers in found["of"].items()}
-        return {**self.failures, **{model: (*self.failures.get(model, ()), each) for model, each in new.items()}}
+        added = {model: (*self.failures.get(model, ()), each) for model, each in new.items()}
+        self.failures = {**self.failures, **added}
+        if found["updated"]:
+            self.failing = (*self.failing, act.terminal)
 
     def _take_back(self, model: str) -> None:
         """Count a machine that was let in as if it had never begun."""

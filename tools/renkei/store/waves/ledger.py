@@ -106,7 +106,8 @@ class Act:
         what: which kind of thing.
         terminal: of which machine, empty where it is the wave's.
         detail: the stage, the outcome, or why.
-        document: what it stands on: a signed document, of `failing` the counts of who might have failed; or empty.
+        document: what it stands on: a signed document; of `failing` the counts of who might have failed, of a `halt` by
+            the rule its reasons with the machines; or empty.
         at: when it was written down, in seconds since 1970.
         number: its place in the ledger, 0 before it has one.
     """
