@@ -104,12 +104,12 @@ class Carrier:
         """Whether it has begun something that isn't in the ledger yet."""
         return self.direct is not None and self.direct.is_busy
 
-    def rest(self, seconds: float, *, running: bool) -> None:
-        """Wait for the next turn; machines that Ansible reaches are done meanwhile."""
+    def rest(self, seconds: float, *, standstill: str | None) -> None:
+        """Wait for the next turn; machines that Ansible reaches are done meanwhile, see `DirectPost.rest`."""
         if self.direct is None:
             time.sleep(seconds)
         else:
-            self.direct.rest(seconds, running=running)
+            self.direct.rest(seconds, standstill=standstill)
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _turns(
             if once:
                 raise
             _say(f"waiting: {error}")
-            carrier.rest(every, running=False)
+            carrier.rest(every, standstill="the hub could not be asked")
             continue
         groups = (
             f"{group} " + " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
@@ -141,7 +141,7 @@ def _turns(
         running = state.phase in {Phase.APPROVED, Phase.RUNNING}
         if (once or not running) and not carrier.is_busy:
             return state
-        carrier.rest(every, running=running)
+        carrier.rest(every, standstill=None if running else f"the wave is {state.phase}")
 
 
 def _show(page: WavePage, state: "WaveState") -> None:

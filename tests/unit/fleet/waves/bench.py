@@ -97,7 +97,7 @@ class Bench:
             yield {"stage": "failed", "problem": "no route to host", "unreachable": True}
             return
         if not (machine["installed"] or machine["pending"]):
-            if fate == "full" or not order["may_begin"]:
+            if fate == "full" or order["standstill"]:
                 yield {
                     "stage": "blocked",
                     "problem": "2 GiB are free,\n10 are needed" if fate == "full" else "not begun",
@@ -148,7 +148,9 @@ class Scene:
 
     def turn(self) -> WaveState:
         state = self.engine.turn(self.now)
-        self.post.rest(5 if self.post.is_busy else 0, running=state.phase in {Phase.APPROVED, Phase.RUNNING})
+        running = state.phase in {Phase.APPROVED, Phase.RUNNING}
+        standstill = None if running else f"the wave is {state.phase}"
+        self.post.rest(5 if self.post.is_busy else 0, standstill=standstill)
         self.now += timedelta(seconds=1)
         return state
 

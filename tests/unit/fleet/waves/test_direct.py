@@ -1,21 +1,23 @@
 """Machines that Ansible reaches, in a wave: each is done once, none is forgotten, and nobody begins after a halt."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
+from renkei.cli import wave_carriers, wave_run
+from renkei.client.errors import HubUnreachable
 from renkei.domain.halting import Fault
 from renkei.exchange.direct import DirectOrder, Observation
-from renkei.exchange.documents import Signer
+from renkei.exchange.documents import Signer, peek
 from renkei.fleet.waves.direct import ASKED_AGAIN, PlayError, Told
 from renkei.fleet.waves.engine import act_of_person, order_id
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
-from renkei.fleet.waves.state import Phase
+from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.waves.bench import NAME, STRANGER, Scene, at_the_bench
 from unit.fleet.waves.country import AUTHORITY, BEGIN, KB, NEW, WAVE
@@ -33,6 +35,11 @@ def scene_of(ledger: Ledger, plan: Plan, folder: Path, models: Mapping[str, int]
     """A scene whose first machines have these fates."""
     few = at_the_bench(plan, models)
     return Scene(ledger, few, folder, **{host.terminal: fate for host, fate in zip(few.hosts, fates, strict=False)})
+
+
+def problems(ledger: Ledger) -> set[str]:
+    """What stood in machines' way, by the ledger."""
+    return {peek(act.document).payload["problem"] for act in ledger.acts(NAME) if act.detail == "blocked"}
 
 
 def test_each_machine_is_done_once_and_the_controller_signs_what_it_saw(
@@ -159,7 +166,7 @@ def test_a_run_that_ends_says_nothing_of_a_machine_that_is_in_another_by_then(
             if holds():
                 return
             scene.engine.turn(scene.now)
-            scene.post.rest(0.01, running=True)
+            scene.post.rest(0.01, standstill=None)
             scene.now += timedelta(seconds=1)
         raise AssertionError("it never came to that")
 
@@ -211,7 +218,7 @@ def test_who_had_not_begun_when_the_wave_was_halted_does_not(ledger: Ledger, pla
     scene.start()
     state = scene.go()
     assert state.phase is Phase.HALTED
-    assert {order["may_begin"] for order in scene.bench.orders} == {False}
+    assert {order["standstill"] for order in scene.bench.orders} == {"the wave is halted"}
     assert [each.standing for each in state.hosts.values()] == ["well", "blocked", "ordered", "ordered"]
     assert scene.installs() == {first: 1}
     assert state.tally.of("A").started == 1
@@ -225,6 +232,32 @@ def test_a_permit_that_was_given_before_a_halt_is_given_back(ledger: Ledger, pla
     assert scene.go().phase is Phase.HALTED
     assert scene.bench.batches == []
     assert [each.standing for each in scene.engine.state.hosts.values()] == ["blocked", "blocked"]
+    assert problems(ledger) == {"the wave is halted before a play had begun"}
+
+
+def test_who_could_not_begin_because_the_hub_was_away_is_not_said_to_be_halted(
+    ledger: Ledger, plan: Plan, tmp_path: Path
+) -> None:
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
+    for _ in range(3):
+        scene.engine.turn(scene.now)
+
+    def turn(now: datetime) -> WaveState:
+        del now
+        raise HubUnreachable("no line")
+
+    class Rested(Exception): ...
+
+    class Carrier(wave_carriers.Carrier):
+        def rest(self, seconds: float, *, standstill: str | None) -> None:
+            super().rest(0 * seconds, standstill=standstill)
+            raise Rested
+
+    with pytest.raises(Rested):
+        wave_run._turns(turn, Carrier(scene.post, scene.post), every=15, once=False)
+    assert scene.bench.batches == []
+    assert scene.go().phase is Phase.FINISHED
+    assert problems(ledger) == {"the hub could not be asked before a play had begun"}
 
 
 def test_who_waits_for_a_play_until_his_permit_is_over_asks_again(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
@@ -232,7 +265,7 @@ def test_who_waits_for_a_play_until_his_permit_is_over_asks_again(ledger: Ledger
     for _ in range(3):
         scene.engine.turn(scene.now)
     scene.now += timedelta(minutes=16)
-    scene.post.rest(0, running=True)
+    scene.post.rest(0, standstill=None)
     assert scene.bench.batches == []
     assert scene.go().phase is Phase.FINISHED
     assert [act.what for act in ledger.acts(NAME)].count("permit") == 2

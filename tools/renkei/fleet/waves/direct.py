@@ -3,7 +3,7 @@
     post = DirectPost(state, Plays(settings), signer, observer="controller-1")
     while …:
         state = engine.turn(now)
-        post.rest(15, running=state.phase is Phase.RUNNING)
+        post.rest(15, standstill=None if state.phase is Phase.RUNNING else f"the wave is {state.phase}")
 
 A machine's course: `ready` is said for it while its window is open; with a permit it is said that it has `begun`; only
 when the ledger has that is it handed to a play, together with whoever else waits. The play looks before it acts, and
@@ -218,23 +218,22 @@ class DirectPost:
             if each.machine.withdrawn:
                 self._give_back(each.machine, "its order was taken back")
 
-    def rest(self, seconds: float, *, running: bool) -> None:
+    def rest(self, seconds: float, *, standstill: str | None) -> None:
         """Hand to a play whoever may begin; then wait until there is news, or for some seconds.
 
         Args:
             seconds: how long at most.
-            running: whether the wave is; if not, only those begin that had begun before.
+            standstill: why nobody may begin now, None where the wave runs; only those go on that had begun before.
         """
         now = self.clock()
         for machine in [each for each in self._machines.values() if each.queued and not each.begun]:
-            if not running or now >= machine.permit_ends:
+            if standstill is not None or now >= machine.permit_ends:
                 machine.queued = False
-                why = "its permit ran out" if running else "the wave was halted"
-                self._give_back(machine, why)
+                self._give_back(machine, standstill or "its permit ran out")
         waiting = [machine for machine in self._machines.values() if machine.queued]
         room = MOST_AT_ONCE - sum(machine.run > 0 for machine in self._machines.values())
         if waiting and room > 0 and self._is_gathered():
-            self._launch(waiting[:room], running=running)
+            self._launch(waiting[:room], standstill or "")
         with self._news:
             if not (self._told or self._pending):
                 self._news.wait(min(seconds, self.gather) if waiting else seconds)
@@ -246,8 +245,8 @@ class DirectPost:
         self._gathering = self._gathering or time.monotonic()
         return time.monotonic() >= self._gathering + self.gather
 
-    def _launch(self, machines: list[_Machine], *, running: bool) -> None:
-        """Hand machines to a play; where one of them hadn't begun, it may only while the wave runs."""
+    def _launch(self, machines: list[_Machine], standstill: str) -> None:
+        """Hand machines to a play; one that hadn't begun may only where there is no standstill."""
         self._gathering = None
         self._runs += 1
         orders = {}
@@ -255,7 +254,7 @@ class DirectPost:
             machine.queued, machine.run = False, self._runs
             machine.tries += 1
             order = machine.order.to_json() if machine.order else {}
-            orders[str(machine.host.direct)] = {**order, "resumed": machine.begun, "may_begin": running}
+            orders[str(machine.host.direct)] = {**order, "resumed": machine.begun, "standstill": standstill}
         thread = threading.Thread(target=self._play, args=(self._runs, orders), name="plays", daemon=True)
         self._threads.append(thread)
         thread.start()

@@ -112,7 +112,8 @@ def test_a_host_is_not_touched_while_something_stands_against_it(
     host: Host, wave: list[Package], tmp_path: Path
 ) -> None:
     alone = [each for each in wave if each.name == "renkei-sample"]
-    over = {"may_begin": False, "windows": [{"opens": "2026-01-01T00:00:00Z", "closes": "2026-01-01T04:00:00Z"}]}
+    past = {"opens": "2026-01-01T00:00:00Z", "closes": "2026-01-01T04:00:00Z"}
+    over = {"standstill": "the wave is halted", "windows": [past]}
     forged = [each.model_copy(update={"sha256": "0" * 64}) for each in wave]
     for packages, more, why in (
         (
