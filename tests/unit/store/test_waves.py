@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import apsw
 import pytest
@@ -11,6 +11,7 @@ from clusters import USER, Cluster
 from renkei.store import sqlite
 from renkei.store.errors import StoreError
 from renkei.store.waves.holds import Held
+from renkei.store.waves.homes import Elsewhere, Home
 from renkei.store.waves.ledger import MIGRATIONS, Act, Ledger, open_ledger
 
 WAVE = "6a1d9d0e-9d3b-4f0a-8f43-5d8f3d6f3d11"
@@ -184,3 +185,55 @@ def test_what_an_earlier_release_ordered_is_held(tmp_path: Path) -> None:
     old.close()
     with open_ledger(str(file)) as ledger:
         assert ledger.held("", ["T-1", "T-2", "T-3"]) == {WAVE: ["T-1"]}
+
+
+HERE, THERE = Home("a1", "controller-1:/plays"), Home("b2", "controller-2:/plays")
+
+
+def test_the_plays_of_a_wave_have_one_home_until_they_have_ended_or_somebody_says_that_it_is_gone(
+    ledger: Ledger, reopen: Callable[[], Ledger]
+) -> None:
+    ledger.plan(OTHER, b"plan", 101, b"consent")
+    ledger.move_in(WAVE, HERE)
+    ledger.move_in(WAVE, HERE)  # it was killed, and begins anew
+    with reopen() as other:
+        other.move_in(OTHER, THERE)
+        with pytest.raises(Elsewhere, match=f"wave {WAVE} run at controller-1:/plays.*--take-over"):
+            other.move_in(WAVE, THERE)
+        other.move_out(WAVE, THERE)  # that isn't its home
+        ledger.check_home(WAVE, HERE)
+        other.move_in(WAVE, THERE, take_over=True)
+    with pytest.raises(Elsewhere, match="controller-2:/plays"):
+        ledger.check_home(WAVE, HERE)
+    with pytest.raises(Elsewhere, match="controller-2:/plays"):
+        ledger.move_in(WAVE, HERE)
+    ledger.move_out(WAVE, THERE)
+    ledger.check_home(WAVE, HERE)
+    ledger.move_in(WAVE, HERE)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_of_two_controllers_at_the_same_moment_one_has_the_plays(reopen: Callable[[], Ledger]) -> None:
+    went: list[str] = []
+    ready = Barrier(2)
+
+    def one(home: Home) -> None:
+        with reopen() as mine:
+            ready.wait()
+            try:
+                mine.move_in(WAVE, home)
+            except Elsewhere:
+                return
+            went.append(home.name)
+
+    threads = [Thread(target=one, args=(home,)) for home in (HERE, THERE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(went) == 1
+
+
+def test_a_wave_that_is_not_there_has_no_home(ledger: Ledger) -> None:
+    with pytest.raises(StoreError, match="a wave that isn't there"):
+        ledger.move_in("another", HERE)

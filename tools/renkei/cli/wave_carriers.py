@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from renkei.fleet.waves.post import Post
     from renkei.fleet.waves.state import WaveState
     from renkei.fleet.waves.watch import Watch
+    from renkei.store.waves.ledger import Ledger
 
 DEFAULT_RUNS = Path("/var/lib/renkei/plays")
 
@@ -45,6 +46,13 @@ VarsOption = Annotated[
 RunsOption = Annotated[
     Path, typer.Option("--runs", metavar="DIR", help="With --playbook: where each wave has its runs.")
 ]
+TakeOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="With --playbook: the machine that had this wave's plays is gone, or none of them is left there.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class Ways:
     inventory: tuple[Path, ...]
     variables: tuple[Path, ...]
     runs: Path
+    take_over: bool = False
 
     def check(self) -> None:
         """Refuse options that don't go together.
@@ -67,6 +76,8 @@ class Ways:
         """
         if (self.hub is None) != (self.chain is None) or (self.hub and self.post):
             raise typer.BadParameter("give --hub with --chain, or --post")
+        if self.take_over and self.playbook is None:
+            raise typer.BadParameter("--take-over is for a wave with --playbook")
         if (self.playbook is None) != (not self.inventory):
             raise typer.BadParameter("give --playbook with --inventory")
         if not (self.hub or self.post or self.playbook):
@@ -98,6 +109,7 @@ class Carrier:
     post: "Post"
     direct: "DirectPost | None" = None
     watch: "Watch | None" = None
+    check_home: Callable[[], None] = lambda: None
 
     @property
     def is_busy(self) -> bool:
@@ -105,18 +117,23 @@ class Carrier:
         return self.direct is not None and self.direct.is_busy
 
     def rest(self, seconds: float, *, standstill: str | None) -> None:
-        """Wait for the next turn; machines that Ansible reaches are done meanwhile, see `DirectPost.rest`."""
+        """Wait for the next turn; machines that Ansible reaches are done meanwhile, see `DirectPost.rest`.
+
+        Raises:
+            Elsewhere: another controller has taken the wave's plays over; nobody is handed to a play here.
+        """
         if self.direct is None:
             time.sleep(seconds)
         else:
+            self.check_home()
             self.direct.rest(seconds, standstill=standstill)
 
 
 @contextmanager
 def carrier_of(
     ways: Ways,
-    state: "WaveState",
-    reload: Callable[[], "WaveState"],
+    ledger: "Ledger",
+    wave: str,
     signer: "Signer",
     root: Path,
     key: Path,
@@ -127,14 +144,18 @@ def carrier_of(
 
     Args:
         ways: what was asked for, checked.
-        state: the wave.
-        reload: reads it again: once no other controller acts, it may have gone on.
+        ledger: of the wave.
+        wave: its id.
         signer: the authority, who also signs what plays see.
         root: the trust anchor, by which the hub is known.
         key: the authority's, for the line to the hub.
         passphrase_file: of that key.
         say: is told what is waited for: one controller at a time has machines done by Ansible.
+
+    Raises:
+        Elsewhere: the wave's plays are another home's.
     """
+    from renkei.fleet.waves.engine import load
     from renkei.fleet.waves.line import HubPost
     from renkei.fleet.waves.post import FolderPost, SplitPost
     from renkei.fleet.waves.watch import Watch
@@ -147,28 +168,31 @@ def carrier_of(
         elif ways.hub is not None and ways.chain is not None:
             client = stack.enter_context(hub_as_authority(ways.hub, root, ways.chain, key, passphrase_file))
             others, watch = HubPost(client), Watch(client.exchanges)
-        names = [name for name, each in state.hosts.items() if each.host.direct]
-        direct = stack.enter_context(_direct(ways, reload, signer, say)) if names else None
-        if direct is None:
+        names = [name for name, each in load(ledger, wave).hosts.items() if each.host.direct]
+        if not names:
             assert others is not None  # noqa: S101 - `Ways` saw to it
             yield Carrier(others, watch=watch)
-        else:
-            yield Carrier(SplitPost(direct, others, names) if others else direct, direct, watch)
+            return
+        direct, check_home = stack.enter_context(_direct(ways, ledger, wave, signer, say))
+        yield Carrier(SplitPost(direct, others, names) if others else direct, direct, watch, check_home)
 
 
 @contextmanager
 def _direct(
-    ways: Ways, reload: Callable[[], "WaveState"], signer: "Signer", say: Callable[[str], None]
-) -> Iterator["DirectPost"]:
+    ways: Ways, ledger: "Ledger", wave: str, signer: "Signer", say: Callable[[str], None]
+) -> Iterator[tuple["DirectPost", Callable[[], None]]]:
     from renkei.fleet.waves.direct import DirectPost
-    from renkei.fleet.waves.plays import Plays, PlaySettings, sole
+    from renkei.fleet.waves.engine import load
+    from renkei.fleet.waves.plays import Plays, PlaySettings, at_home, home_of, sole
 
     assert ways.playbook is not None  # noqa: S101 - `Ways` saw to it
     settings = PlaySettings(
         ways.playbook.resolve(),
         tuple(path.resolve() for path in ways.inventory),
-        ways.runs.resolve() / str(reload().plan.id),
+        ways.runs.resolve() / wave,
         tuple(path.resolve() for path in ways.variables),
     )
-    with sole(settings.folder, say):
-        yield DirectPost(reload(), Plays(settings), signer, socket.gethostname())
+    home = home_of(settings.folder)
+    with sole(settings.folder, say), at_home(ledger, wave, home, take_over=ways.take_over) as check_home:
+        state = load(ledger, wave)  # as it is now that no other controller acts
+        yield DirectPost(state, Plays(settings), signer, socket.gethostname()), check_home

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from renkei.cli.wave_carriers import (
     PlaybookOption,
     PostOption,
     RunsOption,
+    TakeOverOption,
     VarsOption,
     Ways,
     carrier_of,
@@ -54,6 +54,7 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     inventory: InventoryOption = None,
     variables: VarsOption = None,
     runs: RunsOption = DEFAULT_RUNS,
+    take_over: TakeOverOption = False,
     key: Annotated[Path, typer.Option(metavar="FILE", help="The authority's signing key (PEM).")],
     root: Root,
     people: PeopleOption,
@@ -69,7 +70,10 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     """Run an approved wave until it ends or halts.
 
     It may be killed and started again at any moment, on this machine or on
-    another with the same ledger; no machine is done twice. Progress is on
+    another with the same ledger; no machine is done twice. With --playbook it
+    goes on where its plays are, in the same --runs on the same machine: plays
+    outlive a controller that is killed. Anywhere else it is refused, until
+    somebody says by --take-over that none of them is left. Progress is on
     stderr. Halted, it says which evidence stopped it; a --page says so, too, and
     what to do, at every turn that changed something. While the hub can't be
     reached it waits, and nobody begins. It doesn't run while another wave
@@ -84,7 +88,7 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.fleet.waves.state import Phase
     from renkei.store.waves.holds import Held
 
-    ways = Ways(hub, chain, post, playbook, tuple(inventory or ()), tuple(variables or ()), runs)
+    ways = Ways(hub, chain, post, playbook, tuple(inventory or ()), tuple(variables or ()), runs, take_over)
     ways.check()
     with errors_in_words(), opened(ledger) as book:
         anchor = read_anchor(root)
@@ -96,13 +100,14 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
         waiting = [name for name, host in state.hosts.items() if not host.end]
         if goes_on and (held := held_by_others(book, wave, waiting, datetime.now(UTC))):
             raise Held(held)
-        reload = partial(load, book, wave)
         shown = page_in(page, fleet, book, as_json=as_json)
         if shown is not None:
             shown.show(state, datetime.now(UTC))
         if not dry_run and (goes_on or state.phase is Phase.ABORTED):
-            with carrier_of(ways, state, reload, signer, root, key, passphrase_file, _say) as carrier:
-                engine = Engine(book, reload(), Ministry(signer, anchor.verify_entry), carrier.post, carrier.watch)
+            with carrier_of(ways, book, wave, signer, root, key, passphrase_file, _say) as carrier:
+                engine = Engine(
+                    book, load(book, wave), Ministry(signer, anchor.verify_entry), carrier.post, carrier.watch
+                )
                 state = _turns(engine.turn, carrier, every=every, once=once, page=shown)
     show_state(state, as_json=as_json)
     raise typer.Exit(exit_code(state))

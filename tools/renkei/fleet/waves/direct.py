@@ -11,7 +11,7 @@ what it says on the way (`patch_seen`, docs/updates.md) becomes observations tha
 which a play has nothing more to say is lost; none is forgotten.
 
 A controller that was killed begins anew from the ledger: who is away there and had begun is handed to a play again,
-which looks at what it finds. One controller at a time does this; `plays.Plays` sees to it.
+which looks at what it finds. One controller at a time does this; `plays.sole` and `plays.at_home` see to it.
 """
 
 import threading

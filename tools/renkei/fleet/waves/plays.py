@@ -1,14 +1,20 @@
-"""Runs `ansible/playbooks/patch.yml` on permitted machines by ansible-runner, and tells what it sees as it sees it."""
+"""Runs `ansible/playbooks/patch.yml` on permitted machines by ansible-runner, and tells what it sees as it sees it.
+
+A wave's plays have one home, a folder on one machine (`store.waves.homes`): two controllers would do machines twice. Of
+two in the same folder the second waits (`sole`); one anywhere else is refused (`at_home`).
+"""
 
 import fcntl
 import os
 import shlex
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final
 from uuid import uuid4
@@ -16,9 +22,12 @@ from uuid import uuid4
 import ansible_runner  # type: ignore[import-untyped]  # it has no annotations
 
 from renkei.fleet.waves.direct import PlayError, Told
+from renkei.store.waves.homes import Home
+from renkei.store.waves.ledger import Ledger
 
 MARK: Final = "RENKEI_PLAYS"
 """What tells the processes of a controller's plays, also of one that was killed; its value is their folder."""
+_MACHINE: Final = Path("/etc/machine-id")
 _SECONDS: Final = 0.5
 _SAID: Final = 200
 
@@ -92,7 +101,7 @@ class Plays:
 
 @contextmanager
 def sole(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
-    """Be the only controller whose plays have this folder: wait for another one's end, and for what a killed one left.
+    """Be the only controller on this machine with this folder: wait for another one's end, and for what it left.
 
     Args:
         folder: of the wave's runs.
@@ -103,6 +112,33 @@ def sole(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
         _until(lambda: _locks(lock), wait, f"another controller has its plays in {folder}: waiting for its end")
         _until(lambda: not _left(folder), wait, "waiting for the plays of a controller that was killed to end")
         yield
+
+
+def home_of(folder: Path) -> Home:
+    """Return the home of plays in a folder of this machine; its name tells machines of the same name apart."""
+    machine = _MACHINE.read_text(encoding="ascii").strip() if _MACHINE.exists() else ""
+    name = sha256(f"{machine or socket.gethostname()}\0{folder}".encode()).hexdigest()[:32]
+    return Home(name, f"{socket.gethostname()}:{folder}")
+
+
+@contextmanager
+def at_home(ledger: Ledger, wave: str, home: Home, *, take_over: bool) -> Iterator[Callable[[], None]]:
+    """Have the plays of a wave at this home alone; yield what raises once they no longer are.
+
+    Whoever is killed, or breaks off, stays at home: plays of his may still run. So does who ends while some do.
+
+    Args:
+        ledger: of the wave.
+        wave: its id.
+        home: this one.
+        take_over: whether somebody says that the home before is gone, or has none of its plays left.
+
+    Raises:
+        Elsewhere: another home has them.
+    """
+    ledger.move_in(wave, home, take_over=take_over)
+    yield lambda: ledger.check_home(wave, home)
+    ledger.move_out(wave, home)
 
 
 def _until(holds: Callable[[], bool], wait: Callable[[str], None], what: str) -> None:

@@ -11,7 +11,8 @@ What is decided is decided within the transaction that writes it down, after a l
 a halt and a permit there is no gap. A kill at any moment leaves all acts of a turn or none.
 
 A machine is one wave's at a time: it is held from the wave's approval (or its order) to its end there, and the database
-itself refuses a second holder. Who aborts a wave says whom it lets go: whoever is at work is held to his end.
+itself refuses a second holder. Who aborts a wave says whom it lets go: whoever is at work is held to his end. And a
+wave whose machines Ansible reaches has its plays at one home at a time (`homes`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -32,6 +33,8 @@ from renkei.store.hub.sqlite import SqliteTransaction
 from renkei.store.hub.transaction import Transaction
 from renkei.store.postgresql import Server
 from renkei.store.waves import holds as held_machines
+from renkei.store.waves import homes
+from renkei.store.waves.homes import Home
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -94,6 +97,14 @@ MIGRATIONS: Final = (
     ALTER TABLE acts_anew RENAME TO acts;
     CREATE INDEX acts_of_wave ON acts (wave, act);
     CREATE UNIQUE INDEX once ON acts (wave, terminal, what) WHERE what IN ('order', 'end', 'failing');
+    """,
+    # Where a wave's plays run.
+    """
+    CREATE TABLE homes (
+        wave TEXT PRIMARY KEY REFERENCES waves,
+        home TEXT NOT NULL,
+        place TEXT NOT NULL
+    ) STRICT;
     """,
 )
 
@@ -205,6 +216,26 @@ class Ledger(AbstractContextManager["Ledger"]):
             return news + added
 
         return self._database.write(work)
+
+    def move_in(self, wave: str, home: Home, *, take_over: bool = False) -> None:
+        """Have the plays of a wave run at one home; with `take_over` whoever had them is gone, by a person's word.
+
+        Raises:
+            Elsewhere: another home has them.
+        """
+        self._database.write(lambda t: homes.move_in(t, wave, home, take_over=take_over))
+
+    def check_home(self, wave: str, home: Home) -> None:
+        """Refuse to go on where another home has taken the plays of a wave over.
+
+        Raises:
+            Elsewhere: it has.
+        """
+        self._database.read(lambda t: homes.check(t, wave, home))
+
+    def move_out(self, wave: str, home: Home) -> None:
+        """Let the plays of a wave run anywhere: none of them is left at this home."""
+        self._database.write(lambda t: homes.move_out(t, wave, home))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
