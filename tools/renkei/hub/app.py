@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from renkei.exchange.parties import AUTHORITY, HUB, MINISTRY, Party
 from renkei.hub import (
     crl,
+    exchanges,
     horizons,
     journal,
     patching,
@@ -84,7 +85,7 @@ def exchange(hub: Hub) -> ASGIApp:
         route("GET", "/v1/patch-states", patching.states, _oversees),
         route("PUT", "/v1/host-states/{host}", patching.put_host_state, _registers),
         route("GET", "/v1/host-states", patching.host_states, _oversees),
-        route("GET", "/v1/exchanges", patching.exchanges, _oversees),
+        route("GET", "/v1/exchanges", exchanges.exchanges, _oversees),
         route("GET", "/v1/journal/head", journal.head, _anybody),
         route("GET", "/v1/journal/entries", journal.entries, _oversees),
         route("GET", "/v1/journal/heads", journal.heads, _anybody),

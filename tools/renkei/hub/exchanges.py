@@ -14,14 +14,24 @@ at the gateway names nobody, and isn't among them.
 """
 
 from dataclasses import replace
-from typing import Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, get_args
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 
+from renkei.exchange.clock import format_time
 from renkei.exchange.parties import InvalidParty, Party
+from renkei.hub.bodies import query_number
 from renkei.hub.problems import Problem
 from renkei.store.hub.exchanges import Exchanged, How
 
+if TYPE_CHECKING:
+    from renkei.hub.access import Caller
+    from renkei.hub.context import Hub
+
+MAX_EXCHANGES: Final = 500
+_MAX_CURSOR: Final = 2**53 - 1
 _HOW: Final[dict[str, How]] = {
     "certificate": "refused",
     "document": "signature",
@@ -74,3 +84,28 @@ def how_of(error: Exception) -> How | None:
     if not isinstance(error, Problem) or error.status in _IN_COURSE or error.status >= _OWN:
         return None
     return _HOW.get(error.kind, "other")
+
+
+async def exchanges(hub: "Hub", caller: "Caller", request: Request) -> Response:
+    """`GET /v1/exchanges`: when terminals were last served, and how many of their requests failed how."""
+    del caller
+    after = query_number(request, "after", 0, _MAX_CURSOR, 0)
+    page = await hub.store.exchanges(after, query_number(request, "limit", 1, MAX_EXCHANGES, MAX_EXCHANGES))
+    if after > page.end:
+        raise Problem(409, "cursor", "there is nothing so late: the hub was restored; begin with 0")
+    items = [
+        {
+            "cursor": cursor,
+            "endpoint": each.endpoint,
+            "terminal": each.terminal,
+            "exchanged_at": _time(each.exchanged_at),
+            "failed_at": _time(each.failed_at),
+            "failed": {how: getattr(each, how) for how in get_args(How)},
+        }
+        for cursor, each in page.items
+    ]
+    return JSONResponse({"items": items, "next": page.items[-1][0] if page.items else after})
+
+
+def _time(seconds: int) -> str | None:
+    return format_time(datetime.fromtimestamp(seconds, UTC)) if seconds else None

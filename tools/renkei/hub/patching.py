@@ -1,11 +1,10 @@
-"""Orders and permits on their way to terminals, what terminals say of their updates on its way back, and what was seen.
+"""Orders and permits on their way to terminals, what these say of their updates on its way back, what was seen of hosts.
 
 The hub carries and believes nobody for it: a terminal believes the authority's signature, the ministry the machine's.
 """
 
 import logging
-from datetime import UTC, datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -22,12 +21,10 @@ from renkei.hub.bodies import parse, path_party, query_number, quoted, read_body
 from renkei.hub.context import Hub
 from renkei.hub.problems import Problem
 from renkei.store.hub import patch_words as words
-from renkei.store.hub.exchanges import How
 
 MAX_STATES: Final = 200
 MAX_HOST_STATES: Final = 50
 """A host's can be as long as an envelope may be."""
-MAX_EXCHANGES: Final = 500
 _MAX_CURSOR: Final = 2**53 - 1
 _MAX_WITHDRAWAL: Final = 1024
 
@@ -134,27 +131,6 @@ async def host_states(hub: Hub, caller: Caller, request: Request) -> Response:
     return _page(await hub.store.host_states(after, limit), after)
 
 
-async def exchanges(hub: Hub, caller: Caller, request: Request) -> Response:
-    """`GET /v1/exchanges`: when terminals were last served, and how many of their requests failed how."""
-    del caller
-    after = query_number(request, "after", 0, _MAX_CURSOR, 0)
-    page = await hub.store.exchanges(after, query_number(request, "limit", 1, MAX_EXCHANGES, MAX_EXCHANGES))
-    if after > page.end:
-        raise Problem(409, "cursor", "there is nothing so late: the hub was restored; begin with 0")
-    items = [
-        {
-            "cursor": cursor,
-            "endpoint": each.endpoint,
-            "terminal": each.terminal,
-            "exchanged_at": _time(each.exchanged_at),
-            "failed_at": _time(each.failed_at),
-            "failed": {how: getattr(each, how) for how in get_args(How)},
-        }
-        for cursor, each in page.items
-    ]
-    return JSONResponse({"items": items, "next": page.items[-1][0] if page.items else after})
-
-
 def _page(page: words.StatePage, after: int) -> Response:
     if after > page.end:
         raise Problem(409, "cursor", "there is nothing so late: the hub was restored; begin with 0")
@@ -164,10 +140,6 @@ def _page(page: words.StatePage, after: int) -> Response:
     ]
     end = page.items[-1].cursor if page.items else after
     return Response(b'{"items":[%s],"next":%d}' % (b",".join(items), end), media_type="application/json")
-
-
-def _time(seconds: int) -> str | None:
-    return format_time(datetime.fromtimestamp(seconds, UTC)) if seconds else None
 
 
 async def _said(hub: Hub, claimed: Outline, caller: Caller, endpoint: Party) -> tuple[PatchState, str]:
