@@ -29,16 +29,17 @@ class Signed:
             DocumentError: larger than `MAX_SIGNED`, or not of the form.
             BindingError: the entry isn't one.
         """
-        if len(text) > MAX_SIGNED:
-            raise DocumentError(f"must hold JSON with entry and envelope, at most {MAX_SIGNED // 1024} KiB")
         try:
-            value = json.loads(text)
+            value = json.loads(text) if len(text) <= MAX_SIGNED else None
         except (ValueError, RecursionError):
             value = None
         match value:
             case {"entry": dict(entry), "envelope": str(envelope)} if envelope.isascii():
                 return cls(DirectoryEntry.read(entry), envelope.encode("ascii"))
-        raise DocumentError("must hold JSON with entry and envelope, as `renkei updates sign` writes it")
+        raise DocumentError(
+            'is no signed document with its signer\'s directory entry: JSON {"entry": {…}, "envelope": "…"},'
+            f" at most {MAX_SIGNED // 1024} KiB"
+        )
 
     def to_json(self) -> bytes:
         """Write the file's bytes."""
