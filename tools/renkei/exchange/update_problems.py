@@ -25,7 +25,7 @@ _REST: Final = "rest"
 _OPEN: Final = frozenset({_REST, "detail"})
 """Fields in which anything may stand."""
 
-_SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "disk-full": (
         "the system's volume has {free} MiB free, {needed} are needed",
         "システムドライブの空きが{free} MiBです（{needed} MiB必要）",
@@ -75,6 +75,8 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "shutdown": ("shutdown, code {exit}: {detail}", "再起動を始められませんでした（{exit}）"),
     "refused": ("refused: {rest}", "更新の処理が断りました：{rest}"),
 }
+"""By code, in English and Japanese; values in braces."""
+
 _ACTS: Final[Mapping[str, tuple[str, str]]] = {
     "disk-full": ("空き容量を増やすよう市区町村に依頼する", "have the endpoint make room on the system's volume"),
     "on-battery": ("電源ケーブルをつなぐよう市区町村に依頼する", "have the endpoint plug it in"),
@@ -83,6 +85,19 @@ _ACTS: Final[Mapping[str, tuple[str, str]]] = {
     "package-cut": ("媒体を作り直して送る", "write the medium anew and send it"),
     "package-wrong": ("媒体を作り直して送る", "write the medium anew and send it"),
     "no-room": ("空き容量を増やすよう市区町村に依頼する", "have the endpoint make room"),
+    "ended-blocked": (
+        "それまでの問題を取り除き、次のウェーブに入れる",
+        "remove what stood in its way; plan it again",
+    ),
+    "ended-early": ("次のウェーブに入れる", "plan it again, with longer windows"),
+    "no-restart-in-time": ("次のウェーブに入れる", "plan it again, with longer windows"),
+    "cut-off": ("電源を確認し、次のウェーブに入れる", "see to its power; plan it again"),
+    "still-installed": ("端末の更新履歴を確認する", "see in the machine's update history why it stays"),
+    "build-stays": ("端末の更新履歴を確認する", "see in the machine's update history why it isn't installed"),
+    "not-removable": ("端末を作り直すか、この更新を残す", "set the machine up anew, or let it keep this update"),
+    "dism": ("端末の修復を手配する", "have the machine's component store repaired (DISM /RestoreHealth)"),
+    "shutdown": ("再起動を市区町村に依頼する", "have the endpoint restart it"),
+    "refused": ("指示と端末の時計を確認する", "see whether the order is for it, and its clock right"),
     "no-permit": ("ウェーブの状況を確認し、次のウェーブに入れる", "see why its wave gave no permit; plan it again"),
     "did-not-restart": ("再起動を市区町村に依頼する", "have the endpoint restart it"),
     "restart-pending": ("再起動を市区町村に依頼する", "have the endpoint restart it"),
@@ -96,7 +111,7 @@ class Told:
 
     code: str
     sentence: tuple[str, str]
-    act: tuple[str, str] | None
+    act: tuple[str, str]
 
 
 def say(code: str, **values: object) -> str:
@@ -105,36 +120,26 @@ def say(code: str, **values: object) -> str:
     Raises:
         KeyError: there is no such problem, or a value is missing.
     """
-    return _SENTENCES[code][0].format_map(values)
+    return SENTENCES[code][0].format_map(values)
 
 
 def read(text: str) -> Told | None:
     """Read a problem's sentence; None for one that isn't of these."""
-    for code, (_, japanese) in _SENTENCES.items():
+    for code, (_, japanese) in SENTENCES.items():
         found = _form(code).fullmatch(text)
         if found is None:
             continue
-        values, act = found.groupdict(), _ACTS.get(code)
+        values, act = found.groupdict(), _ACTS[code]
         inner = read(values[_REST]) if _REST in values else None
         if inner is not None:
-            values[_REST], act = inner.sentence[0], act or inner.act
+            values[_REST], act = inner.sentence[0], inner.act
         return Told(code, (japanese.format_map(values), text), act)
     return None
 
 
-def codes() -> list[str]:
-    """Return the codes of all problems."""
-    return list(_SENTENCES)
-
-
-def fields(code: str) -> list[str]:
-    """Return the names of a problem's values."""
-    return _FIELD.findall(_SENTENCES[code][0])
-
-
 @cache
 def _form(code: str) -> re.Pattern[str]:
-    parts = _FIELD.split(_SENTENCES[code][0])
+    parts = _FIELD.split(SENTENCES[code][0])
     written = (
         re.escape(part) if place % 2 == 0 else f"(?P<{part}>{_FORMS.get(part, '.*' if part in _OPEN else '.+?')})"
         for place, part in enumerate(parts)

@@ -144,7 +144,7 @@ def act(row: Row) -> Pair:
             "see why it doesn't reach the update service",
         ),
         (judgement.restart, "再起動を市区町村に依頼する", "have the endpoint restart it"),
-        (told and told.act, *(told.act if told and told.act else ("", ""))),
+        (told, *(told.act if told else ("", ""))),
         (said and said.problem, "端末が報告した問題を取り除く", "remove what the machine reports"),
         (by_medium, "更新を載せた媒体を送る", "send a medium with the updates"),
     )
