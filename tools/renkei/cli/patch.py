@@ -9,7 +9,7 @@ import typer
 
 from renkei.cli.inventory import DEFAULT_FLEET, ROOT, FleetOption, JsonOption, fail, print_json
 from renkei.cli.patch_sign import sign
-from renkei.cli.wave_common import Passphrase, hub_as_authority
+from renkei.cli.wave_common import Passphrase, hub_as_authority, hub_said
 
 if TYPE_CHECKING:
     from renkei.exchange.updates import Catalogue
@@ -51,6 +51,7 @@ _LIMIT = 512 * 1024
 
 @app.command()
 def take(  # noqa: PLR0913 - a command has as many options as it needs
+    context: typer.Context,
     folder: Annotated[
         list[Path] | None,
         typer.Argument(metavar="FOLDER…", help="Files of {entry, envelope}, as they came from terminals; or a post."),
@@ -86,7 +87,9 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     costs a look. Of a wave's post both is read, what the wave will and what it
     has. A wave may run meanwhile, by hub or by post. What is older than 400 days
     is forgotten. What was seen on Linux hosts and network devices goes into the
-    folder of --hosts, the newest of each, for `patch status --hosts`.
+    folder of --hosts, the newest of each, for `patch status --hosts`. A hub that
+    only RENKEI_HUB names is left alone by a run over folders without --chain,
+    --key and --hosts.
 
     Exit codes: 0, 1 something couldn't be believed (the rest is kept), 2 usage,
     3 the hub can't be asked (what came before that is kept).
@@ -101,6 +104,8 @@ def take(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.store.patch_states import PatchStates
 
     now, folders, unasked, seen = datetime.now(UTC), folder or [], "", TakenHosts()
+    asked = not folders or any(each is not None for each in (chain, key, hosts))
+    hub = hub_said(context, hub, asked=asked)
     if len({each is None for each in (hub, chain, key)}) > 1 or not (folders or hub):
         fail("give a FOLDER, or --hub with --chain and --key, or all of it")
     if hosts is not None and hub is None:

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from renkei.cli.inventory import fail
 from renkei.cli.patch_folder import SeenFolder
-from renkei.cli.wave_common import Passphrase, hub_as_authority, read_signer
+from renkei.cli.wave_common import Passphrase, hub_as_authority, hub_said, read_signer
 
 if TYPE_CHECKING:
     from renkei.exchange.bindings import DirectoryEntry
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _REFUSED, _WRONG, _UNREACHED = 1, 2, 3
 
 
-def sign(
+def sign(  # noqa: PLR0913 - a command has as many options as it needs
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="What ansible/playbooks/look.yml found: HOST.json a host.")
     ],
@@ -49,7 +50,8 @@ def sign(
     signed.
 
     By --hub the states of these hosts are handed in, for its journal. What it has
-    costs a look, so that the next run hands in what this one couldn't.
+    costs a look, so that the next run hands in what this one couldn't. One that
+    only RENKEI_HUB names is left alone without --chain.
 
     Exit codes: 0, 1 the hub refused some, 2 what was found, the key or the call
     is wrong (the rest is signed and handed in), 3 the hub can't be asked (all is
@@ -59,6 +61,7 @@ def sign(
     from renkei.exchange.errors import ExchangeError
     from renkei.fleet.hosts.found import AHEAD, FoundError, sort_found
 
+    hub = hub_said(context, hub, asked=chain is not None)
     if hub is not None and (chain is None or trust_anchor is None):
         fail("--hub needs --chain, the authority's certificate chain, and --trust-anchor, the root certificate")
     if chain is not None and hub is None:

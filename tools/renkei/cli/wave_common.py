@@ -114,6 +114,18 @@ def read_anchor(file: Path) -> "TrustAnchor":
     return TrustAnchor(file.read_text(encoding="ascii", errors="replace"))
 
 
+def hub_said(context: typer.Context, hub: str | None, *, asked: bool) -> str | None:
+    """Return a hub's URL; one that only the environment names (RENKEI_HUB) counts where the other options ask for it.
+
+    Args:
+        context: of the command that has the option `hub`.
+        hub: its value.
+        asked: whether they do.
+    """
+    source = context.get_parameter_source("hub")
+    return hub if asked or source is None or source.name != "ENVIRONMENT" else None
+
+
 def signed_in(file: Path) -> "Signed":
     """Read a document that stands in a file with its signer's directory entry, neither believed."""
     from renkei.exchange.errors import ExchangeError

@@ -33,6 +33,7 @@ from renkei.cli.wave_common import (
     WaveArgument,
     errors_in_words,
     exit_code,
+    hub_said,
     opened,
     read_anchor,
     read_signer,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 
 def run(  # noqa: PLR0913 - a command has as many options as it needs
+    context: typer.Context,
     wave: WaveArgument,
     *,
     hub: HubOption = None,
@@ -88,6 +90,7 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     from renkei.fleet.waves.state import Phase
     from renkei.store.waves.holds import Held
 
+    hub = hub_said(context, hub, asked=chain is not None or not (post or playbook))
     ways = Ways(hub, chain, post, playbook, tuple(inventory or ()), tuple(variables or ()), runs, take_over)
     ways.check()
     with errors_in_words(), opened(ledger) as book:

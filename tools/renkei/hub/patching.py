@@ -1,4 +1,4 @@
-"""Orders and permits on their way to terminals, what these say of their updates on its way back, what was seen of hosts.
+"""Orders and permits on their way to terminals; what these say of their updates, and what was seen of hosts, back.
 
 The hub carries and believes nobody for it: a terminal believes the authority's signature, the ministry the machine's.
 """

@@ -140,6 +140,16 @@ def test_take_reads_the_hub_as_the_authority_and_goes_on_there(desk: Desk, monke
     assert "give a FOLDER, or --hub with" in run("take", *desk.common, code=2).output
 
 
+def test_a_hub_of_the_environment_contradicts_no_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENKEI_HUB", URL)
+    desk.ministry.put(desk.inbox, said(*SAPPORO, NOW - DAY))
+    assert desk.take()["new"] == 1
+    for words in (["--hub", URL], ["--chain", "chain.pem"]):
+        refused = run("take", str(desk.inbox), *words, *desk.common, code=2)
+        assert "give a FOLDER, or --hub with --chain and --key" in refused.output
+    assert "give a FOLDER, or --hub with" in run("take", *desk.common, code=2).output
+
+
 @pytest.mark.thorough
 def test_old_patterns_are_an_alarm_by_the_deadline_of_each_kind_of_link(desk: Desk, tmp_path: Path) -> None:
     made = {"patterns": PatternState(version="1.441.312.0", made_at=NOW - 5 * DAY)}

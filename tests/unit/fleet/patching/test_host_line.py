@@ -28,6 +28,17 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+def test_states_are_signed_without_the_hub_that_the_environment_names(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RENKEI_HUB", "https://hub.test:8443")
+    desk.put("asp-hub")
+    sign = ["sign", str(desk.found), *desk.signing, "--out", str(desk.seen)]
+    desk.run(patch.app, *sign)
+    assert (desk.seen / "asp-hub.json").exists()
+    assert "--hub needs --chain" in desk.run(patch.app, *sign, "--hub", "https://hub", code=2).output
+
+
 def test_of_a_host_the_newer_look_is_kept_and_one_that_is_signed_isnt_signed_again(desk: Desk) -> None:
     sign = ["sign", str(desk.found), *desk.signing, "--out", str(desk.seen)]
     desk.put("asp-hub")

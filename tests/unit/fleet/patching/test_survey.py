@@ -12,7 +12,7 @@ from renkei.exchange.patterns import PatternState
 from renkei.fleet.controls.exceptions import ControlException
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
-from renkei.fleet.patching.intake import Believer, Taken, take
+from renkei.fleet.patching.intake import Believer, Taken, Taking
 from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Question, Report, survey
 from renkei.fleet.patching.words import act, why
@@ -46,7 +46,9 @@ Take = Callable[..., Taken]
 @pytest.fixture
 def taking(states: PatchStates, ministry: Ministry, tmp_path: Path) -> Take:
     def run(*files: Path, believer: Believer | None = None) -> Taken:
-        return take(states, files or sorted(tmp_path.glob("*.json")), believer or Believer(ministry.anchor), NOW)
+        taking = Taking(states, believer or Believer(ministry.anchor), NOW)
+        taking.read(files or sorted(tmp_path.glob("*.json")))
+        return taking.taken
 
     return run
 

@@ -360,6 +360,14 @@ def test_a_wave_runs_by_a_hub_or_by_a_folder(desk: Desk) -> None:
         desk.wave("run", "W", *files, *words, code=2)
 
 
+def test_a_hub_of_the_environment_contradicts_no_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENKEI_HUB", "https://hub")
+    files = ("--key", str(desk.file("authority.key")), "--people", str(desk.file("people.json")), *desk.anchor)
+    desk.wave("run", "W", *files, "--post", "p", code=1)  # there is no such wave
+    desk.wave("run", "W", *files, "--chain", "c", "--post", "p", code=2)
+    desk.wave("run", "W", *files, code=2)
+
+
 def test_machines_that_ansible_reaches_need_a_playbook_and_an_inventory(desk: Desk) -> None:
     number = str(json.loads(desk.plan("--bench", "only", "--json", fleet=staged(desk.folder)))["wave"])
     desk.approve(number, "suzuki", "suzuki")

@@ -211,18 +211,6 @@ class Taking:
         self._batch.append((Evidence(kept, envelope, entry), sha256(entry).hexdigest()))
 
 
-def take(states: PatchStates, files: Iterable[Path], believer: Believer, now: datetime) -> Taken:
-    """Verify and keep what is new of files; the files stay where they are.
-
-    Raises:
-        StoreError: the store can't commit; what was kept before is kept.
-        OSError: a file can't be read.
-    """
-    taking = Taking(states, believer, now)
-    taking.read(files)
-    return taking.taken
-
-
 def files_of(folder: Path) -> Iterator[Path]:
     """Yield a folder's documents in the order of their names.
 
