@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from renkei.exchange.updates import Update
     from renkei.fleet.updates.importing import Arrival
     from renkei.fleet.updates.laying import Laying
-    from renkei.store.update_list import Act, UpdateList
+    from renkei.store.update_list import Act, Issued, UpdateList
 
 DEFAULT_LIST = Path("/var/lib/renkei/updates.db")
 ListOption = Annotated[
@@ -78,20 +78,17 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
         else:
             expected = importing.said_of(packages, build, requires or [], urgent=urgent)
         arrivals, missing = importing.find(packages, expected)
-        with (
-            nullcontext() if dry_run or into is None else laying.laying(into) as place,
-            opened_list(book) as opened,
-        ):
+        with nullcontext() if dry_run or into is None else laying.laying(into) as place:
             updates, now = _bring(arrivals, place), datetime.now(UTC)
 
-            def decide(acts: "list[Act]") -> "list[Act]":
-                signed = listing.signed_packages(opened.issued())
+            def decide(acts: "list[Act]", issued: "list[Issued]") -> "list[Act]":
+                signed = listing.signed_packages(issued)
                 decided = listing.import_acts(acts, signed, updates, person, signer, others, now)
                 if place is not None:
                     place.finish()
                 return decided
 
-            acts = decide(opened.acts()) if dry_run else opened.add(decide)
+            acts = _import(book, decide, dry_run=dry_run)
     new = [act.kb for act in acts]
     if as_json:
         rows = [{**each.model_dump(), "new": each.kb in new} for each in updates]
@@ -188,10 +185,11 @@ def approvals(
 ) -> None:
     """Write the variables of the role update_source, as JSON, from the same list.
 
-    What is approved by ring and what is declined, for
-    `ansible-playbook update_source.yml --extra-vars @FILE`.
+    What is approved by ring, as far as the newest catalogue has it, and what is
+    declined, for `ansible-playbook update_source.yml --extra-vars @FILE`.
 
-    Exit codes: 0, 1 a word in the list doesn't hold, 2 usage.
+    Exit codes: 0, 1 a word in the list doesn't hold, or an approval isn't signed
+    yet, 2 usage.
     """
     import json
 
@@ -202,11 +200,21 @@ def approvals(
     rings = load_or_exit(fleet, as_json=False).settings.rings
     with words_of_list():
         with opened_list(book) as opened:
-            found = listing.for_update_source(opened.acts(), read_people(people), rings)
+            found = listing.for_update_source(opened.acts(), opened.newest(), read_people(people), rings)
         if out is None:
             print_json(found)
         else:
             replace(out, json.dumps(found, indent=2).encode() + b"\n", 0o644)
+
+
+def _import(book: Path, decide: "Callable[[list[Act], list[Issued]], list[Act]]", *, dry_run: bool) -> "list[Act]":
+    """Write down what is decided, or only look whether it can be, though no list is there yet."""
+    if dry_run and not book.exists():
+        return decide([], [])
+    with opened_list(book, make=not dry_run) as opened:
+        if dry_run:
+            return decide(opened.acts(), opened.issued())
+        return opened.add(lambda acts: decide(acts, opened.issued()))
 
 
 def _write(
@@ -248,10 +256,17 @@ def show_list(book: Path, *, as_json: bool) -> None:
 
 
 @contextmanager
-def opened_list(book: Path) -> "Iterator[UpdateList]":
-    """Open the list."""
+def opened_list(book: Path, *, make: bool = False) -> "Iterator[UpdateList]":
+    """Open the list, or make it where that is said; nothing else does.
+
+    Raises:
+        StoreError: it isn't there.
+    """
+    from renkei.store.errors import StoreError
     from renkei.store.update_list import UpdateList
 
+    if not make and not book.exists():
+        raise StoreError(f"{book}: no list is there; `renkei updates import` makes it")
     with UpdateList(book) as opened:
         yield opened
 

@@ -39,6 +39,8 @@ class Office(Desk):
 
     def listed(self) -> str:
         """The digest that the list has, or nothing."""
+        if not self.file("updates.db").exists():
+            return ""
         found = json.loads(self.updates("list", "--json"))["updates"]
         return found[0]["sha256"] if found else ""
 
@@ -111,8 +113,16 @@ def test_the_life_of_a_catalogue(office: Office) -> None:
 
 def test_a_dry_run_keeps_nothing(office: Office) -> None:
     assert "nothing was kept" in office.bring("--dry-run")
+    person, fleet = office.person("suzuki"), ("--fleet", str(INVENTORY / "lab"))
+    for words in (
+        ("list", "--json"),
+        ("approve", KB, *person, *office.people, *fleet, "--dry-run"),
+        ("decline", KB, "--as", "suzuki", "--why", "slow"),
+        ("approvals", *office.people, *fleet),
+    ):
+        assert "no list is there; `renkei updates import` makes it" in office.updates(*words, code=1)
     assert not office.file("packages").exists()
-    assert json.loads(office.updates("list", "--json")) == {"catalogue": None, "updates": []}
+    assert not office.file("updates.db").exists()
 
 
 def test_nothing_is_imported_unless_all_of_it_fits(office: Office) -> None:
@@ -122,7 +132,7 @@ def test_nothing_is_imported_unless_all_of_it_fits(office: Office) -> None:
     )
     files = (str(office.file(NAME)), str(office.file("kb5043080.msu")), "--expect", str(office.file("list.json")))
     office.updates("import", *files, *office.person("sato"), *office.people, code=1)
-    assert json.loads(office.updates("list", "--json"))["updates"] == []
+    assert not office.file("updates.db").exists()
 
 
 def test_a_package_that_a_catalogue_names_is_not_replaced(office: Office) -> None:

@@ -220,12 +220,22 @@ def test_both_ways_have_the_same_updates(book: Book) -> None:
     book.approve(FIRST, SECOND, rings=("canary",))
     book.approve(FIRST, person="tanaka", rings=("early",))
     book.decline(THIRD)
-    assert listing.for_update_source(book.acts, PEOPLE, RINGS) == {
-        "update_source_approved": {"canary": [FIRST, SECOND], "early": [FIRST], "broad": []},
+    with pytest.raises(ListError, match="no catalogue was signed yet"):
+        listing.for_update_source(book.acts, None, PEOPLE, RINGS)
+    first = book.sign()
+    expected = {"canary": [FIRST, SECOND], "early": [FIRST], "broad": []}
+    assert listing.for_update_source(book.acts, first, PEOPLE, RINGS) == {
+        "update_source_approved": expected,
         "update_source_declined": [THIRD],
     }
+    book.approve(SECOND, person="tanaka", rings=("broad",))
+    found = listing.for_update_source(book.acts, first, PEOPLE, RINGS)["update_source_approved"]
+    assert found == {**expected, "broad": [FIRST, SECOND]}  # with what it requires, as the role has it
     with pytest.raises(ListError, match="the ring 'early'; the fleet has canary"):
-        listing.for_update_source(book.acts, PEOPLE, ["canary"])
+        listing.for_update_source(book.acts, first, PEOPLE, ["canary"])
+    book.approve(THIRD)
+    with pytest.raises(ListError, match=r"KB5062553 isn't in catalogue 1.*sign what was approved since"):
+        listing.for_update_source(book.acts, first, PEOPLE, RINGS)
 
 
 def test_numbers_rise_and_what_is_unchanged_keeps_its_catalogue(book: Book, tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ which its person has no more: each ring needs an approval that counts today, and
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
-from renkei.exchange.clock import whole_seconds
+from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import DocumentError, Signer, canonical, peek
 from renkei.exchange.updates import Catalogue, Update
+from renkei.fleet.approvals import approvals
 from renkei.fleet.updates import words
 from renkei.fleet.updates.words import OutdatedWordError, WordError
 from renkei.fleet.waves.consents import People
@@ -37,13 +38,14 @@ class Listed:
 
     Attributes:
         update: what the catalogue says of it.
-        importer, imported_at: who brought it, and when (seconds since 1970).
-        standing: waiting, approved or declined.
-        person, at: who approved or declined it last, and when.
-        why: the reason of a decline.
-        rings: the rings that may have it from WSUS.
+        importer, imported_at: who brought it last, and when (seconds since 1970).
+        standing: waiting, approved or declined, since then.
+        person, at: who approved or declined it last, and when (the same); empty and 0 while it waits.
+        why: the reason of a decline, else empty.
+        rings: those that it is approved for, and that may have it from WSUS once a catalogue has it; whether the
+            approvals count today, `check` tells.
         imported: the importer's signed word.
-        approvals: (person, rings, signed word) of each approval since the import or the last decline.
+        approvals: (person, rings, signed word) of each approval since the import or the last decline, oldest first.
     """
 
     update: Update
@@ -260,27 +262,42 @@ def issue(acts: list[Act], newest: Issued | None, people: People, signer: Signer
     return Issued(number, envelope, int(at.timestamp()))
 
 
-def for_update_source(acts: Iterable[Act], people: People, rings: Collection[str]) -> dict[str, object]:
+def for_update_source(
+    acts: list[Act], newest: Issued | None, people: People, rings: Collection[str]
+) -> dict[str, object]:
     """Return the variables of the role `update_source`: what each ring may have, and what nobody is offered.
+
+    The same rule as the role's own, over the same catalogue: a ring has what an update requires with it.
 
     Args:
         acts: the list.
+        newest: the catalogue that was signed of it last.
         people: whose words count.
         rings: the fleet's.
 
     Raises:
-        ListError: see `approved`; or an approval names a ring that the fleet hasn't.
+        ListError: see `approved`; or an approval names a ring that the fleet hasn't, or isn't signed yet.
     """
     listed = read_list(acts)
-    order = [update.kb for update in approved(acts, people)]
-    having: dict[str, list[str]] = {ring: [] for ring in rings}
-    for kb in order:
-        for ring in listed[kb].rings:
-            if ring not in having:
-                raise ListError(f"{kb} is approved for the ring {ring!r}; the fleet has {', '.join(rings)}")
-            having[ring].append(kb)
+    asked: dict[str, list[str]] = {ring: [] for ring in rings}
+    for update in approved(acts, people):
+        for ring in listed[update.kb].rings:
+            if ring not in asked:
+                raise ListError(f"{update.kb} is approved for the ring {ring!r}; the fleet has {', '.join(rings)}")
+            asked[ring].append(update.kb)
+    having = _let_have(newest, asked) if any(asked.values()) else {}
+    found = {ring: [kb for kb, some in having.items() if ring in some] for ring in asked}
     declined = sorted(kb for kb, each in listed.items() if each.standing == "declined")
-    return {"update_source_approved": having, "update_source_declined": declined}
+    return {"update_source_approved": found, "update_source_declined": declined}
+
+
+def _let_have(newest: Issued | None, asked: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    if newest is None:
+        raise ListError("no catalogue was signed yet: `renkei updates sign`, then this")
+    try:
+        return approvals(Catalogue.read(peek(newest.envelope).payload), asked)
+    except DocumentError as error:
+        raise ListError(f"{error}: sign what was approved since (`renkei updates sign`), then this") from None
 
 
 def _chosen(listed: dict[str, Listed], kbs: Sequence[str]) -> list[tuple[str, Listed]]:
@@ -353,7 +370,13 @@ def as_json(listed: Listed) -> dict[str, object]:
         **json.loads(_text(listed.update)),
         "standing": listed.standing,
         "imported_by": listed.importer,
+        "imported_at": _moment(listed.imported_at),
         "by": listed.person,
+        "at": _moment(listed.at) if listed.at else None,
         "why": listed.why,
         "rings": list(listed.rings),
     }
+
+
+def _moment(seconds: int) -> str:
+    return format_time(datetime.fromtimestamp(seconds, UTC))
