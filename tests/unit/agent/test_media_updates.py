@@ -179,6 +179,19 @@ def test_nothing_is_written_by_way_of_a_link_that_somebody_put_onto_a_medium(
     assert not list(office.medium.glob("renkei-ministry-*"))
 
 
+def test_a_link_in_the_place_of_an_abandoned_export_goes_and_what_it_leads_to_stays(
+    office: Office, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"of somebody else")
+    (office.medium / ".renkei-ministry").symlink_to(outside)
+    (office.medium / ".renkei-file").write_bytes(b"x")
+    media.export(office.ministry, office.medium, Party(ENDPOINT))
+    assert (outside / "file").read_bytes() == b"of somebody else"
+    assert not list(office.medium.glob(".renkei-*"))
+
+
 def test_a_registration_isnt_written_by_way_of_a_link(office: Office, tmp_path: Path) -> None:
     medium = tmp_path / "another"
     medium.mkdir()

@@ -29,6 +29,7 @@ from renkei.agent.media.shape import (
     RENEWAL_ANSWER,
     RENEWAL_REQUEST,
     SEALED,
+    is_folder,
     write_listing,
 )
 from renkei.agent.sending import sign_anew
@@ -214,7 +215,10 @@ def _write(medium: Path, name: str, files: dict[str, bytes]) -> None:
     folder = medium / f".{name}"
     try:
         for abandoned in medium.glob(f".{PREFIX}*"):
-            shutil.rmtree(abandoned)  # of a medium that was pulled out while it was written or wiped
+            if is_folder(abandoned):
+                shutil.rmtree(abandoned)  # of a medium that was pulled out while it was written or wiped
+            else:
+                abandoned.unlink()  # nothing of ours; of a link the link alone goes
         with platform.files_for_everybody():
             for part in (folder, folder / ENTRIES, folder / DOCUMENTS, folder / SEALED):
                 part.mkdir()
