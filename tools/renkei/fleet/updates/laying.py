@@ -45,14 +45,19 @@ class Laying:
         """Copy a file durably, under a hidden name; return the digest (hex) of what was read.
 
         Raises:
-            PackagesError: there is no room.
-            OSError: it can't be read or written.
+            PackagesError: there is no room, or it can't be written there.
+            OSError: it can't be read.
         """
         size = path.stat().st_size
         if shutil.disk_usage(self._folder).free < size:
             raise PackagesError(f"{path}: no room for {size} bytes in {self._folder}")
-        with self._staging(name) as copy:
-            return read(path, progress, copy)
+        try:
+            with self._staging(name) as copy:
+                return read(path, progress, copy)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise PackagesError(f"{path}: can't be copied into {self._folder}: {error.strerror}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Put down what belongs to the packages, durably, under a hidden name.
@@ -88,10 +93,10 @@ class Laying:
     def _staging(self, name: str) -> Iterator[BinaryIO]:
         hidden = self._folder / f".{name}.new"
         with hidden.open("xb") as file:  # nothing is there: a link would be followed
-            self._staged[hidden] = name
             yield file
             file.flush()
             os.fsync(file.fileno())
+        self._staged[hidden] = name
 
 
 @contextmanager
@@ -99,7 +104,7 @@ def laying(folder: Path) -> Iterator[Laying]:
     """Lay into a folder, which is made if it isn't there; nobody else does meanwhile.
 
     Raises:
-        PackagesError: somebody else is at it.
+        PackagesError: somebody else is at it, or its file system has no locks.
         OSError: it can't be made or opened.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +115,10 @@ def laying(folder: Path) -> Iterator[Laying]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PackagesError(f"{folder}: somebody else is importing into it; begin again when he has") from None
+        except OSError as error:
+            raise PackagesError(
+                f"{folder}: can't be locked ({error.strerror}); put it on a local file system"
+            ) from error
         place = Laying(folder)
         place.clear()
         try:
