@@ -1,6 +1,7 @@
 """A wave whose orders, permits and evidence travel through a hub in this process."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,9 @@ from renkei.fleet.patching.line import hand_in, take_by_line
 from renkei.fleet.waves.engine import Engine, Ministry, load, order_id
 from renkei.fleet.waves.line import HubPost
 from renkei.fleet.waves.plan import Plan
+from renkei.hub import backups
+from renkei.hub.settings import Settings
+from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.patch_states import PatchStates
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.conftest import INVENTORY
@@ -159,6 +163,46 @@ def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_the
     assert run(file) == Taken(0, 2, (), ())  # the file, and what was handed in of it
     entries = ministry.get("/v1/journal/entries", params={"from": 0, "to": 99}).json()["entries"]
     assert [each["act"] for each in entries].count("patch-state") == 3
+
+
+def test_a_hub_restored_from_a_backup_has_every_word_in_its_journal_again(
+    bench: Any, settings: Settings, tmp_path: Path
+) -> None:
+    """Two came by line and one as a file; the backup has the first alone, and the terminal won't say it again."""
+    authority, anchor = bench.enrol("authority"), TrustAnchor(bench.pki.root_pem)
+    terminal = Machine(bench.enrol("131041", "T-1"), anchor)
+    client = HubClient(Connection("http://hub", Through(authority)))
+
+    def run(*files: Path) -> Taken:
+        with PatchStates(tmp_path / "states.db") as states:
+            taking = Taking(states, Believer(anchor), bench.time)
+            taking.read(files)
+            take_by_line(taking, client, "http://hub")
+            hand_in(taking, client, "http://hub")
+            return taking.taken
+
+    def journalled() -> list[str]:
+        entries = authority.get("/v1/journal/entries", params={"from": 0, "to": 99}).json()["entries"]
+        return [each["document_sha256"] for each in entries if each["act"] == "patch-state"]
+
+    settings.root.write_text(bench.pki.root_pem)
+    terminal.says("ready", START + MINUTE)
+    run()
+    backups.back_up(settings, tmp_path / "backup.db", None, lambda *_: None)
+    bench.time = START + 3 * MINUTE
+    terminal.says("restarting", START + 2 * MINUTE)
+    file = tmp_path / "bench.json"
+    entry = client.patch_states(0).items[0].entry
+    file.write_bytes(Signed(entry, terminal.word("done", START + 3 * MINUTE, NEW)).to_json())
+    assert run(file) == Taken(2, 0, (), ())
+    before = journalled()
+    bench.store.close()
+    backups.restore(settings, tmp_path / "backup.db", overwrite=True, progress=lambda *_: None)
+    with closing(SqliteHubStore(settings.database)) as bench.hub.store:
+        assert len(journalled()) == 1
+        assert run() == Taken(0, 1, (), ())
+        assert sorted(journalled()) == sorted(before)
+        assert len(before) == 3
 
 
 class Restored:

@@ -60,9 +60,9 @@ def import_packages(  # noqa: PLR0913 - a command has as many options as it need
     imported waits until somebody else approves it. A file of another digest takes
     the place of the one before and waits anew, unless a signed catalogue has that
     one under its name: then it needs a name of its own. The same file waits anew
-    after a decline, or once a word for it counts no more, since its person has left
-    or has another key. --packages is HOME/updates/packages of the ministry's agent,
-    from where media are written.
+    after a decline, or once a word for it counts no more, since its person has
+    left or has another key. --packages is HOME/updates/packages of the
+    ministry's agent, from where media are written.
 
     Exit codes: 0, 1 something doesn't fit (nothing is imported), 2 usage.
     """
