@@ -193,14 +193,14 @@ def approvals(
     """
     import json
 
-    from renkei.fleet.updates import listing
+    from renkei.fleet.updates.rings import for_update_source
     from renkei.fleet.waves.consents import read_people
     from renkei.ministry.files import replace
 
     rings = load_or_exit(fleet, as_json=False).settings.rings
     with words_of_list():
         with opened_list(book) as opened:
-            found = listing.for_update_source(opened.acts(), opened.newest(), read_people(people), rings)
+            found = for_update_source(opened.acts(), opened.newest(), read_people(people), rings)
         if out is None:
             print_json(found)
         else:

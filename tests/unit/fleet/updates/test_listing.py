@@ -15,6 +15,7 @@ from renkei.exchange.documents import DocumentError, Signer
 from renkei.exchange.updates import Catalogue, Update
 from renkei.fleet.updates import listing
 from renkei.fleet.updates.listing import ListError, read_list
+from renkei.fleet.updates.rings import for_update_source
 from renkei.store.errors import StoreError
 from renkei.store.update_list import Act, Issued, UpdateList
 
@@ -147,6 +148,9 @@ def test_the_name_of_a_package_that_a_catalogue_names_is_its_for_good(book: Book
         ["KB5043080.msu", "catalogue 2 has another package of this name, sha256 " + "ab" * 32],
         ["KB5058411.msu", "catalogue 1 has another package of this name, sha256 " + "ab" * 32],
     ]
+    shouted = update(FIRST, digest="cd").model_copy(update={"file": "KB5043080.MSU"})  # on a medium it is the same file
+    with pytest.raises(ListError, match="catalogue 2 has another package of this name"):
+        book.bring(shouted)
     assert book.acts == before
     assert [act.kb for act in book.bring(update(SECOND), others[2])] == [SECOND, THIRD]  # the very one comes back
     renamed = others[0].model_copy(update={"file": "again.msu"})
@@ -212,7 +216,7 @@ def test_what_cant_be_installed_in_order_is_not_signed(book: Book) -> None:
     with pytest.raises(ListError, match="require one another"):
         book.approved()
     with pytest.raises(ListError, match="have one file"):
-        book.bring(update(THIRD).model_copy(update={"file": f"{FIRST}.msu"}))
+        book.bring(update(THIRD).model_copy(update={"file": f"{FIRST.lower()}.msu"}))
 
 
 def test_both_ways_have_the_same_updates(book: Book) -> None:
@@ -221,21 +225,21 @@ def test_both_ways_have_the_same_updates(book: Book) -> None:
     book.approve(FIRST, person="tanaka", rings=("early",))
     book.decline(THIRD)
     with pytest.raises(ListError, match="no catalogue was signed yet"):
-        listing.for_update_source(book.acts, None, PEOPLE, RINGS)
+        for_update_source(book.acts, None, PEOPLE, RINGS)
     first = book.sign()
     expected = {"canary": [FIRST, SECOND], "early": [FIRST], "broad": []}
-    assert listing.for_update_source(book.acts, first, PEOPLE, RINGS) == {
+    assert for_update_source(book.acts, first, PEOPLE, RINGS) == {
         "update_source_approved": expected,
         "update_source_declined": [THIRD],
     }
     book.approve(SECOND, person="tanaka", rings=("broad",))
-    found = listing.for_update_source(book.acts, first, PEOPLE, RINGS)["update_source_approved"]
+    found = for_update_source(book.acts, first, PEOPLE, RINGS)["update_source_approved"]
     assert found == {**expected, "broad": [FIRST, SECOND]}  # with what it requires, as the role has it
     with pytest.raises(ListError, match="the ring 'early'; the fleet has canary"):
-        listing.for_update_source(book.acts, first, PEOPLE, ["canary"])
+        for_update_source(book.acts, first, PEOPLE, ["canary"])
     book.approve(THIRD)
     with pytest.raises(ListError, match=r"KB5062553 isn't in catalogue 1.*sign what was approved since"):
-        listing.for_update_source(book.acts, first, PEOPLE, RINGS)
+        for_update_source(book.acts, first, PEOPLE, RINGS)
 
 
 def test_numbers_rise_and_what_is_unchanged_keeps_its_catalogue(book: Book, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ which its person has no more: each ring needs an approval that counts today, and
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
@@ -19,7 +19,6 @@ from typing import Literal
 from renkei.exchange.clock import format_time, whole_seconds
 from renkei.exchange.documents import DocumentError, Signer, canonical, peek
 from renkei.exchange.updates import Catalogue, Update
-from renkei.fleet.approvals import approvals
 from renkei.fleet.updates import words
 from renkei.fleet.updates.words import OutdatedWordError, WordError
 from renkei.fleet.waves.consents import People
@@ -103,11 +102,13 @@ def read_list(acts: Iterable[Act]) -> dict[str, Listed]:
 def signed_packages(catalogues: Iterable[Issued]) -> dict[str, Package]:
     """Return the digest of each file that a catalogue names, and the last number of one; oldest first.
 
+    Names are in small letters: media and Windows know no others.
+
     Raises:
         DocumentError: one is no catalogue.
     """
     return {
-        update.file: Package(update.sha256, issued.number)
+        update.file.casefold(): Package(update.sha256, issued.number)
         for issued in catalogues
         for update in Catalogue.read(peek(issued.envelope).payload).updates
     }
@@ -132,17 +133,18 @@ def import_acts(
             doesn't count.
     """
     known = read_list(acts)
-    files = {each.update.file: kb for kb, each in known.items()} | {each.file: each.kb for each in updates}
+    files = {each.update.file.casefold(): kb for kb, each in known.items()}
+    files |= {each.file.casefold(): each.kb for each in updates}
     problems = [
-        f"{kb} and {files[update.file]} have one file, {update.file}: rename one of them"
+        f"{kb} and {files[update.file.casefold()]} have one file, {update.file}: rename one of them"
         for kb, update in [*((kb, each.update) for kb, each in known.items()), *((each.kb, each) for each in updates)]
-        if files[update.file] != kb
+        if files[update.file.casefold()] != kb
     ]
     problems += [
         f"{each.file}: catalogue {package.number} has another package of this name, sha256 {package.sha256}: give the"
         " new one a name of its own, in the list that came with it, too"
         for each in updates
-        if (package := signed.get(each.file)) is not None and package.sha256 != each.sha256
+        if (package := signed.get(each.file.casefold())) is not None and package.sha256 != each.sha256
     ]
     if problems:
         raise ListError("\n".join(dict.fromkeys(problems)))
@@ -260,44 +262,6 @@ def issue(acts: list[Act], newest: Issued | None, people: People, signer: Signer
     number, at = (newest.number if newest else 0) + 1, whole_seconds(now)
     envelope = Catalogue(number=number, issued_at=at, updates=updates).sign(signer)
     return Issued(number, envelope, int(at.timestamp()))
-
-
-def for_update_source(
-    acts: list[Act], newest: Issued | None, people: People, rings: Collection[str]
-) -> dict[str, object]:
-    """Return the variables of the role `update_source`: what each ring may have, and what nobody is offered.
-
-    The same rule as the role's own, over the same catalogue: a ring has what an update requires with it.
-
-    Args:
-        acts: the list.
-        newest: the catalogue that was signed of it last.
-        people: whose words count.
-        rings: the fleet's.
-
-    Raises:
-        ListError: see `approved`; or an approval names a ring that the fleet hasn't, or isn't signed yet.
-    """
-    listed = read_list(acts)
-    asked: dict[str, list[str]] = {ring: [] for ring in rings}
-    for update in approved(acts, people):
-        for ring in listed[update.kb].rings:
-            if ring not in asked:
-                raise ListError(f"{update.kb} is approved for the ring {ring!r}; the fleet has {', '.join(rings)}")
-            asked[ring].append(update.kb)
-    having = _let_have(newest, asked) if any(asked.values()) else {}
-    found = {ring: [kb for kb, some in having.items() if ring in some] for ring in asked}
-    declined = sorted(kb for kb, each in listed.items() if each.standing == "declined")
-    return {"update_source_approved": found, "update_source_declined": declined}
-
-
-def _let_have(newest: Issued | None, asked: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    if newest is None:
-        raise ListError("no catalogue was signed yet: `renkei updates sign`, then this")
-    try:
-        return approvals(Catalogue.read(peek(newest.envelope).payload), asked)
-    except DocumentError as error:
-        raise ListError(f"{error}: sign what was approved since (`renkei updates sign`), then this") from None
 
 
 def _chosen(listed: dict[str, Listed], kbs: Sequence[str]) -> list[tuple[str, Listed]]:
