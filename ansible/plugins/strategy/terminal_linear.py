@@ -5,6 +5,7 @@ they import anew: several times what the task itself takes.
 """
 # ruff: noqa: INP001 - Ansible finds plugins by their folder, not as a package
 
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,4 +53,6 @@ class StrategyModule(LinearStrategy):  # type: ignore[misc]  # no annotations th
                     loaded(Path(source), _CONTROLS)
                 except FleetError as error:
                     raise AnsibleError(f"the fleet or its controls have problems:\n{error}") from error
+        gc.collect()
+        gc.freeze()  # else a worker's collection would look through all of it, and copy the pages that it shares
         return super().run(iterator, play_context)
