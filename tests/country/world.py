@@ -216,8 +216,8 @@ class World:
     def _control(self) -> WaveState | None:
         self.cost.come_to(self.now)
         try:
-            self._may_die()
             with self.cost.taken.turn(self.wire.tally):
+                self._may_die()
                 engine = self.engine = self.engine or self._new_engine()
                 state = engine.turn(self.now)
             self._may_die()

@@ -29,7 +29,7 @@ from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.patch_states import PatchStates
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.conftest import INVENTORY
-from unit.fleet.waves.country import KB, NEW, OLD, WAVE, planned
+from unit.fleet.waves.plans import KB, NEW, OLD, WAVE, planned
 from unit.hub.conftest import START
 
 MINUTE = timedelta(minutes=1)

@@ -4,7 +4,7 @@ import pytest
 
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.plan import Plan
-from unit.fleet.waves.country import planned
+from unit.fleet.waves.plans import planned
 
 
 @pytest.fixture(scope="session")

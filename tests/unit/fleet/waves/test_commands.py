@@ -29,8 +29,8 @@ from renkei.fleet.waves.post import FolderPost
 from renkei.store.waves.ledger import Act, open_ledger
 from unit.exchange.conftest import NOW, Machine, World
 from unit.fleet.conftest import INVENTORY
-from unit.fleet.waves.country import CATALOGUE, KB, NEW, OLD, WAVE
-from unit.fleet.waves.country import UPDATE as COUNTRYS
+from unit.fleet.waves.plans import CATALOGUE, KB, NEW, OLD, WAVE
+from unit.fleet.waves.plans import UPDATE as COUNTRYS
 
 UPDATE = COUNTRYS.model_dump(mode="json")
 

@@ -19,8 +19,8 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
-from unit.fleet.waves.bench import NAME, STRANGER, Scene, at_the_bench
-from unit.fleet.waves.country import AUTHORITY, BEGIN, KB, NEW, WAVE
+from unit.fleet.waves.plans import AUTHORITY, BEGIN, KB, NEW, WAVE
+from unit.fleet.waves.staging_bench import NAME, STRANGER, Scene, at_the_bench
 
 KEY = AUTHORITY.public_key()
 

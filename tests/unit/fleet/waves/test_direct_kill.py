@@ -11,7 +11,7 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import Ledger, open_ledger
 from unit.dying import die_at
-from unit.fleet.waves.bench import Bench, Machines, Scene, at_the_bench, begin
+from unit.fleet.waves.staging_bench import Bench, Machines, Scene, at_the_bench, begin
 
 FORK = get_context("fork")
 _STEPS = ((Ledger, ("add",)), (Machines, ("put",)), (Bench, ("play",)), (DirectPost, ("rest", "settle")))

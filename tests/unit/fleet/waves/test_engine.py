@@ -20,7 +20,7 @@ from renkei.fleet.waves.plan import Plan, PlannedHost
 from renkei.fleet.waves.post import Heard
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
-from unit.fleet.waves.country import AUTHORITY, BEGIN, KB, NEW, OLD, SIGNER, WAVE
+from unit.fleet.waves.plans import AUTHORITY, BEGIN, KB, NEW, OLD, SIGNER, WAVE
 
 OPEN = BEGIN.replace(hour=9, minute=5)
 MINUTE = timedelta(minutes=1)

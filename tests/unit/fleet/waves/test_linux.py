@@ -28,8 +28,8 @@ from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import open_ledger
 from unit.fleet.conftest import INVENTORY, Draft
 from unit.fleet.patching.test_hosts import Desk, package
-from unit.fleet.waves.bench import NAME, Scene
-from unit.fleet.waves.country import BEGIN, WAVE
+from unit.fleet.waves.plans import BEGIN, WAVE
+from unit.fleet.waves.staging_bench import NAME, Scene
 
 PLAYBOOKS = INVENTORY.parent / "ansible" / "playbooks"
 PACKAGES = [

@@ -15,7 +15,7 @@ from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.plan import BENCH_GROUP, Plan
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger
-from unit.fleet.waves.country import BEGIN, KB, NEW, OLD, SIGNER, WAVE
+from unit.fleet.waves.plans import BEGIN, KB, NEW, OLD, SIGNER, WAVE
 
 NAME = str(WAVE)
 STRANGER = make_key()
