@@ -1,7 +1,6 @@
 """Antivirus patterns by medium: signed at the ministry, carried, believed twice, installed, and told of."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from renkei.agent import media
 from renkei.agent.media import MediaError
 from renkei.agent.updates import documents, installing, patching, patterns, patterns_installing, tools
+from renkei.agent.updates.course import Step
 from renkei.agent.updates.patterns_installing import install_waiting
 from renkei.agent.updates.places import PatternsAnswer, Places, read, write
 from renkei.exchange.certificates import make_key
@@ -23,11 +23,10 @@ from renkei.exchange.parties import Party
 from renkei.exchange.patterns import PATTERNS_FILE, Patterns, PatternState, rank
 from renkei.exchange.signed import Signed
 from renkei.exchange.updates import PatchState
-from unit.agent.test_media_updates import ENDPOINT, Office, office
-from unit.agent.update_host import HOUR, MINUTE, Host
+from unit.agent.media_office import ENDPOINT, Office, make_office
+from unit.agent.update_host import HOUR, MINUTE, Host, order
 from unit.agent.update_programs import TOOLS, Programs
 
-__all__ = ["office"]
 CONTENT = b"MZ" + bytes(range(256)) * 40
 OLD, NEW, NEWER = "1.441.10.0", "1.441.312.0", "1.443.1.0"
 
@@ -79,14 +78,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(office: Office, pki: Any, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(offline: Any, pki: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     programs = Programs({})
     monkeypatch.setattr(tools.subprocess, "run", programs.run)
-    found = Desk(office, programs)
+    found = Desk(make_office(offline, tmp_path, trust_anchor=pki.anchor_file), programs)
     for module in (documents, patching, installing, patterns, patterns_installing):
-        monkeypatch.setattr(module, "now", lambda: found.host.now, raising=False)
-    anchor = office.endpoint.settings.model_copy(update={"trust_anchor": pki.anchor_file})
-    object.__setattr__(office.endpoint, "settings", anchor)
+        monkeypatch.setattr(module, "now", lambda: found.host.now)
     return found
 
 
@@ -261,11 +258,14 @@ def test_a_word_without_patterns_is_made_good_once_the_antivirus_answers(desk: D
     assert told() == [NEW]
 
 
-def test_an_order_that_is_worked_on_goes_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_is_worked_on_goes_first(desk: Desk) -> None:
     desk.lay(desk.places.patterns, desk.word())
-    monkeypatch.setattr(patterns.orders, "counting", lambda _: object())
-    step: Callable[[Any], Any] = lambda _: type("Course", (), {"step": "installing"})  # noqa: E731 - a double
-    monkeypatch.setattr(patterns.orders, "course_of", step)
+    begin = desk.host.now
+    documents.take(desk.office.endpoint, order(1, begin, permit=False).sign(desk.office.signer), desk.office.entry)
+    kept = patterns.orders.counting(desk.office.endpoint)
+    assert kept is not None
+    working = patterns.orders.course_of(kept).model_copy(update={"step": Step.INSTALLING})
+    desk.office.endpoint.spool.updates.advance(kept.id, working.model_dump_json(), [])
     patterns.tend(desk.office.endpoint, desk.host, desk.host.now)
     assert desk.host.patterns_asked == []
 

@@ -1,6 +1,5 @@
 """The two halves on a machine: what the agent asks, and what the part that may install lets itself be asked."""
 
-import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,15 +23,9 @@ from renkei.exchange.clock import whole_seconds
 from renkei.exchange.documents import DocumentError, Signer, payload_sha256, peek
 from renkei.exchange.parties import Party
 from renkei.exchange.updates import Order, OrderError, PatchState, Permit, Update
-from unit.agent.update_host import AFTER, BEFORE, MINUTE, order, update
+from unit.agent.update_host import AFTER, BEFORE, MINUTE, order
+from unit.agent.update_package import CONTENT, package
 from unit.agent.update_programs import TOOLS, Programs
-
-CONTENT = b"MSCF" + bytes(range(256)) * 40
-
-
-def package(kb: str = "KB5058411", build: str = AFTER, *requires: str) -> Update:
-    made = update(kb, build, *requires, size=len(CONTENT))
-    return made.model_copy(update={"sha256": hashlib.sha256(CONTENT).hexdigest()})
 
 
 @dataclass

@@ -32,9 +32,9 @@ from renkei.fleet.waves.post import FolderPost
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.patch_states import PatchStates
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
-from unit.agent.test_update_installing import CONTENT, package
-from unit.agent.test_updates_line import Hub
 from unit.agent.update_host import AFTER, HOUR, MINUTE, Host
+from unit.agent.update_hub import Hub
+from unit.agent.update_package import CONTENT, package
 from unit.agent.waves import MODEL, WAVE, approved
 
 ENDPOINT = Party("131041")

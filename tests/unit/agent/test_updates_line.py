@@ -1,12 +1,11 @@
 """An agent's orders by line: what the hub holds is taken, what was said is handed over, and nothing twice."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from renkei.agent.contact import Contact
 from renkei.agent.home import Home
 from renkei.agent.keys import point_of
 from renkei.agent.updates import line, orders
@@ -19,28 +18,7 @@ from renkei.exchange.patterns import PatternState
 from renkei.exchange.updates import Order, PatchState
 from renkei.store.updates import Said
 from unit.agent.update_host import order
-
-
-@dataclass
-class Hub:
-    """A hub that holds orders."""
-
-    carries_orders: bool = True
-    knows_patterns: bool = True
-    waiting: list[Any] = field(default_factory=list)
-    got: list[tuple[str, str, bytes]] = field(default_factory=list)
-    fails: Exception | None = None
-
-    def orders(self) -> list[Any]:
-        return self.waiting
-
-    def put_patch_state(self, endpoint: str, terminal: str, envelope: bytes) -> None:
-        if self.fails is not None:
-            raise self.fails
-        self.got.append((endpoint, terminal, envelope))
-
-    def contact(self, epoch: int = 1) -> Contact:
-        return Contact(cast("Any", self), cast("Any", None), epoch)
+from unit.agent.update_hub import Hub
 
 
 @dataclass

@@ -24,7 +24,7 @@ from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Question, Report, survey
 from renkei.fleet.patching.words import STANDINGS
 from renkei.store.patch_states import PatchStates
-from unit.fleet.patching.country import FIRST_KB, NOW, OLD, Ministry, catalogues, fill, said
+from unit.fleet.patching.scenes import FIRST_KB, NOW, OLD, Ministry, catalogues, fill, said
 
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = ROOT / "build" / "page"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from unit.fleet.waves.country import planned
 
 from renkei.cli.kit import ROOT
 from renkei.domain.halting import Fault, HaltingRule
@@ -33,8 +34,7 @@ from unit.evidence.wave_scenes import (
     running,
     with_canaries,
 )
-from unit.fleet.waves.country import planned
-from unit.fleet.waves.test_engine import MINUTE, NAME
+from unit.fleet.waves.controller import MINUTE, NAME
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from cryptography import x509
 from typer.testing import CliRunner
@@ -41,23 +40,10 @@ from renkei.ministry.authority import AuthorityService
 from renkei.ministry.office import Office
 from renkei.ministry.servers import renew_server as answer_server
 from unit.hub.conftest import START, Bench, Line, Pki
+from unit.hub.through import URL, Through
 
 DUE = timedelta(days=266)
 NAMES = ["enrol.example", "gateway.example"]
-
-
-class Transport(httpx.BaseTransport):
-    """From a synchronous client to an application in this process."""
-
-    def __init__(self, line: Line, headers: dict[str, str]) -> None:
-        self._line = line
-        self._headers = headers
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode()
-        kind = {"content-type": request.headers.get("content-type", "")}
-        got = self._line.request(request.method, path, content=request.read(), headers={**kind, **self._headers})
-        return httpx.Response(got.status_code, headers=got.headers, stream=httpx.ByteStream(got.content))
 
 
 @dataclass
@@ -86,7 +72,7 @@ class Gateway:
         )
 
     def connect(self) -> GatewayClient:
-        return _Watched(Connection("http://hub", Transport(self.line, {})), self)
+        return _Watched(Connection(URL, Through(self.line, {})), self)
 
     def renew(self, at: datetime = START) -> Any:
         return renew_server(self.folder, self.folder.parent / "root.pem", self.connect, 0, lambda: at)
@@ -130,7 +116,7 @@ def gateway(tmp_path: Path, bench: Bench, pki: Pki) -> Iterator[Gateway]:
         bench.run(bench.store.add_binding(binding, "hub", 1))
         headers = {"X-Client-Certificate": quote(own.entry.certificate, safe="")}
         service = AuthorityService(
-            office, lambda _: HubClient(Connection("http://hub", Transport(bench.client, headers))), lambda: bench.time
+            office, lambda _: HubClient(Connection(URL, Through(bench.client, headers))), lambda: bench.time
         )
         yield Gateway(tmp_path / "gateway", pki, bench, office, service)
 

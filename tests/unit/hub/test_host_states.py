@@ -6,9 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from renkei.client.connection import Connection
 from renkei.client.errors import HubError
-from renkei.client.hub import HubClient
 from renkei.exchange.bindings import TrustAnchor
 from renkei.exchange.documents import Kind
 from renkei.exchange.packages import Device, HostState
@@ -16,22 +14,17 @@ from renkei.fleet.patching.host_line import Handed, Hub, Reading, hand_in_hosts,
 from renkei.fleet.patching.intake import Believer
 from renkei.hub import registry
 from renkei.store.patch_states import Reached
+from unit.hub.through import URL, client_of
 
 from .conftest import START
-from .test_waves import Through
 
 MINUTE = timedelta(minutes=1)
 PATH = "/v1/host-states/asp-hub"
-URL = "http://hub"
 
 
 def state(host: str = "asp-hub", minutes: int = 0) -> HostState:
     device, seen_at = Device(model="C1111 15.9", version="15.9(3)M10"), START + minutes * MINUTE
     return HostState(host=host, device=device, packages=[], restart=False, seen_at=seen_at)
-
-
-def line(speaker: Any) -> HubClient:
-    return HubClient(Connection(URL, Through(speaker)))
 
 
 def acts(speaker: Any) -> list[dict[str, Any]]:
@@ -80,12 +73,12 @@ def test_what_an_earlier_key_of_the_authority_signed_is_taken(bench: Any, author
 def test_one_controller_hands_in_and_another_reads_from_where_it_was(bench: Any, authority: Any, ministry: Any) -> None:
     def hand_in(*states: HostState) -> Handed:
         return hand_in_hosts(
-            [(each.host, each.sign(authority.machine.signer)) for each in states], line(authority), URL
+            [(each.host, each.sign(authority.machine.signer)) for each in states], client_of(authority), URL
         )
 
     def read(known: Reached | None) -> list[Reading]:
         believer = Believer(TrustAnchor(bench.pki.root_pem))
-        return list(read_hosts(line(ministry), URL, known, believer, START + MINUTE))
+        return list(read_hosts(client_of(ministry), URL, known, believer, START + MINUTE))
 
     assert hand_in(state(), state("asp-mirror")) == Handed(2, 0, ())
     ahead = hand_in(state(minutes=1), state("asp-mirror"), state("asp-router", 9))
@@ -102,14 +95,14 @@ def test_one_controller_hands_in_and_another_reads_from_where_it_was(bench: Any,
 
 
 def test_what_isnt_the_authoritys_word_is_named_and_passed(authority: Any, ministry: Any, other_pki: Any) -> None:
-    hand_in_hosts([("asp-hub", state().sign(authority.machine.signer))], line(authority), URL)
-    [page] = read_hosts(line(ministry), URL, None, Believer(TrustAnchor(other_pki.root_pem)), START)
+    hand_in_hosts([("asp-hub", state().sign(authority.machine.signer))], client_of(authority), URL)
+    [page] = read_hosts(client_of(ministry), URL, None, Believer(TrustAnchor(other_pki.root_pem)), START)
     assert (page.seen, [each.place for each in page.refused]) == ((), [f"{URL} host-state 1"])
 
 
 def test_a_hub_of_an_earlier_release_is_named(authority: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_READS", (Kind.ORDER.payload_type,))
     with pytest.raises(HubError, match="earlier release and keeps no host states"):
-        hand_in_hosts([], line(authority), URL)
+        hand_in_hosts([], client_of(authority), URL)
     with pytest.raises(HubError, match="earlier release and keeps no host states"):
-        next(read_hosts(cast("Hub", line(authority)), URL, None, cast("Believer", None), START))
+        next(read_hosts(cast("Hub", client_of(authority)), URL, None, cast("Believer", None), START))

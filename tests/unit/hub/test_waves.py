@@ -7,10 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import httpx
 import pytest
 
-from renkei.client.connection import Connection
 from renkei.client.errors import CursorGone, Problem
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import DirectoryEntry, TrustAnchor
@@ -31,20 +29,9 @@ from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.conftest import INVENTORY
 from unit.fleet.waves.plans import KB, NEW, OLD, WAVE, planned
 from unit.hub.conftest import START
+from unit.hub.through import client_of
 
 MINUTE = timedelta(minutes=1)
-
-
-class Through(httpx.BaseTransport):
-    """A party's line to the hub, past the gateway."""
-
-    def __init__(self, speaker: Any) -> None:
-        self._speaker = speaker
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        fields = {"content-type": request.headers.get("content-type", "application/json")}
-        answer = self._speaker.request(request.method, request.url.raw_path.decode(), fields, content=request.read())
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
 
 
 class Machine:
@@ -52,7 +39,7 @@ class Machine:
 
     def __init__(self, speaker: Any, anchor: TrustAnchor) -> None:
         self.machine, self.anchor = speaker.machine, anchor
-        self.hub = HubClient(Connection("http://hub", Through(speaker)))
+        self.hub = client_of(speaker)
 
     @property
     def place(self) -> tuple[Any, str]:
@@ -106,7 +93,7 @@ def test_a_machine_is_ordered_permitted_and_well_by_way_of_the_hub(bench: Any, p
 
     def turn(minutes: int) -> Any:
         """A controller that begins anew each time."""
-        post = HubPost(HubClient(Connection("http://hub", Through(authority))))
+        post = HubPost(client_of(authority))
         ministry = Ministry(authority.machine.signer, anchor.verify_entry)
         bench.time = now = opens + minutes * MINUTE
         return Engine(ledger, load(ledger, str(WAVE)), ministry, post).turn(now)
@@ -136,7 +123,7 @@ def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_the
     [host] = plan.hosts
     bench.time = begin = host.windows[0].opens
     terminal = Machine(bench.enrol(host.endpoint, host.terminal), anchor)
-    client = HubClient(Connection("http://hub", Through(authority)))
+    client = client_of(authority)
     engine = Engine(
         ledger, load(ledger, str(WAVE)), Ministry(authority.machine.signer, anchor.verify_entry), HubPost(client)
     )
@@ -155,7 +142,7 @@ def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_the
     assert "permit" in terminal.waiting(bench.time)
     bench.time = begin + 20 * MINUTE
     by_medium = terminal.word("restarting", bench.time)
-    HubClient(Connection("http://hub", Through(ministry))).put_patch_state(*terminal.place, by_medium)
+    client_of(ministry).put_patch_state(*terminal.place, by_medium)
     file = tmp_path / "bench.json"
     file.write_bytes(Signed(client.patch_states(0).items[0].entry, terminal.word("done", bench.time, NEW)).to_json())
     assert run(file) == Taken(3, 0, (), ())

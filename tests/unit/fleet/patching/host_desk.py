@@ -11,7 +11,7 @@ from renkei.exchange.packages import Device, Package
 from renkei.exchange.parties import AUTHORITY
 from renkei.fleet.hosts.found import Found
 
-from .country import Ministry
+from .scenes import Ministry
 
 
 def package(name: str, version: str, urgency: str = "routine") -> Package:

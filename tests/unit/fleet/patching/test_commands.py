@@ -14,9 +14,9 @@ from renkei.cli import patch
 from renkei.client.errors import HubUnreachable
 from renkei.exchange.certificates import certificate_to_pem
 from renkei.exchange.patterns import PatternState
+from unit.fleet.patching.line_double import URL, Line
 
-from .country import DAY, FIRST_KB, NOW, OLD, Ministry, said
-from .test_line import URL, Line
+from .scenes import DAY, FIRST_KB, NOW, OLD, Ministry, said
 
 LAB = Path(__file__).parents[4] / "inventory" / "lab"
 SHINJUKU, SAPPORO, MEDIA = ("131041", "R2026-0001"), ("011011", "R2025-0001"), ("012271", "R2024-0001")

@@ -19,8 +19,8 @@ from renkei.fleet.hosts.found import sort_found
 from renkei.fleet.patching.hosts import read_seen
 from renkei.fleet.patching.intake import Believer
 
-from .country import Ministry
 from .host_desk import Desk
+from .scenes import Ministry
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from renkei.fleet.patching.hosts import HostRow, Rule, Seen, in_order, judge_hos
 from renkei.fleet.patching.intake import Believer
 from renkei.fleet.patching.standing import Standing
 
-from .country import DAY, NOW, Ministry, said
 from .host_desk import Desk, package
+from .scenes import DAY, NOW, Ministry, said
 
 LAB = Path(__file__).parents[4] / "inventory" / "lab"
 ADVISORY = Advisory("DSA-1-1", "https://d.example/1", "a hole", urgent=True, since=date(2026, 11, 1), fixed="12.7")

@@ -25,7 +25,7 @@ from renkei.fleet.patching.standing import (
 from renkei.store.patch_states import Kept
 from unit.fleet.conftest import INVENTORY
 
-from .country import BEFORE, DAY, FIRST_KB, NEW, NEXT_KB, NOW, OLD, catalogues, kept, said
+from .scenes import BEFORE, DAY, FIRST_KB, NEW, NEXT_KB, NOW, OLD, catalogues, kept, said
 
 WANT = wanted(catalogues(), NOW, 30, 7)
 

@@ -18,7 +18,7 @@ from renkei.fleet.patching.survey import Question, Report, survey
 from renkei.fleet.patching.words import act, why
 from renkei.store.patch_states import KEEP_SECONDS, PatchStates
 
-from .country import BEFORE, DAY, FIRST_KB, FULL, NEXT_KB, NOW, OLD, Ministry, catalogues, said
+from .scenes import BEFORE, DAY, FIRST_KB, FULL, NEXT_KB, NOW, OLD, Ministry, catalogues, said
 
 INVENTORY = Path(__file__).parents[4] / "inventory"
 SHINJUKU, SAPPORO, MEDIA = ("131041", "R2026-0001"), ("011011", "R2025-0001"), ("012271", "R2024-0001")

@@ -16,8 +16,8 @@ from renkei.store.errors import StoreError
 from renkei.store.update_list import UpdateList
 from unit.dying import die_at
 from unit.fleet.conftest import INVENTORY
-from unit.fleet.updates.test_importing import CONTENT, NAME
-from unit.fleet.waves.test_commands import Clock, Desk
+from unit.fleet.updates.arrival import CONTENT, NAME
+from unit.fleet.waves.desk import Clock, Desk
 
 KB = "KB5058411"
 OTHER = b"another package" * 900

@@ -1,6 +1,5 @@
 """Packages as they come: what fits is laid there whole, what doesn't is named, all of it at once."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,7 @@ import pytest
 
 from renkei.fleet.updates.importing import Arrival, Expected, bring, find, read_expected, said_of
 from renkei.fleet.updates.laying import PackagesError, laying
-
-NAME, CONTENT = "windows11.0-kb5058411-x64_6c1f.msu", b"a package" * 1000
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
+from unit.fleet.updates.arrival import CONTENT, DIGEST, NAME
 
 
 def expected(**changes: Any) -> Expected:

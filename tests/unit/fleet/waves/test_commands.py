@@ -4,109 +4,31 @@ import json
 import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer import BadParameter
-from typer.testing import CliRunner
 
 from renkei.cli import updates, wave, wave_carriers, wave_page, wave_run
 from renkei.client.errors import HubUnreachable
-from renkei.exchange.certificates import certificate_to_pem, key_to_pem, make_key
 from renkei.exchange.clock import format_time
 from renkei.exchange.documents import Signer
-from renkei.exchange.parties import AUTHORITY, Party
-from renkei.exchange.signed import Signed
+from renkei.exchange.parties import Party
 from renkei.exchange.updates import Order, PatchState, Permit
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.waves.engine import load
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost
 from renkei.store.waves.ledger import Act, open_ledger
-from unit.exchange.conftest import NOW, Machine, World
+from unit.exchange.conftest import NOW, Machine
 from unit.fleet.conftest import INVENTORY
-from unit.fleet.waves.plans import CATALOGUE, KB, NEW, OLD, WAVE
+from unit.fleet.waves.desk import Clock, Desk
+from unit.fleet.waves.plans import KB, NEW, OLD, WAVE
 from unit.fleet.waves.plans import UPDATE as COUNTRYS
 
 UPDATE = COUNTRYS.model_dump(mode="json")
-
-
-class Clock(datetime):
-    """What the commands take for now."""
-
-    at = NOW + timedelta(hours=3)
-
-    @classmethod
-    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # a plain datetime will do
-        del tz
-        return cls.at
-
-
-@dataclass
-class Desk:
-    """The files of ministry IT."""
-
-    folder: Path
-    world: World = field(default_factory=World)
-    runner: CliRunner = field(default_factory=CliRunner)
-
-    def __post_init__(self) -> None:
-        self.authority = self.world.enrol(AUTHORITY, "moj-linkage")
-        self.keys = {name: make_key() for name in ("sato", "suzuki", "stranger")}
-        for name, key in {**self.keys, "authority": self.authority.key}.items():
-            self.file(f"{name}.key").write_text(key_to_pem(key))
-        self.file("root.pem").write_text(certificate_to_pem(self.world.root.certificate))
-        self.file("entry.json").write_bytes(self.authority.entry.to_json())
-        form = PublicFormat.SubjectPublicKeyInfo
-        people = {
-            name: self.keys[name].public_key().public_bytes(Encoding.PEM, form).decode() for name in ("sato", "suzuki")
-        }
-        self.file("people.json").write_text(json.dumps(people))
-
-    def file(self, name: str) -> Path:
-        return self.folder / name
-
-    def run(self, app: Any, *words: str, code: int = 0) -> str:
-        result = self.runner.invoke(app, list(words))
-        assert result.exit_code == code, result.output
-        return result.stdout if code == 0 else result.output
-
-    def wave(self, *words: str, code: int = 0) -> str:
-        return self.run(wave.app, *words, "--ledger", str(self.file("waves.db")), code=code)
-
-    def sign_catalogue(self) -> None:
-        """What `renkei updates sign` writes."""
-        envelope = CATALOGUE.sign(Signer(self.authority.key))
-        self.file("catalogue.json").write_bytes(Signed(self.authority.entry, envelope).to_json())
-
-    @property
-    def catalogue(self) -> str:
-        return str(self.file("catalogue.json"))
-
-    @property
-    def anchor(self) -> tuple[str, str]:
-        return "--trust-anchor", str(self.file("root.pem"))
-
-    def plan(self, *words: str, code: int = 0, fleet: Path = INVENTORY / "lab") -> str:
-        self.sign_catalogue()
-        person = ("--as", "sato", "--key", str(self.file("sato.key")))
-        what = ("--fleet", str(fleet), "--catalogue", self.catalogue)
-        return self.wave("plan", "--kb", KB, *person, *what, *self.anchor, *words, code=code)
-
-    def planned(self) -> str:
-        return str(json.loads(self.plan("--json"))["wave"])
-
-    def approve(self, number: str, person: str, key: str, code: int = 0) -> str:
-        who = ("--as", person, "--key", str(self.file(f"{key}.key")), "--people", str(self.file("people.json")))
-        return self.wave("approve", number, *who, code=code)
-
-    def go(self, number: str, *words: str, code: int = 0) -> str:
-        files = ("--key", str(self.file("authority.key")), "--people", str(self.file("people.json")))
-        return self.wave("run", number, "--post", str(self.file("post")), *files, *self.anchor, *words, code=code)
 
 
 def staged(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from renkei.fleet.waves.grounds import Ground, halt, read_grounds
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
-from unit.fleet.waves.test_engine import MINUTE, NAME, OPEN, Controller
+from unit.fleet.waves.controller import MINUTE, NAME, OPEN, Controller
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.fleet.waves.watch import HEARD, Watch
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
+from unit.fleet.waves.controller import MINUTE, NAME, OPEN, Controller
 from unit.fleet.waves.plans import SIGNER
-from unit.fleet.waves.test_engine import MINUTE, NAME, OPEN, Controller
 
 
 class Hub:
