@@ -18,7 +18,7 @@ from renkei.store.hub.sqlite import SqliteHubStore
 from renkei.store.incoming import State
 from renkei.store.spool import Spool
 from unit.store.conftest import PLENTY, RECIPIENT, SENDER, SIGNERS, binding, digest, message, receipt, sign
-from unit.store.test_spool import fetch, incoming, take
+from unit.store.spool_steps import fetch, incoming, take
 
 ACTS = 12
 _CHECKPOINT_PAGES = 60

@@ -19,7 +19,7 @@ from renkei.exchange.certificates import certificate_from_pem, public_key_of
 from renkei.exchange.documents import key_id, peek
 from renkei.exchange.payloads import Acceptance
 from unit.hub.conftest import Pki, make_pki
-from unit.hub.test_process import Place, add_bindings
+from unit.hub.processes import Place, add_bindings
 from unit.store.conftest import HUB, OWNER
 
 SENDERS = ("131041", "011011", "012271", "131032")

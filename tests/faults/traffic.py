@@ -13,7 +13,7 @@ from renkei.client.answers import InboxPage
 from renkei.exchange.documents import peek
 from renkei.exchange.payloads import Manifest
 from unit.hub.conftest import Machine, Parcel, make_parcel
-from unit.hub.test_process import Place, content_digest
+from unit.hub.processes import Place, content_digest
 
 WAIT = 5
 _PATIENCE = 60

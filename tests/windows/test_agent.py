@@ -18,13 +18,13 @@ from renkei.agent.windows.layout import service_sid
 from renkei.exchange.codes import new_code
 from renkei.fleet.windows_package import build_windows_package
 from unit.agent.conftest import Pki, pki, residence_csv, status_csv
+from unit.agent.enrolling import answer
 from unit.agent.page_scenes import Clerk
-from unit.agent.test_enrolment import answer
 from windows.conftest import make_bench, serve
 from windows.cpython import CACHE, ROOT, double
 from windows.handed import handed
+from windows.role_play import mirror, role
 from windows.terminal import ENDPOINT, GROUP, Terminal, terminal_at_hub
-from windows.test_role import mirror, role
 
 __all__ = ["pki", "residence_csv", "status_csv"]
 

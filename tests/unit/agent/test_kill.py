@@ -5,17 +5,9 @@ from typing import Any
 
 import pytest
 
-from unit.agent.killing import exchange_once, killed_at
+from unit.agent.killing import STEPS, exchange_once, killed_at, numbers
 
 pytestmark = pytest.mark.thorough
-
-STEPS = 90
-"""More steps than an exchange has in which something is sent and delivered: the last runs aren't killed."""
-
-
-def numbers(folder: Path) -> list[str]:
-    """The notice numbers of all files of a folder, in the order of the streams."""
-    return [line.split(",")[1] for path in sorted(folder.iterdir()) for line in path.read_text().splitlines()[1:]]
 
 
 def test_a_sender_killed_at_any_step_loses_and_doubles_nothing(fleet: Any, residence_csv: Any) -> None:

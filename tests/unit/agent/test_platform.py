@@ -9,7 +9,7 @@ import pytest
 from renkei.agent import enrolment, files, platform
 from renkei.agent.windows import layout
 from renkei.exchange.codes import new_code
-from unit.agent.test_enrolment import SHINJUKU, answer
+from unit.agent.enrolling import SHINJUKU, answer
 
 ROOMS = Path(files.__file__).parent
 PASSPHRASE = b"5f" * 32

@@ -9,8 +9,7 @@ import pytest
 
 from renkei.agent.home import Home
 from renkei.agent.status import status_of
-from unit.agent.killing import exchange_once, killed_at
-from unit.agent.test_kill import STEPS, numbers
+from unit.agent.killing import STEPS, exchange_once, killed_at, numbers
 
 pytestmark = pytest.mark.thorough
 

@@ -1,11 +1,7 @@
 """The service as it runs: `renkei-agent serve` in a process of its own."""
 
-import re
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +13,8 @@ from renkei.agent.status import status_of
 from renkei.domain.layouts import Layout, write
 from renkei.domain.notices import ImportResult
 from unit.agent.register_scenes import Register, numbers, status
+from unit.agent.serving import PROGRAM, serving, until
 from unit.domain.rows import ROWS
-
-PROGRAM = (
-    "import sys; sys.argv = ['renkei-agent', 'serve', '--config', config]; from renkei.cli.agent import main; main()"
-)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it didn't happen in time"
-        time.sleep(0.05)
-
-
-@contextmanager
-def serving(fleet: Any, home: Home, **exchange: int) -> Iterator[BaseProcess]:
-    """The service; `exchange` are settings of it that take the place of the tests' usual ones."""
-    config = fleet.write_config(home)
-    for name, value in exchange.items():
-        config.write_text(re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", config.read_text()))
-    process = fleet.processes.Process(target=exec, args=(PROGRAM, {"config": str(config)}), daemon=True)
-    process.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join(10)
 
 
 def waiting(home: Home) -> int:

@@ -276,7 +276,7 @@ class Life(RuleBasedStateMachine):
         action=st.sampled_from(["install", "install", "uninstall"]),
         nights=st.integers(1, 3),
     )
-    def order(self, faults: set[str], has_line: bool, action: str, nights: int) -> None:  # noqa: FBT001 - hypothesis
+    def order(self, *, faults: set[str], has_line: bool, action: str, nights: int) -> None:
         self.terminal = Terminal(order(action=action, nights=nights, permit=has_line), has_line=has_line)
         self.terminal.host.faults = faults
         if action == "uninstall":
@@ -299,7 +299,7 @@ class Life(RuleBasedStateMachine):
         self.permits.append(self.terminal.host.now)
 
     @rule(staged=st.booleans())
-    def power_cut(self, staged: bool) -> None:  # noqa: FBT001 - hypothesis
+    def power_cut(self, *, staged: bool) -> None:
         self.terminal.host.cut_power(staged=staged)
 
     @rule()
@@ -308,11 +308,11 @@ class Life(RuleBasedStateMachine):
             self.terminal.host.boot()
 
     @rule(on_mains=st.booleans(), free=st.sampled_from([5, 40]))
-    def hinder(self, on_mains: bool, free: int) -> None:  # noqa: FBT001 - hypothesis
+    def hinder(self, *, on_mains: bool, free: int) -> None:
         self.terminal.host.on_mains, self.terminal.host.free_bytes = on_mains, free * GIB
 
     @rule(works=st.booleans())
-    def line(self, works: bool) -> None:  # noqa: FBT001 - hypothesis
+    def line(self, *, works: bool) -> None:
         self.terminal.line_works = works
 
     def teardown(self) -> None:

@@ -208,8 +208,9 @@ def test_the_part_that_may_install_believes_the_authority_alone(bench: Callable[
 )
 def test_without_a_permit_of_now_and_an_open_window_nothing_is_touched(
     bench: Callable[..., Bench],
+    *,
     minutes: int,
-    permit: bool,  # noqa: FBT001 - a parameter of the test
+    permit: bool,
     said: str,
 ) -> None:
     made = bench("online")

@@ -142,7 +142,8 @@ def test_the_same_wave_goes_by_medium_where_there_is_no_line_or_it_is_down(
     offline: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    by_hub: bool,  # noqa: FBT001 - a parameter of the table above
+    *,
+    by_hub: bool,
 ) -> None:
     """Wave, export, medium, agent, medium, import: the wave ends well, and `patch take` has every word of it."""
     monkeypatch.setattr(importing, "stamp", lambda: format_time(country.host.now))

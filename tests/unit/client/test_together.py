@@ -10,7 +10,7 @@ from renkei.client.errors import BadAnswer, HubBusy, WrongSequence
 from renkei.client.hub import HubClient
 from renkei.exchange import compact, together
 from renkei.exchange.together import Answer, Batch, pack_answers, unpack_offers
-from unit.client.test_compact import ACCEPTANCE, RECEIPT, STATE, answer
+from unit.client.answers import ACCEPTANCE, RECEIPT, STATE, answer
 
 GAP = json.dumps({"type": "urn:renkei:problem:sequence", "status": 409, "expected": 7}).encode()
 TAKEN = [Answer(201, compact.pack(ACCEPTANCE)), Answer(409, GAP), Answer(200, ACCEPTANCE)]

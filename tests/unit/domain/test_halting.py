@@ -2,6 +2,7 @@
 
 from math import exp, lgamma, log
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,9 +112,9 @@ def test_machines_that_are_well_make_room_and_those_that_fall_out_do_not() -> No
     "wrong",
     [{"models": ()}, {"accepted": {}}, {"accepted": dict.fromkeys(Fault, 0.5)}, {"false_halt": 0.0}, {"first": 0}],
 )
-def test_what_can_not_be_a_rule_is_refused(wrong: dict[str, object]) -> None:
+def test_what_can_not_be_a_rule_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"halting rule|false_halt"):
-        HaltingRule(**{"models": MODELS, **wrong})  # type: ignore[arg-type]  # one of them is wrong on purpose
+        HaltingRule(**{"models": MODELS, **wrong})
 
 
 def test_a_machine_ends_once_and_is_of_a_known_model() -> None:

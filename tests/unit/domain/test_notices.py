@@ -151,7 +151,7 @@ def test_nothing_happens_after_it_was_filed(name: str, text: str, residence_row:
         ("１９７５-01-01", False),
     ],
 )
-def test_a_day_of_birth_may_lack_day_and_month(text: str, right: bool, residence_row: Row) -> None:  # noqa: FBT001
+def test_a_day_of_birth_may_lack_day_and_month(residence_row: Row, *, text: str, right: bool) -> None:
     assert (wrong(ResidenceNotice, residence_row | {"生年月日": text}) == set()) is right
 
 

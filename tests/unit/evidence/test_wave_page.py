@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from unit.fleet.waves.country import planned
 
 from renkei.cli.kit import ROOT
 from renkei.domain.halting import Fault, HaltingRule
@@ -35,6 +34,7 @@ from unit.evidence.wave_scenes import (
     with_canaries,
 )
 from unit.fleet.waves.controller import MINUTE, NAME
+from unit.fleet.waves.plans import planned
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from unit.fleet.waves.country import BEGIN, OLD, SIGNER, WAVE, planned
-
 from renkei.exchange.update_problems import say
 from renkei.exchange.updates import Consent
 from renkei.fleet.model import Fleet
@@ -18,6 +16,7 @@ from renkei.fleet.waves.report import WaveReport, report
 from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import Act, What, open_ledger
 from unit.fleet.waves.controller import MINUTE, NAME, OPEN, Controller
+from unit.fleet.waves.plans import BEGIN, OLD, SIGNER, WAVE, planned
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 HALTS = (Phase.APPROVED, Phase.RUNNING)

@@ -53,8 +53,8 @@ def test_a_whole_journal_has_no_finding(size: int, sizes: set[int]) -> None:
     assert audit([*entries], leaves_of(entries), heads) == []
 
 
-@given(st.integers(0, 19), st.booleans())
-def test_any_changed_entry_is_named_exactly_while_the_tree_is_old(place: int, with_heads: bool) -> None:  # noqa: FBT001
+@given(place=st.integers(0, 19), with_heads=st.booleans())
+def test_any_changed_entry_is_named_exactly_while_the_tree_is_old(*, place: int, with_heads: bool) -> None:
     changed = [*GOOD]
     changed[place] = entry(place, "1")
     (found,) = audit([*changed], leaves_of(GOOD), HEADS if with_heads else [])
@@ -71,8 +71,8 @@ def test_a_change_with_a_new_tree_lies_between_two_heads(place: int) -> None:
     assert (found.fault, found.first, found.last) == ("changed", before, after - 1)
 
 
-@given(st.integers(0, 19), st.booleans())
-def test_a_removed_entry_is_named(place: int, with_leaf: bool) -> None:  # noqa: FBT001
+@given(place=st.integers(0, 19), with_leaf=st.booleans())
+def test_a_removed_entry_is_named(*, place: int, with_leaf: bool) -> None:
     gone: list[bytes | None] = [*GOOD]
     leaves = leaves_of(GOOD)
     gone[place] = None

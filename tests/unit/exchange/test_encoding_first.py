@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renkei.domain.notices import TYPES, Inquiry, ResidenceNotice, StatusNotice
+from renkei.domain.notices.base import Notice
 from renkei.exchange.encoding import MAX_DECODED, EncodingError
 from renkei.exchange.encoding.first import decode, encode
 from renkei.exchange.payloads import MAX_NOTICES
@@ -25,8 +26,8 @@ def body(notice: Any) -> list[Any]:
     return value
 
 
-def column(field: str, notice_type: type = ResidenceNotice) -> int:
-    return [item.field for item in notice_type.ITEMS].index(field)  # type: ignore[attr-defined]
+def column(field: str, notice_type: type[Notice] = ResidenceNotice) -> int:
+    return [item.field for item in notice_type.ITEMS].index(field)
 
 
 @given(data=st.data())

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +359,6 @@ def test_a_large_parcel_is_less_than_half_of_version_1() -> None:
 
 def test_the_dictionary_is_that_of_its_provenance_and_never_changes() -> None:
     """What was compressed with it can be read with nothing else."""
-    provenance = json.loads(second.files(second.__package__).joinpath("second.json").read_text(encoding="utf-8"))  # type: ignore[attr-defined]
+    provenance = json.loads(files("renkei.exchange.encoding").joinpath("second.json").read_text(encoding="utf-8"))
     assert hashlib.sha256(DICTIONARY).hexdigest() == provenance["sha256"]
     assert len(DICTIONARY) <= 8 * 1024

@@ -183,9 +183,9 @@ def test_parts_other_than_the_listed_ones_are_refused(exchange: Exchange) -> Non
     for wrong in (rest, [*rest, first], [first, first, *rest[1:]], [first, *rest, b"x"]):
         with pytest.raises(ParcelError):
             check_sealed(parcel.manifest, b"".join(wrong))
-    parts = [*parcel.manifest.to_json()["parts"]]  # type: ignore[misc]
-    parts[0] = {**parts[0], "sha256": "ab" * 32}
-    lying = Manifest.read({**parcel.manifest.to_json(), "parts": parts})
+    told: dict[str, Any] = parcel.manifest.to_json()
+    told["parts"][0]["sha256"] = "ab" * 32
+    lying = Manifest.read(told)
     with pytest.raises(ParcelError, match="other parts"):
         check_sealed(lying, parcel.sealed)
 

@@ -15,7 +15,7 @@ from renkei.hub.identity import find_identity, verified_binding
 from renkei.hub.settings import read_settings
 from renkei.hub.setup import with_store
 from renkei.store.hub.contract import Enrolment
-from unit.hub.test_process import Place
+from unit.hub.processes import Place
 
 TWO_THIRDS = timedelta(days=266)
 

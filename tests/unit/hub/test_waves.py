@@ -158,7 +158,7 @@ def test_a_hub_restored_from_a_backup_has_every_word_in_its_journal_again(
     """Two came by line and one as a file; the backup has the first alone, and the terminal won't say it again."""
     authority, anchor = bench.enrol("authority"), TrustAnchor(bench.pki.root_pem)
     terminal = Machine(bench.enrol("131041", "T-1"), anchor)
-    client = HubClient(Connection("http://hub", Through(authority)))
+    client = client_of(authority)
 
     def run(*files: Path) -> Taken:
         with PatchStates(tmp_path / "states.db") as states:

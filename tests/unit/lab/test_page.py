@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -83,8 +84,8 @@ def test_the_page_shows_the_figures_of_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"verdict": BAD}, {"state": "exited"}, {"receipts": 2}, {"unanswered": 1}])
-def test_whatever_is_wrong_turns_the_verdict(tmp_path: Path, wrong: dict[str, object]) -> None:
-    shown = result(**wrong)  # type: ignore[arg-type]  # one of the keyword arguments
+def test_whatever_is_wrong_turns_the_verdict(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    shown = result(**wrong)
     assert not shown.is_good()
     assert "要対応の項目があります" in page(tmp_path, shown)
 

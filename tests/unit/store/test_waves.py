@@ -12,7 +12,7 @@ from renkei.store import sqlite
 from renkei.store.errors import StoreError
 from renkei.store.waves.holds import Held
 from renkei.store.waves.homes import Elsewhere, Home
-from renkei.store.waves.ledger import MIGRATIONS, Act, Ledger, open_ledger
+from renkei.store.waves.ledger import MIGRATIONS, Act, Ledger, What, open_ledger
 
 WAVE = "6a1d9d0e-9d3b-4f0a-8f43-5d8f3d6f3d11"
 OTHER = "6a1d9d0e-9d3b-4f0a-8f43-5d8f3d6f3d12"
@@ -80,10 +80,10 @@ def test_between_a_halt_and_a_permit_there_is_no_gap(ledger: Ledger, reopen: Cal
 
 
 @pytest.mark.parametrize("what", ["order", "end"])
-def test_the_database_refuses_to_do_a_machine_twice_and_keeps_nothing_of_that_turn(ledger: Ledger, what: str) -> None:
-    ledger.add(WAVE, 1, lambda _: [Act(what, "T-1")])  # type: ignore[arg-type]  # one of the words
+def test_the_database_refuses_to_do_a_machine_twice_and_keeps_nothing_of_that_turn(ledger: Ledger, what: What) -> None:
+    ledger.add(WAVE, 1, lambda _: [Act(what, "T-1")])
     with pytest.raises(StoreError, match="twice"):
-        ledger.add(WAVE, 2, lambda _: [Act("permit", "T-1"), Act(what, "T-1")])  # type: ignore[arg-type]
+        ledger.add(WAVE, 2, lambda _: [Act("permit", "T-1"), Act(what, "T-1")])
     assert [act.what for act in ledger.acts(WAVE)] == ["consent", what]
 
 

@@ -21,7 +21,7 @@ from renkei.cli.kit import ROOT
 from renkei.domain.notices_items import LIST_SEPARATOR
 from unit.agent.page_scenes import page_settings
 from unit.agent.register_scenes import Register, arrive, outcome, special, status
-from unit.agent.test_service import serving, until
+from unit.agent.serving import serving, until
 
 pytestmark = pytest.mark.thorough
 

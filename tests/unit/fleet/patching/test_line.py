@@ -203,12 +203,13 @@ _STEPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 
 @pytest.mark.thorough
 @settings(max_examples=8, deadline=None)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=5, unique=True), st.booleans())
+@given(days=st.lists(st.integers(1, 30), min_size=1, max_size=5, unique=True), restored=st.booleans())
 def test_killed_between_any_two_steps_it_has_everything_once(
     ministry: Ministry,
     tmp_path_factory: Any,
+    *,
     days: list[int],
-    restored: bool,  # noqa: FBT001 - drawn
+    restored: bool,
 ) -> None:
     file, line = tmp_path_factory.mktemp("kill") / "states.db", Line(ministry)
     for each in days:

@@ -75,7 +75,8 @@ LACKS_BOTH: dict[str, Any] = {"build": OLD, "installed": [], "missing": [FIRST_K
 def test_a_machine_stands_where_its_last_word_puts_it(
     found: Kept | None,
     expected: Standing,
-    alarm: bool,  # noqa: FBT001 - a parameter of the table above
+    *,
+    alarm: bool,
 ) -> None:
     judged = judge(machine(), found, WANT, NOW)
     assert (judged.standing, judged.alarm) == (expected, alarm)
@@ -163,9 +164,10 @@ def test_time_alone_makes_nothing_better(one: Machine, found: Kept, first: float
     [(24, False, False), (25, False, True), (11 * 24, True, False), (11 * 24 + 1, True, True)],
 )
 def test_patterns_are_late_by_the_kind_of_link_and_by_their_age_when_it_spoke(
+    *,
     hours: int,
-    media: bool,  # noqa: FBT001 - a parameter of the table above
-    expected: bool,  # noqa: FBT001 - the same
+    media: bool,
+    expected: bool,
 ) -> None:
     at = NOW - (5 * DAY if media else DAY)
     old = {"patterns": PatternState(version="1.441.312.0", made_at=at - timedelta(hours=hours))}

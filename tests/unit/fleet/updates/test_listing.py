@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -102,15 +103,16 @@ def test_nobody_approves_what_he_imported_nor_with_anothers_key(book: Book) -> N
 def test_a_list_that_was_changed_behind_peoples_backs_is_not_signed(book: Book) -> None:
     book.approve(FIRST)
     forged = json.dumps({**json.loads(book.acts[1].detail), "sha256": "ff" * 32})
-    for number, change, message in (
+    changes: list[tuple[int, dict[str, Any], str]] = [
         (1, {"detail": forged}, "sato signed for another KB5043080"),
         (2, {"detail": "canary"}, "suzuki signed for another KB5043080"),
         (2, {"person": "tanaka"}, "isn't signed by his key"),
         (2, {"document": b""}, "isn't signed by his key"),
         (1, {"person": "nobody"}, "isn't among the people"),
-    ):
+    ]
+    for number, change, message in changes:
         acts = list(book.acts)
-        acts[number] = replace(acts[number], **change)  # type: ignore[arg-type]  # each of its own type
+        acts[number] = replace(acts[number], **change)
         with pytest.raises(ListError, match=message):
             listing.approved(acts, PEOPLE)
 

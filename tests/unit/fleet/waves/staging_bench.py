@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from renkei.exchange.certificates import make_key
 from renkei.exchange.updates import Window
-from renkei.fleet.waves.direct import DirectPost, PlayError, Told
+from renkei.fleet.waves.direct import DirectPost, Player, PlayError, Told
 from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.plan import BENCH_GROUP, Plan
 from renkei.fleet.waves.state import Phase, WaveState
@@ -125,22 +125,39 @@ class Bench:
         yield {"stage": "done", "build": build, "installed": [KB], "served": fate != "no exchange"}
 
 
-class Scene:
-    """A controller over the bench, whose clock moves only when it is told to; without a plan it takes the wave over."""
+@dataclass(frozen=True)
+class Playing:
+    """A player that does what a function does."""
 
-    def __init__(self, ledger: Ledger, plan: Plan | None, folder: Path, **fates: str) -> None:
+    do: Callable[[Mapping[str, Mapping[str, Any]], Callable[[Told], None]], None]
+
+    def play(self, orders: Mapping[str, Mapping[str, Any]], tell: Callable[[Told], None], seconds: int) -> None:
+        del seconds
+        self.do(orders, tell)
+
+
+class Scene:
+    """A controller over the bench, whose clock moves only when it is told to; without a plan it takes the wave over.
+
+    Another player than the bench's may stand in for it.
+    """
+
+    def __init__(
+        self, ledger: Ledger, plan: Plan | None, folder: Path, *, player: Player | None = None, **fates: str
+    ) -> None:
         if plan is not None:
             begin(ledger, plan)
         self.ledger, self.now = ledger, BEGIN
         by_terminal = {host.terminal: str(host.direct) for host in (plan.hosts if plan else [])}
         of_hosts = {by_terminal[terminal]: fate for terminal, fate in fates.items()}
         self.bench = Bench(Machines(folder / "machines"), of_hosts)
+        self.player = player or self.bench
         self.start()
 
     def start(self) -> None:
         """Begin anew, as a controller does that was killed."""
         state = load(self.ledger, NAME)
-        self.post = DirectPost(state, self.bench, SIGNER, "controller-1", clock=lambda: self.now, gather=0.0)
+        self.post = DirectPost(state, self.player, SIGNER, "controller-1", clock=lambda: self.now, gather=0.0)
         self.engine = Engine(self.ledger, state, Ministry(SIGNER, cast("Any", None)), self.post)
 
     def pass_minutes(self, minutes: int) -> None:

@@ -13,14 +13,14 @@ from renkei.client.errors import HubUnreachable
 from renkei.domain.halting import Fault
 from renkei.exchange.direct import DirectOrder, Observation
 from renkei.exchange.documents import Signer, peek
-from renkei.fleet.waves.direct import ASKED_AGAIN, PlayError, Told
+from renkei.fleet.waves.direct import ASKED_AGAIN, Player, PlayError, Told
 from renkei.fleet.waves.engine import act_of_person, order_id
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import FolderPost, Heard, SplitPost
 from renkei.fleet.waves.state import Phase, WaveState
 from renkei.store.waves.ledger import Act, Ledger, open_ledger
 from unit.fleet.waves.plans import AUTHORITY, BEGIN, KB, NEW, WAVE
-from unit.fleet.waves.staging_bench import NAME, STRANGER, Scene, at_the_bench
+from unit.fleet.waves.staging_bench import NAME, STRANGER, Playing, Scene, at_the_bench
 
 KEY = AUTHORITY.public_key()
 
@@ -31,10 +31,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def scene_of(ledger: Ledger, plan: Plan, folder: Path, models: Mapping[str, int], *fates: str) -> Scene:
+def scene_of(
+    ledger: Ledger, plan: Plan, folder: Path, models: Mapping[str, int], *fates: str, player: Player | None = None
+) -> Scene:
     """A scene whose first machines have these fates."""
     few = at_the_bench(plan, models)
-    return Scene(ledger, few, folder, **{host.terminal: fate for host, fate in zip(few.hosts, fates, strict=False)})
+    of_first = {host.terminal: fate for host, fate in zip(few.hosts, fates, strict=False)}
+    return Scene(ledger, few, folder, player=player, **of_first)
 
 
 def problems(ledger: Ledger) -> set[str]:
@@ -122,14 +125,13 @@ def test_a_run_that_broke_off_is_looked_at_once_more_and_what_is_installed_is_no
 
 
 def test_ansible_that_can_not_be_run_touches_nobody(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
-    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
     tried: list[int] = []
 
-    def play(_orders: Mapping[str, Any], _tell: Any, _seconds: int) -> None:
+    def play(_orders: Mapping[str, Any], _tell: Any) -> None:
         tried.append(1)
         raise PlayError("no hosts matched")
 
-    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1}, player=Playing(play))
     [state] = scene.go(minutes=5).hosts.values()
     assert (state.standing, state.started_at, len(tried)) == ("blocked", None, 2)
     blocked = Observation.open(ledger.acts(NAME)[-1].document, KEY)
@@ -141,12 +143,11 @@ def test_a_run_that_ends_says_nothing_of_a_machine_that_is_in_another_by_then(
     ledger: Ledger, plan: Plan, tmp_path: Path, *, breaks_off: bool
 ) -> None:
     """The first is blocked in a run that goes on for the second; it begins in the next, and the former ends."""
-    scene = scene_of(ledger, plan, tmp_path, {"A": 2})
-    quick, slow = (str(host.direct) for host in scene.engine.state.plan.hosts)
+    quick, slow = (str(host.direct) for host in at_the_bench(plan, {"A": 2}).hosts)
     ends = [Event(), Event(), Event()]
     runs: list[list[str]] = []
 
-    def play(orders: Mapping[str, Any], tell: Callable[[Told], None], _seconds: int) -> None:
+    def play(orders: Mapping[str, Any], tell: Callable[[Told], None]) -> None:
         number = len(runs)
         runs.append(list(orders))
         for host in orders:
@@ -159,7 +160,7 @@ def test_a_run_that_ends_says_nothing_of_a_machine_that_is_in_another_by_then(
             if host == quick and number == 1:
                 tell(Told(host, {"stage": "done", "build": NEW, "installed": [KB], "served": True}))
 
-    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+    scene = scene_of(ledger, plan, tmp_path, {"A": 2}, player=Playing(play))
 
     def turn_until(holds: Callable[[], bool]) -> None:
         for _ in range(500):
@@ -324,14 +325,13 @@ def test_a_permit_that_no_play_has_used_when_the_wave_is_aborted_is_given_back(
 def test_what_a_play_says_out_of_form_is_no_success(
     ledger: Ledger, plan: Plan, tmp_path: Path, seen: dict[str, Any], fault: Fault, problem: str | None
 ) -> None:
-    scene = scene_of(ledger, plan, tmp_path, {"A": 1})
 
-    def play(orders: Mapping[str, Any], tell: Any, _seconds: int) -> None:
+    def play(orders: Mapping[str, Any], tell: Any) -> None:
         for host in orders:
             tell(Told(host, {"stage": "begun"}))
             tell(Told(host, seen))
 
-    scene.bench.play = play  # type: ignore[method-assign]  # this play alone
+    scene = scene_of(ledger, plan, tmp_path, {"A": 1}, player=Playing(play))
     scene.go()
     assert scene.ends() == {fault: 1}
     end = Observation.open(ledger.acts(NAME)[-1].document, KEY)

@@ -15,8 +15,8 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.plays import home_of
 from renkei.store.waves.homes import Elsewhere
 from renkei.store.waves.ledger import Ledger, open_ledger
-from unit.fleet.waves.bench import NAME, at_the_bench, begin
-from unit.fleet.waves.country import SIGNER
+from unit.fleet.waves.plans import SIGNER
+from unit.fleet.waves.staging_bench import NAME, at_the_bench, begin
 
 
 @pytest.fixture

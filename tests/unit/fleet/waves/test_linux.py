@@ -27,7 +27,7 @@ from renkei.fleet.waves.plan import Plan, PlanError
 from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import open_ledger
 from unit.fleet.conftest import INVENTORY, Draft
-from unit.fleet.patching.test_hosts import Desk, package
+from unit.fleet.patching.host_desk import Desk, package
 from unit.fleet.waves.plans import BEGIN, WAVE
 from unit.fleet.waves.staging_bench import NAME, Scene
 
@@ -117,9 +117,7 @@ class Hosts:
 
 def run(tmp_path: Path, plan: Plan, hosts: Hosts) -> Any:
     with open_ledger(str(tmp_path / "waves.db")) as ledger:
-        scene = Scene(ledger, plan, tmp_path)
-        scene.bench = hosts  # type: ignore[assignment] # another player than the staging bench's
-        scene.start()
+        scene = Scene(ledger, plan, tmp_path, player=hosts)
         state = scene.go(minutes=14 * 24 * 60)
         return state, ledger.acts(NAME)
 
