@@ -1,12 +1,12 @@
 """What a wave costs its controller in processor time, also in the turns that the simulation passes over.
 
-A controller takes a turn every 15 seconds, for days (`renkei wave run --every`); time in the country goes from event to
-event, so most turns in which nothing comes aren't taken. They are counted all the same, each at what such a turn costs:
-now and then one is taken in the middle of the wave, and measured.
+A controller takes a turn every 15 seconds in windows, for days (`renkei.fleet.waves.pace`); time in the country goes
+from event to event, so most turns in which nothing comes aren't taken. They are counted all the same, each at what such
+a turn costs: now and then one is taken in the middle of the wave, and measured.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,10 +46,10 @@ class Cost:
     passed: int = 0
     at: datetime | None = None
 
-    def come_to(self, now: datetime) -> None:
-        """Count the turns that were due since the last one, and weren't taken."""
-        if self.at is not None:
-            self.passed += max(0, (now - self.at) // TURN - 1)
+    def come_to(self, now: datetime, rest: Callable[[datetime], float]) -> None:
+        """Count the turns that were due since the last one, and weren't taken; `rest` is the pause after each."""
+        while self.at is not None and (at := self.at + timedelta(seconds=rest(self.at))) < now:
+            self.at, self.passed = at, self.passed + 1
         self.at = now
 
     @property

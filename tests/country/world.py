@@ -20,6 +20,7 @@ from renkei.exchange.documents import Signer
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves.engine import Engine, Ministry, act_of_person, load
 from renkei.fleet.waves.line import HubPost
+from renkei.fleet.waves.pace import Pace
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.post import Name
 from renkei.fleet.waves.state import Phase, WaveState
@@ -112,6 +113,7 @@ class World:
         approval = Act("consent", detail="approver", document=b"{}", at=int(self.now.timestamp()))
         self.ledger.add(self.wave, 0, lambda _: [approval], plan.terminals)
         self.engine, self.cost = None, Cost()
+        self._pace, self._seen = Pace(plan, TURN.total_seconds()), self.state()
         self._rule = plan.rule()
         self.at(self.now, "turn")
 
@@ -214,7 +216,7 @@ class World:
     # -- the controller
 
     def _control(self) -> WaveState | None:
-        self.cost.come_to(self.now)
+        self.cost.come_to(self.now, lambda at: self._pace.rest(self._seen, at))
         try:
             with self.cost.taken.turn(self.wire.tally):
                 self._may_die()
@@ -226,6 +228,7 @@ class World:
             self.counts.kills += 1
             self.at(self.now + MINUTE, "turn")
             return None
+        self._seen = state
         if self.cost.taken.turns % _IDLE_ONE_IN == 0 and state.phase is Phase.RUNNING:
             with self.cost.idle.turn(self.wire.tally):
                 engine.turn(self.now)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ import pytest
 
 from country import month
 from country.building import SECOND, THIRD, country, mend, planned_for
-from country.cost import TURN
+from country.cost import Cost
 from country.machine import UNTROUBLED, Harm, Troubles
 from country.statements import checked, contradictions
 from country.terminal import Terminal
@@ -85,13 +85,25 @@ def test_agents_of_our_own_come_to_an_end_by_a_hub_of_our_own(lab: Fleet, memory
     with country(lab, memory, 1, replace(UNTROUBLED, cut=cut), killed=0.05) as world:
         state = come_to_an_end(world)
         assert world.counts.kills > 2
-        assert world.cost.turns == (world.now - BEGIN) // TURN + 1
+        assert world.cost.passed > world.cost.taken.turns
         if not cut:
             assert {each.end for each in state.hosts.values()} == {"well"}
         assert {each.machine.build for each in world.terminals.values()} == {AFTER}
         assert not [
             text for each in world.terminals.values() for text in each.home.spool.alarmed if "permit" in text[1]
         ]
+
+
+def test_every_turn_that_was_due_is_counted() -> None:
+    """At a minute's pace, and from the third hour on at one of ten."""
+    cost, hour = Cost(), timedelta(hours=1)
+
+    def rest(at: datetime) -> float:
+        return 60 if at < BEGIN + 2 * hour else 600
+
+    for passed in (0 * hour, hour, 2 * hour, 3 * hour):
+        cost.come_to(BEGIN + passed, rest)
+    assert cost.passed == 59 + 59 + 5
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 Counted is processor time of the controller alone, without the start of its program.
 
-With orders that is a whole wave: every turn from its beginning to its end at the interval of `renkei wave run`, among
+With orders that is a whole wave: every turn from its beginning to its end at the pace of `renkei wave run`, among
 them those in which nothing comes (`country.cost`), with the ledger, all signatures and whom they are of, and the
 client's side of each request. In the country requests don't go by TLS: what they cost more through the gateway is
-measured beside it, with a connection made anew for each turn, as none outlives the pause between two.
+measured beside it.
 
 With a push it is Ansible and its workers, less what a play of no task costs. The play does what the agent does: search,
 download, install, restart, and look again. The simulated hosts install at once, so a push waits for nobody here, and
@@ -21,15 +21,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
-
 from bench.exchanging.ground import Ground
 from country.building import KB, country
-from country.cost import TURN
 from country.machine import UNTROUBLED
 from country.wire import HUB
-from country.world import World
-from renkei.client.connection import Connection, Credentials, tls_context
+from country.world import BEGIN, World
+from renkei.client.connection import Connection, Credentials
 from renkei.client.hub import HubClient
 from renkei.exchange.bindings import TrustAnchor
 from renkei.fleet.waves.state import Phase
@@ -49,11 +46,7 @@ class Cost:
     turn: float
     turns: int
     taken: int
-
-    @property
-    def lasts(self) -> timedelta:
-        """How long the wave took."""
-        return self.turns * TURN
+    lasts: timedelta
 
 
 def compare(folder: Path, machines: int) -> Cost:
@@ -70,7 +63,7 @@ def compare(folder: Path, machines: int) -> Cost:
     with _quiet(), country(staging.fleet, folder / "orders", 1, UNTROUBLED, anchor=TrustAnchor) as world:
         _patch_all(world, machines)
         cost, more = world.cost, more_by_line(folder / "line", world)
-    return Cost(cost.whole(more) / machines, push, cost.of_idle(more), cost.turns, cost.taken.turns)
+    return Cost(cost.whole(more) / machines, push, cost.of_idle(more), cost.turns, cost.taken.turns, world.now - BEGIN)
 
 
 def _patch_all(world: World, machines: int) -> None:
@@ -91,30 +84,28 @@ def more_by_line(folder: Path, world: World) -> float:
     def spent() -> float:
         return time.process_time() - world.wire.tally.seconds
 
-    within = _request(lambda: HubClient(Connection(HUB, world.wire)), spent)
+    within = _request(Connection(HUB, world.wire), spent)
     with Ground(folder, []) as ground:
         member = ground.members["ministry"]
-        context = tls_context(ground.anchor_file, Credentials(member.chain, member.key))
-        url = f"https://localhost:{ground.gateway.port}"
-        through = _request(lambda: HubClient(Connection(url, httpx.HTTPTransport(verify=context, trust_env=False))))
+        url, credentials = f"https://localhost:{ground.gateway.port}", Credentials(member.chain, member.key)
+        through = _request(Connection.to_gateway(url, ground.anchor_file, credentials))
     return through - within
 
 
-def _request(connect: Callable[[], HubClient], spent: Callable[[], float] = time.process_time) -> float:
+def _request(connection: Connection, spent: Callable[[], float] = time.process_time) -> float:
     """Return the client's processor seconds for one of the three requests of a turn in which nothing comes."""
     states = exchanges = 0
-    with connect() as client:
+    with HubClient(connection) as client:
         while (said := client.patch_states(states)).items:
             states = said.next
         while (seen := client.exchanges(exchanges)) is not None and seen.items:
             exchanges = seen.next
-    before = spent()
-    for _ in range(_TIMES):
-        with connect() as client:
+        before = spent()
+        for _ in range(_TIMES):
             client.state()
             client.patch_states(states)
             client.exchanges(exchanges)
-    return (spent() - before) / (3 * _TIMES)
+        return (spent() - before) / (3 * _TIMES)
 
 
 def _push(staging: Staging, machines: int) -> float:

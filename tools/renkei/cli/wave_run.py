@@ -61,7 +61,9 @@ def run(  # noqa: PLR0913 - a command has as many options as it needs
     root: Root,
     people: PeopleOption,
     passphrase_file: Passphrase = None,
-    every: Annotated[float, typer.Option(min=1, max=600, help="Seconds between turns.")] = 15,
+    every: Annotated[
+        float, typer.Option(min=1, max=600, help="Seconds between turns in windows; outside of all it is five minutes.")
+    ] = 15,
     once: Annotated[bool, typer.Option("--once", help="One turn, then end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the approval, do nothing.")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
@@ -124,12 +126,14 @@ def _turns(
     What plays have begun is waited for in any case.
     """
     from renkei.client.errors import HubBusy, HubUnreachable
+    from renkei.fleet.waves.pace import Pace
     from renkei.fleet.waves.state import Phase
 
-    before = ""
+    before, pace = "", None
     while True:
+        now = datetime.now(UTC)
         try:
-            state = turn(datetime.now(UTC))
+            state = turn(now)
         except (HubUnreachable, HubBusy) as error:
             if once:
                 raise
@@ -149,7 +153,9 @@ def _turns(
         running = state.phase in {Phase.APPROVED, Phase.RUNNING}
         if (once or not running) and not carrier.is_busy:
             return state
-        carrier.rest(every, standstill=None if running else f"the wave is {state.phase}")
+        pace = pace or Pace(state.plan, every)
+        pause = pace.rest(state, now) if carrier.direct is None else every
+        carrier.rest(pause, standstill=None if running else f"the wave is {state.phase}")
 
 
 def _show(page: WavePage, state: "WaveState") -> None:

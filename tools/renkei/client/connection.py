@@ -25,6 +25,8 @@ _TOO_FAST = 429
 _TRIES = 4
 _LONGEST_PAUSE = 15.0
 _DEADLINE = 300.0
+_KEPT = 60.0
+"""Seconds that an open line waits for the next request; the gateway closes it after 75."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ class Connection:
     ) -> Self:
         """A connection over TLS 1.3; without credentials only the enrolment listener will talk."""
         context = tls_context(trust_anchor, credentials)
-        return cls(url, httpx.HTTPTransport(verify=context, trust_env=False), timeouts=timeouts)
+        kept = httpx.Limits(keepalive_expiry=_KEPT)
+        return cls(url, httpx.HTTPTransport(verify=context, trust_env=False, limits=kept), timeouts=timeouts)
 
     def __enter__(self) -> Self:
         """Nothing is opened before the first request."""
