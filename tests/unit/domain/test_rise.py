@@ -96,13 +96,13 @@ def test_the_first_updated_machines_whose_exchange_fails_halt_a_wave_and_the_rea
     reasons = RULE.judge(Tally(), failures)
     assert all(isinstance(each, Rise) for each in reasons)
     text = [str(each) for each in reasons]
-    assert any("2 of 4 machines that have the update, 0 of 1888 that haven't" in each for each in text)
+    assert any("2 of 4 machines that the wave has changed, 0 of 1888 that it hasn't" in each for each in text)
     for each in reasons:
         assert isinstance(each, Rise)
         assert each.at_least > each.accepted == ACCEPTED_RISE
     assert RULE.judge(Tally(), {None: failures[None][:1]}) == []
     of_model = RULE.judge(Tally(), {"B": [updated_one(2, 600), updated_one(1, 600)]})
-    assert "2 of 2 machines of model B that have the update" in str(of_model[0])
+    assert "2 of 2 machines of model B that the wave has changed" in str(of_model[0])
 
 
 def test_where_nobody_is_left_to_compare_with_nothing_is_said() -> None:

@@ -11,12 +11,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from renkei.cli.kit import ROOT
-from renkei.domain.halting import Fault, HaltingRule
+from renkei.domain.halting import Fault, HaltingRule, Reason, Rise
 from renkei.evidence.wave_page import DRAWN, SIGNS, write_page
 from renkei.fleet.loader import load_fleet
 from renkei.fleet.model import Fleet
 from renkei.fleet.waves import words
 from renkei.fleet.waves.engine import load
+from renkei.fleet.waves.grounds import Ground
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.report import Progress, Situation, Trouble, WaveReport, edition
 from renkei.fleet.waves.state import Phase
@@ -172,6 +173,24 @@ def test_an_aborted_wave_says_how_to_take_its_orders_back_and_its_update_away(sc
     assert "<code>renkei wave plan --uninstall --kb KB5058411" in text
 
 
+def test_a_wave_that_uninstalls_says_of_nothing_that_it_was_installed(lab: Fleet, tmp_path: Path) -> None:
+    scene = Scene(lab, tmp_path, with_canaries(lab, 3, model="RK-T200").model_copy(update={"action": "uninstall"}))
+    found = halted_by_rule(scene).report()
+    words_of_it = said(text_of(found, tmp_path))
+    scene.close()
+    assert found.halt is not None
+    assert "2台がアンインストールに失敗しました" in words_of_it
+    assert "アンインストールが原因のとき：中止し、原因を除いて計画し直す" in words_of_it
+    assert "適用" not in words_of_it
+    failed = Ground(Reason(Fault.FAILED, None, 2, 2, 0.1, 0.02), ())
+    rise = Ground(Rise(None, 2, 2, 0, 298, 9.0, 3.0), ())
+    for each in (failed, rise):
+        ja, en = words.ground_sentence(each, "uninstall")
+        assert "アンインストール" in ja
+        assert not re.search("適用|更新", ja)
+        assert not re.search("to install|have the update", en)
+
+
 def test_who_is_late_is_shown_with_the_moment_from_which_it_is_overdue_and_then_as_overdue(scene: Scene) -> None:
     first, *_ = scene.names
     scene.permit(first)
@@ -190,7 +209,7 @@ def test_who_is_late_is_shown_with_the_moment_from_which_it_is_overdue_and_then_
     scene.controller.says(first, "done", scene.now)
     scene.turn()
     [row] = scene.report().rows
-    assert words.why(row)[1] == "it was overdue, and has spoken since"
+    assert words.why(row, "install")[1] == "it was overdue, and has spoken since"
 
 
 def test_on_media_orders_are_on_their_way_and_nobody_is_at_work(lab: Fleet, tmp_path: Path) -> None:
@@ -206,7 +225,12 @@ def test_on_media_orders_are_on_their_way_and_nobody_is_at_work(lab: Fleet, tmp_
 def test_everything_that_is_shown_has_a_name_in_both_languages_and_a_sign_of_its_own() -> None:
     assert set(SIGNS) == set(DRAWN) == set(words.PROGRESS) == set(Progress)
     assert len(set(SIGNS.values())) == len(Progress)
-    assert set(words.TROUBLES) == set(Trouble)
+    assert all(
+        word and "{" not in word and (action == "install" or "適用" not in word)
+        for action in words.ACTIONS
+        for each in Trouble
+        for word in words.trouble(each, action)
+    )
     assert set(words.SITUATIONS) == set(Situation)
     assert {str(fault) for fault in Fault} < set(words.ACTS_ON_GROUND)
 

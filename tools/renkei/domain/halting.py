@@ -167,9 +167,9 @@ class Rise:
         """Say it in a sentence."""
         whom = f"of model {self.model} " if self.model else ""
         return (
-            f"exchange failures at the hub: {self.failed} of {self.updated} machines {whom}that have the update, "
-            f"{self.others_failed} of {self.others} that haven't; they fail at least {self.at_least:.1f} times as "
-            f"often, accepted is {self.accepted:g} times"
+            f"exchange failures at the hub: {self.failed} of {self.updated} machines {whom}that the wave has "
+            f"changed, {self.others_failed} of {self.others} that it hasn't; they fail at least "
+            f"{self.at_least:.1f} times as often, accepted is {self.accepted:g} times"
         )
 
 

@@ -60,7 +60,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "did-not-restart": ("the machine didn't restart, asked {times} times", "{times}回求めても再起動しませんでした"),
     "restart-pending": ("Windows still waits for a restart", "Windowsがまだ再起動を待っています"),
-    "cut-off": ("the installation was cut off", "適用が途中で止まりました"),
+    "cut-off": ("the installation was cut off", "更新の作業が途中で止まりました"),
     "still-installed": ("{kbs} is still installed", "{kbs}が残っています"),
     "build-stays": (
         "the build is {build}, the order's is {wanted}: it isn't installed",

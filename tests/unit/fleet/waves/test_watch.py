@@ -113,7 +113,7 @@ def test_two_updated_machines_whose_exchanges_fail_halt_the_wave_and_are_named(c
     assert state.phase is Phase.HALTED
     assert "exchange failures at the hub: 2 of 2 machines" in (state.halted or "")
     assert f"{first} (signature 3), {second} (cut 1)" in (state.halted or "")
-    assert "0 of 298 that haven't" in (state.halted or "")
+    assert "0 of 298 that it hasn't" in (state.halted or "")
     assert load(country.ledger, NAME).failures == state.failures
 
 

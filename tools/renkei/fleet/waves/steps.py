@@ -65,6 +65,7 @@ def _running(found: WaveReport) -> Iterator[Step]:
 
 def _halted(found: WaveReport) -> Iterator[Step]:
     plan = found.state.plan
+    cause = ("更新", "update") if plan.action == "install" else ("アンインストール", "uninstallation")
     if found.grounds:
         for act in dict.fromkeys(ACTS_ON_GROUND[each.kind] for each in found.grounds):
             yield Step((f"上の証拠の端末を調べる：{act[0]}", f"Look at the machines of the evidence above: {act[1]}"))
@@ -75,17 +76,17 @@ def _halted(found: WaveReport) -> Iterator[Step]:
         yield Step(("下の端末を調べる", "Look at the machines below"))
     yield Step(
         (
-            "更新が原因でないとき：再開し、実行し直す。再開後の結果だけで判定する",
-            "Not the update's fault: resume it and run it again; it is judged by what comes after",
+            f"{cause[0]}が原因でないとき：再開し、実行し直す。再開後の結果だけで判定する",
+            f"Not the {cause[1]}'s fault: resume it and run it again; it is judged by what comes after",
         ),
         (_by_person(found, "resume"), _run(found)),
     )
     back = _take_back(plan)
     yield Step(
         (
-            "更新が原因のとき：中止し、"
+            f"{cause[0]}が原因のとき：中止し、"
             + ("適用済みの端末から取り除くウェーブを計画する" if back else "原因を除いて計画し直す"),
-            "The update's fault: abort it; then "
+            f"The {cause[1]}'s fault: abort it; then "
             + ("plan a wave that takes it away again" if back else "plan anew once the cause is removed"),
         ),
         (_by_person(found, "abort"), *back),

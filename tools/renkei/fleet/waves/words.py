@@ -4,6 +4,7 @@ from typing import Final
 
 from renkei.domain.halting import Reason
 from renkei.exchange.update_problems import read
+from renkei.exchange.updates import Action
 from renkei.fleet.patching.words import Pair, moment
 from renkei.fleet.waves.grounds import Ground
 from renkei.fleet.waves.report import Progress, Row, Shown, Situation, Trouble, WaveReport
@@ -28,8 +29,8 @@ PROGRESS: Final[dict[Progress, Pair]] = {
     Progress.LOST: ("応答なし", "overdue"),
     Progress.UNSTARTED: ("未着手で終了", "not begun"),
 }
-TROUBLES: Final[dict[Trouble, Pair]] = {
-    Trouble.FAILED: ("適用失敗", "failed"),
+_TROUBLES: Final[dict[Trouble, Pair]] = {
+    Trouble.FAILED: ("{work}失敗", "failed"),
     Trouble.NO_EXCHANGE: ("連携不能", "no exchange"),
     Trouble.NOT_BACK: ("再起動後に復帰せず", "not back"),
     Trouble.EXCHANGES: ("連携の失敗", "exchanges fail"),
@@ -39,7 +40,7 @@ TROUBLES: Final[dict[Trouble, Pair]] = {
     Trouble.STALE: ("申請が古い", "stale"),
     Trouble.UNSTARTED: ("未着手で終了", "not begun"),
 }
-ACTIONS: Final[dict[str, Pair]] = {"install": ("適用", "install"), "uninstall": ("取り消し", "take back")}
+ACTIONS: Final[dict[Action, Pair]] = {"install": ("適用", "install"), "uninstall": ("アンインストール", "uninstall")}
 EVENTS: Final[dict[str, Pair]] = {
     "planned": ("計画", "planned"),
     "approved": ("承認", "approved"),
@@ -56,14 +57,14 @@ _GROUPS: Final[dict[str, Pair]] = {
     "central": ("中央", "central"),
 }
 _FELL: Final[dict[str, Pair]] = {
-    "failed": ("適用に失敗しました", "failed to install it"),
+    "failed": ("{work}に失敗しました", "failed to {work} it"),
     "unreachable": ("開始後に応答がありません", "weren't heard of after they had begun"),
     "not back": ("再起動から戻りません", "didn't come back from the restart"),
-    "no exchange": ("適用後に連携できません", "can't exchange any more"),
+    "no exchange": ("{work}後に連携できません", "can't exchange any more"),
 }
 _WHY: Final[dict[Trouble, Pair]] = {
-    Trouble.FAILED: ("適用後のビルドまたは版が指示と違う", "it isn't at the build or version that was ordered"),
-    Trouble.NO_EXCHANGE: ("適用は済んだが、連携が成功していない", "it is updated, and no exchange has worked since"),
+    Trouble.FAILED: ("{work}後のビルドまたは版が指示と違う", "it isn't at the build or version that was ordered"),
+    Trouble.NO_EXCHANGE: ("{work}は済んだが、連携が成功していない", "it is done, and no exchange has worked since"),
     Trouble.NOT_BACK: ("再起動に入り、期限までに戻らない", "it went into its restart and is overdue"),
     Trouble.UNREACHABLE: ("開始の許可のあと、期限までに報告がない", "it had its permit, and is overdue"),
     Trouble.LATE: ("予定の作業時間を過ぎても報告がない", "it has taken longer than was planned for it"),
@@ -103,6 +104,11 @@ ACTS_ON_GROUND: Final[dict[str, Pair]] = {
 def group(name: str) -> Pair:
     """Name a group: a ring by the fleet's own name."""
     return _GROUPS.get(name, (name, name))
+
+
+def trouble(kind: Trouble, action: Action) -> Pair:
+    """Name what is wrong with a machine of a wave that installs or uninstalls."""
+    return _of(_TROUBLES[kind], action)
 
 
 def headline(found: WaveReport) -> Pair:
@@ -145,12 +151,12 @@ def headline(found: WaveReport) -> Pair:
     return cases[found.situation]
 
 
-def ground_sentence(ground: Ground) -> Pair:
-    """Say what the rule found, with its figures."""
+def ground_sentence(ground: Ground, action: Action) -> Pair:
+    """Say what the rule found in a wave that installs or uninstalls, with its figures."""
     reason = ground.reason
     whom = (f"（機種 {reason.model}）" if reason.model else " ", f" of model {reason.model}" if reason.model else "")
     if isinstance(reason, Reason):
-        fell = _FELL[reason.fault.value]
+        fell = _of(_FELL[reason.fault.value], action)
         ja = (
             f"開始した端末{whom[0]}{reason.started}台のうち {reason.fallen}台が{fell[0]}。"
             f"割合は少なくとも {reason.at_least:.1%}（許容 {reason.accepted:.1%}）"
@@ -161,14 +167,15 @@ def ground_sentence(ground: Ground) -> Pair:
         )
         return ja, en
     ja = (
-        f"更新した端末{whom[0]}{reason.updated}台のうち {reason.failed}台の連携が中継サーバーで失敗しました。"
-        f"未更新は {reason.others}台のうち {reason.others_failed}台。失敗は少なくとも {reason.at_least:.1f}倍"
+        f"{ACTIONS[action][0]}した端末{whom[0]}{reason.updated}台のうち "
+        f"{reason.failed}台の連携が中継サーバーで失敗しました。"
+        f"未実施の端末は {reason.others}台のうち {reason.others_failed}台。失敗は少なくとも {reason.at_least:.1f}倍"
         f"（許容 {reason.accepted:g}倍）"
     )
     en = (
-        f"The hub saw exchanges fail of {reason.failed} of {reason.updated} machines{whom[1]} that have the update, "
-        f"and of {reason.others_failed} of {reason.others} that haven't: at least {reason.at_least:.1f} times as "
-        f"often, accepted is {reason.accepted:g} times"
+        f"The hub saw exchanges fail of {reason.failed} of {reason.updated} machines{whom[1]} that this wave "
+        f"has changed, and of {reason.others_failed} of {reason.others} that it hasn't: at least "
+        f"{reason.at_least:.1f} times as often, accepted is {reason.accepted:g} times"
     )
     return ja, en
 
@@ -186,8 +193,8 @@ def spread(shown: Shown) -> Pair:
     return "。".join(ja), "; ".join(en)
 
 
-def why(row: Row) -> Pair:
-    """Say what is wrong with a machine, by its own word where it said so."""
+def why(row: Row, action: Action) -> Pair:
+    """Say what is wrong with a machine of a wave that installs or uninstalls, by its own word where it said so."""
     if row.host.heard_late and row.trouble in {Trouble.NOT_BACK, Trouble.UNREACHABLE, Trouble.UNSTARTED}:
         return "期限のあとに報告があった", "it was overdue, and has spoken since"
     if row.trouble is Trouble.EXCHANGES:
@@ -195,7 +202,7 @@ def why(row: Row) -> Pair:
     if row.said and row.said.problem:
         told = read(row.said.problem)
         return f"報告：{told.sentence[0] if told else row.said.problem}", f"it says: {row.said.problem}"
-    return _WHY[row.trouble]
+    return _of(_WHY[row.trouble], action)
 
 
 def act(row: Row) -> Pair:
@@ -207,3 +214,9 @@ def act(row: Row) -> Pair:
             f"wait until {moment(row.until)}: then it is overdue",
         )
     return told.act if told and told.act else _ACT[row.trouble]
+
+
+def _of(words: Pair, action: Action) -> Pair:
+    """Fill in what a wave does."""
+    ja, en = ACTIONS[action]
+    return words[0].format(work=ja), words[1].format(work=en)
