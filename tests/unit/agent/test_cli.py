@@ -49,6 +49,13 @@ def test_an_alarm_stays_in_the_status_until_somebody_acknowledges_it(fleet: Any)
     assert run(config, "status").exit_code == 0
 
 
+def test_an_alarm_is_shown_as_it_is_whatever_brackets_are_in_a_file_s_name(fleet: Any) -> None:
+    home = fleet.agent("131041")
+    home.alarm("outbox", "day[red].csv", "outbox[/day].csv waits")
+    status = run(fleet.write_config(home), "status")
+    assert "outbox day[red].csv: outbox[/day].csv waits" in status.stdout
+
+
 def test_a_hub_that_is_away_ends_with_3(fleet: Any) -> None:
     home = fleet.agent("131041")
     fleet.stop_hub()

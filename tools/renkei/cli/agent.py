@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def _show(found: Status) -> None:
-    console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False)
+    console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False, markup=False)
     enrolled = (
         f"generation {found.generation} until {found.certificate_not_after}" if found.enrolled else "not enrolled"
     )

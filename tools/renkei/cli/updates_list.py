@@ -251,7 +251,7 @@ def show_list(book: Path, *, as_json: bool) -> None:
             standing += f": {told}"
         size = f"{each.update.size / 1e6:,.0f}"
         table.add_row(kb, each.update.build, each.update.urgency, size, each.importer, standing)
-    Console().print(table)
+    Console(markup=False).print(table)
     typer.echo(f"newest catalogue: {newest.number if newest else 'none'}")
 
 

@@ -166,6 +166,12 @@ def test_a_list_that_cant_be_written_is_set_right_by_importing_again(
         assert office.laid() == office.listed() == hashlib.sha256(again).hexdigest()
 
 
+def test_brackets_in_a_reason_are_shown_as_they_are(office: Office) -> None:
+    office.bring()
+    office.updates("decline", KB, "--as", "suzuki", "--why", "breaks [red] and [/dev]")
+    assert "declined by suzuki: breaks [red] and [/dev]" in " ".join(office.updates("list").split())
+
+
 def test_a_wrong_call_ends_with_2(office: Office) -> None:
     office.updates("import", str(office.file(NAME)), *office.person("sato"), *office.people, code=2)
     office.bring()
