@@ -183,7 +183,7 @@ def _direct(
 ) -> Iterator[tuple["DirectPost", Callable[[], None]]]:
     from renkei.fleet.waves.direct import DirectPost
     from renkei.fleet.waves.engine import load
-    from renkei.fleet.waves.plays import Plays, PlaySettings, at_home, home_of, sole
+    from renkei.fleet.waves.plays import Plays, PlaySettings, at_home, sole
 
     assert ways.playbook is not None  # noqa: S101 - `Ways` saw to it
     settings = PlaySettings(
@@ -192,7 +192,7 @@ def _direct(
         ways.runs.resolve() / wave,
         tuple(path.resolve() for path in ways.variables),
     )
-    home = home_of(settings.folder)
-    with sole(settings.folder, say), at_home(ledger, wave, home, take_over=ways.take_over) as check_home:
+    folder = settings.folder
+    with sole(folder, say), at_home(ledger, wave, folder, say, take_over=ways.take_over) as check_home:
         state = load(ledger, wave)  # as it is now that no other controller acts
         yield DirectPost(state, Plays(settings), signer, socket.gethostname()), check_home

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -40,6 +41,19 @@ def test_a_second_home_is_refused_until_the_first_has_ended(ledger: Ledger, tmp_
         first.rest(0, standstill=None)
     with controller(ledger, tmp_path, "two") as second:
         second.rest(0, standstill=None)
+
+
+def test_who_ends_stays_until_the_last_of_the_plays_has_ended(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine is through by the play's word before the play itself is: its process goes on for a while."""
+    monkeypatch.setattr(plays, "_SECONDS", 0.01)
+    with controller(ledger, tmp_path, "one"):
+        left = Popen(["sleep", "0.1"], env={**os.environ, plays.MARK: str(tmp_path / "one" / NAME)})
+    assert "waiting for the last plays to end" in capsys.readouterr().out
+    assert left.wait(1) == 0
+    with controller(ledger, tmp_path, "two"):
+        pass
 
 
 def _life(folder: Path) -> None:

@@ -122,22 +122,28 @@ def home_of(folder: Path) -> Home:
 
 
 @contextmanager
-def at_home(ledger: Ledger, wave: str, home: Home, *, take_over: bool) -> Iterator[Callable[[], None]]:
+def at_home(
+    ledger: Ledger, wave: str, folder: Path, wait: Callable[[str], None], *, take_over: bool
+) -> Iterator[Callable[[], None]]:
     """Have the plays of a wave at this home alone; yield what raises once they no longer are.
 
-    Whoever is killed, or breaks off, stays at home: plays of his may still run. So does who ends while some do.
+    Whoever is killed, or breaks off, stays at home: plays of his may still run. Whoever ends waits for the last of his:
+    a machine is through by a play's word before that play is.
 
     Args:
         ledger: of the wave.
         wave: its id.
-        home: this one.
+        folder: of its runs, on this machine.
+        wait: is told what is waited for.
         take_over: whether somebody says that the home before is gone, or has none of its plays left.
 
     Raises:
         Elsewhere: another home has them.
     """
+    home = home_of(folder)
     ledger.move_in(wave, home, take_over=take_over)
     yield lambda: ledger.check_home(wave, home)
+    _until(lambda: not _left(folder), wait, "waiting for the last plays to end")
     ledger.move_out(wave, home)
 
 
