@@ -71,7 +71,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "{kb}を削除できるパッケージがWindowsにありません",
     ),
     "dism": ("{kb}: dism, code {exit}: {detail}", "{kb}：DISMが失敗しました（{exit}）"),
-    "update-source": ("update source, code {exit}: {detail}", "更新サーバからの取得に失敗しました（{exit}）"),
+    "update-source": ("update source, code {exit}: {detail}", "更新サーバーからの取得に失敗しました（{exit}）"),
     "shutdown": ("shutdown, code {exit}: {detail}", "再起動を始められませんでした（{exit}）"),
     "refused": ("refused: {rest}", "更新の処理が断りました：{rest}"),
 }
@@ -101,7 +101,7 @@ _ACTS: Final[Mapping[str, tuple[str, str]]] = {
     "no-permit": ("ウェーブの状況を確認し、次のウェーブに入れる", "see why its wave gave no permit; plan it again"),
     "did-not-restart": ("再起動を市区町村に依頼する", "have the endpoint restart it"),
     "restart-pending": ("再起動を市区町村に依頼する", "have the endpoint restart it"),
-    "update-source": ("更新サーバの承認と回線を確認する", "see whether WSUS has approved it, and the line"),
+    "update-source": ("更新サーバーの承認と回線を確認する", "see whether WSUS has approved it, and the line"),
 }
 
 

@@ -278,7 +278,7 @@ def test_the_page_says_what_to_do_about_antivirus_patterns(
     told = silent, by_medium, by_line = (
         "ウイルス対策ソフトから報告がありません。動いているか、端末の管理者に",
         "次の媒体を取り込んでください。",
-        "更新サーバにつながるか、端末の管理者に",
+        "更新サーバーにつながるか、端末の管理者に",
     )
     assert "ウイルス定義" not in clerk.get().text  # it never looked
     at = whole_seconds(datetime.now(UTC))

@@ -140,7 +140,7 @@ def act(row: Row) -> Pair:
         ),
         (
             for_patterns,
-            "更新サーバへの接続を市区町村に確認する",
+            "更新サーバーへの接続を市区町村に確認する",
             "see why it doesn't reach the update service",
         ),
         (judgement.restart, "再起動を市区町村に依頼する", "have the endpoint restart it"),

@@ -96,7 +96,7 @@ def _halted(found: WaveReport) -> Iterator[Step]:
 def _aborted(found: WaveReport) -> Iterator[Step]:
     yield Step(
         (
-            "実行中の制御がなかったときは一度実行する：残った指示を取り下げ、作業中だった端末の結果を受け取る",
+            "ウェーブを実行していなかったときは一度実行する：残った指示を取り下げ、作業中だった端末の結果を受け取る",
             "If no controller ran, run it once more: it takes orders back, and takes what machines came to",
         ),
         (_run(found),),

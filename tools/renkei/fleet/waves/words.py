@@ -51,7 +51,7 @@ EVENTS: Final[dict[str, Pair]] = {
     "finished": ("終了", "ended"),
 }
 _GROUPS: Final[dict[str, Pair]] = {
-    "bench": ("整備場", "bench"),
+    "bench": ("キッティング拠点", "bench"),
     "media": ("媒体", "media"),
     "standby": ("予備系", "standby"),
     "central": ("中央", "central"),
@@ -168,7 +168,7 @@ def ground_sentence(ground: Ground, action: Action) -> Pair:
         return ja, en
     ja = (
         f"{ACTIONS[action][0]}した端末{whom[0]}{reason.updated}台のうち "
-        f"{reason.failed}台の連携が中継サーバーで失敗しました。"
+        f"{reason.failed}台の連携がハブで失敗しました。"
         f"未実施の端末は {reason.others}台のうち {reason.others_failed}台。失敗は少なくとも {reason.at_least:.1f}倍"
         f"（許容 {reason.accepted:g}倍）"
     )
@@ -198,7 +198,7 @@ def why(row: Row, action: Action) -> Pair:
     if row.host.heard_late and row.trouble in {Trouble.NOT_BACK, Trouble.UNREACHABLE, Trouble.UNSTARTED}:
         return "期限のあとに報告があった", "it was overdue, and has spoken since"
     if row.trouble is Trouble.EXCHANGES:
-        return f"中継サーバーで連携が失敗（{row.host.failing}）", f"exchanges fail at the hub ({row.host.failing})"
+        return f"ハブで連携が失敗（{row.host.failing}）", f"exchanges fail at the hub ({row.host.failing})"
     if row.said and row.said.problem:
         told = read(row.said.problem)
         return f"報告：{told.sentence[0] if told else row.said.problem}", f"it says: {row.said.problem}"
