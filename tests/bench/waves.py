@@ -126,7 +126,7 @@ def _month(fleet: Fleet) -> Iterator[dict[str, Any]]:
     ):
         result = simulate(fleet, brought, urgent=name == "urgent")
         found, deadline = month.patch(result, models, 1), result.country.deadline / 24
-        for whom, part in (("with a line", found.by_line), ("of the country, those on media last", found.whole)):
+        for whom, part in (("with a line", found.by_line), ("of the country, media last,", found.whole)):
             days = part.share(1)
             row = _row(f"{name}: all {part.machines:,} {whom} are patched", days, "days")
             against = f"half: {part.share(0.5):.1f}; fell out: {part.fallen}, left: {part.left}, halted: {found.halted}"
@@ -144,7 +144,7 @@ def _cost() -> Iterator[dict[str, Any]]:
         f"push: {1000 * cost.push:.1f}: Ansible and its workers in one play, less a play of no task; nobody waits for "
         f"Windows. Orders: {cost.turns} turns in {hours:.1f} h, {cost.taken} of them measured, the others in which "
         f"nothing came at {turn:.1f} each; ledger, signatures and their verification, the client's side with TLS. "
-        "Neither: hub, machines, the program's start. Waiting is the wave's, whatever its size: see bench country"
+        "Neither: hub, machines, the program's start. Waiting is most of it: bench country has it for all"
     )
     yield {**row, "against": against, "ratio": cost.orders / cost.push}
     yield _row("controller CPU of a turn in which nothing came", turn, "ms")
