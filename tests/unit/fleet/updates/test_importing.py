@@ -52,6 +52,19 @@ def test_a_folder_is_held_against_its_list_and_copied_whole(folder: Path, tmp_pa
     assert bring(arrivals[0], None, seen.append) == update
 
 
+def test_a_package_that_is_still_being_fetched_isnt_imported(folder: Path) -> None:
+    """Its size would be that of before, its digest that of after: no machine would ever take it."""
+
+    path = folder / NAME
+
+    def goes_on(_: int) -> None:
+        if path.stat().st_size == len(CONTENT):
+            path.write_bytes(CONTENT + b"more")
+
+    with pytest.raises(PackagesError, match=rf"{NAME}: has 9004 bytes by now, 9000 when .* wait until it is written"):
+        bring(Arrival(path, expected()), None, goes_on)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

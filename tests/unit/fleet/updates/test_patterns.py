@@ -34,6 +34,20 @@ def test_the_newest_package_lies_there_with_its_word(tmp_path: Path) -> None:
     assert Patterns.open(read_signed(folder / PATTERNS_FILE).envelope, KEY.public_key()) == found
 
 
+def test_a_package_that_is_still_being_fetched_takes_no_place(tmp_path: Path) -> None:
+    folder, package = tmp_path / "patterns", tmp_path / "fetched.exe"
+    before = sign(folder, "1.441.10.0")
+    package.write_bytes(b"x")
+    source = Source(package, "1.441.312.0", NOW)
+
+    def goes_on(_: int) -> None:
+        package.write_bytes(b"xy")
+
+    with pytest.raises(PackagesError, match="has 2 bytes by now, 1 when"):
+        issue(source, folder, AUTHORITY, NOW, goes_on)
+    assert {path.name for path in folder.iterdir()} == {before.file, PATTERNS_FILE}
+
+
 def test_versions_rise_unless_the_last_one_was_wrong(tmp_path: Path) -> None:
     folder = tmp_path / "patterns"
     sign(folder, "9.441.312.0")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from renkei.exchange.errors import misfits
 from renkei.exchange.payloads import Digest
 from renkei.exchange.updates import MAX_UPDATES, Build, Kb, Update
-from renkei.fleet.updates.laying import Laying, PackagesError, Progress, read
+from renkei.fleet.updates.laying import Laying, PackagesError, Progress, check_size, read
 
 _LIMIT: Final = 1024 * 1024
 _KB: Final = re.compile(r"(?i)(?<![a-z0-9])kb([1-9][0-9]{5,8})(?![0-9])")
@@ -123,7 +123,7 @@ def bring(arrival: Arrival, place: Laying | None, progress: Progress) -> Update:
         progress: see there.
 
     Raises:
-        PackagesError: it isn't what was expected, or there is no room.
+        PackagesError: it isn't what was expected, is still being written, or there is no room.
         OSError: it can't be read or written.
     """
     path, expected = arrival.path, arrival.expected
@@ -133,6 +133,7 @@ def bring(arrival: Arrival, place: Laying | None, progress: Progress) -> Update:
     if expected.file not in {None, path.name}:
         raise PackagesError(f"{path}: the list calls {expected.kb} {expected.file}")
     digest = read(path, progress) if place is None else place.copy(path, path.name, progress)
+    check_size(path, size)
     if expected.sha256 not in {None, digest}:
         raise PackagesError(f"{path}: its digest is {digest}, the list says {expected.sha256}: fetch it anew")
     return _update(arrival, digest, size)

@@ -129,6 +129,19 @@ def laying(folder: Path) -> Iterator[Laying]:
         os.close(descriptor)
 
 
+def check_size(path: Path, size: int) -> None:
+    """Refuse a file that has another size by now than when it was begun with: the digest is of other bytes then.
+
+    Raises:
+        PackagesError: it has.
+        OSError: it is gone.
+    """
+    if (now := path.stat().st_size) != size:
+        raise PackagesError(
+            f"{path}: has {now} bytes by now, {size} when it was begun with: wait until it is written"
+        )
+
+
 def read(path: Path, progress: Progress, copy: BinaryIO | None = None) -> str:
     """Read a file once, copying it if need be; return its digest (hex).
 

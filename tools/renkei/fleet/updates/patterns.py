@@ -16,7 +16,7 @@ from renkei.exchange.documents import Signer, peek
 from renkei.exchange.patterns import PATTERNS_FILE, Patterns, rank
 from renkei.exchange.signed import Signed
 from renkei.fleet.signed import read_signed
-from renkei.fleet.updates.laying import PackagesError, Progress, laying
+from renkei.fleet.updates.laying import PackagesError, Progress, check_size, laying
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def issue(
         correct: let a lower version follow, since the last one's was wrong.
 
     Raises:
-        PackagesError: it isn't newer than what lies there, or can't be laid there.
+        PackagesError: it isn't newer than what lies there, is still being written, or can't be laid there.
         DocumentError: version, size or moment has not its form.
         OSError: it can't be read or written.
     """
@@ -91,6 +91,7 @@ def issue(
                 f"{folder} has patterns {known.version}: {source.version} isn't newer (or --correct them)"
             )
         found = word(place.copy(source.path, name, progress))
+        check_size(source.path, size)
         place.finish()
         place.write(PATTERNS_FILE, Signed(authority.entry, found.sign(authority.signer)).to_json() + b"\n")
         place.finish()
