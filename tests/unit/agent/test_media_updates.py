@@ -89,6 +89,17 @@ def test_a_package_that_was_changed_on_the_medium_doesnt_come_in(office: Office)
     assert office.endpoint.spool.alarms() == []
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", "catalogue"])
+def test_a_file_that_is_no_order_is_named(office: Office, content: bytes | str) -> None:
+    office.lay_out(ORDER, office.order())
+    updates = Places(office.ministry.settings.home).updates
+    if isinstance(content, str):
+        content = Signed.from_json((updates / f"{content}.json").read_bytes()).envelope
+    (updates / ORDER).write_bytes(content)
+    with pytest.raises(MediaError, match=f"{ORDER}: isn't an order"):
+        media.export(office.ministry, office.medium, Party(ENDPOINT))
+
+
 @pytest.mark.parametrize("planted", ["folder", "part", "package", "pipe"])
 def test_nothing_is_written_by_way_of_a_link_that_somebody_put_onto_a_medium(
     office: Office, tmp_path: Path, planted: str

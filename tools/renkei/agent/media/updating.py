@@ -37,7 +37,7 @@ from renkei.exchange.errors import ExchangeError
 from renkei.exchange.parties import Party
 from renkei.exchange.patterns import PATTERNS_FILE, Patterns
 from renkei.exchange.signed import MAX_SIGNED, Signed
-from renkei.exchange.updates import MAX_UPDATES, PatchState, Update
+from renkei.exchange.updates import MAX_UPDATES, Order, PatchState, Update
 
 KINDS = frozenset({Kind.CATALOGUE, Kind.ORDER, Kind.PATCH_STATE})
 PACKAGES = "packages"
@@ -75,7 +75,7 @@ def to_carry(home: Home, recipient: Party, at_hub: Sequence[Signed] = ()) -> lis
     carried += [(Kind.ORDER, each.envelope, each.entry) for each in at_hub]
     known = {each.envelope for each in at_hub}
     for order in sorted(Places(home.settings.home).leaving.glob(f"{recipient}/*/order.json"))[:_MAX_DOCUMENTS]:
-        envelope = read_bounded(order, MAX_ENVELOPE) or b""
+        envelope = _order(order)
         if envelope in known:
             continue
         if catalogue is None or peek(envelope).key_id != peek(catalogue[1]).key_id:
@@ -255,6 +255,18 @@ def _forget(home: Home) -> None:
     for name in home.spool.noted(HEARD):
         if name < before:
             home.spool.strike(HEARD + name)
+
+
+def _order(path: Path) -> bytes:
+    try:
+        envelope = read_bounded(path, MAX_ENVELOPE) or b""
+        outline = peek(envelope)
+        if outline.kind is not Kind.ORDER:
+            raise DocumentError(f"it is a {outline.kind}")
+        Order.read(outline.payload)
+    except (OSError, ExchangeError) as error:
+        raise MediaError(f"{path}: isn't an order ({error}); remove it: `wave run`, begun again, writes it") from error
+    return envelope
 
 
 def _read(path: Path) -> Carried:

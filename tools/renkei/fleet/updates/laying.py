@@ -137,9 +137,7 @@ def check_size(path: Path, size: int) -> None:
         OSError: it is gone.
     """
     if (now := path.stat().st_size) != size:
-        raise PackagesError(
-            f"{path}: has {now} bytes by now, {size} when it was begun with: wait until it is written"
-        )
+        raise PackagesError(f"{path}: has {now} bytes by now, {size} when it was begun with: wait until it is written")
 
 
 def read(path: Path, progress: Progress, copy: BinaryIO | None = None) -> str:
