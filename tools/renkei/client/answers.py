@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from renkei.client.connection import Answer
-from renkei.client.errors import BadAnswer
+from renkei.client.errors import BadAnswer, plain
 from renkei.exchange.bindings import DirectoryEntry
 from renkei.exchange.clock import Time
 from renkei.exchange.documents import DocumentError
@@ -18,6 +18,7 @@ from renkei.exchange.pages import unpack_page
 from renkei.exchange.servers import MAX_CHAIN, ServerRequest
 
 _DIGEST = r"^[0-9a-f]{64}$"
+_KIND = r"^[a-z-]{1,16}$"
 
 
 def _envelope(value: object) -> object:
@@ -144,7 +145,7 @@ class TerminalExchanges(_Answer):
     exchanged_at: Time | None
     failed_at: Time | None
     failed: Annotated[
-        dict[Annotated[str, Field(max_length=16)], Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=16)
+        dict[Annotated[str, Field(pattern=_KIND)], Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=16)
     ]
 
 
@@ -284,5 +285,5 @@ def _shaped(shape: type[Shape], value: object, request: str) -> Shape:
         return shape.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "answer"
+        place = plain(".".join(str(part) for part in first["loc"])) or "answer"
         raise BadAnswer(f"the answer to {request} breaks the protocol at {place}: {first['msg']}") from error

@@ -57,9 +57,9 @@ class Problem:
         kind = re.split(r"[/:#]", str(document.get("type", "")).rstrip("/"))[-1]
         return cls(
             status=status,
-            kind=_plain(kind) or "unknown",
-            title=_plain(str(document.get("title", ""))),
-            detail=_plain(str(document.get("detail", ""))),
+            kind=plain(kind) or "unknown",
+            title=plain(str(document.get("title", ""))),
+            detail=plain(str(document.get("detail", ""))),
             members=document,
             retry_after=float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after, re.ASCII) else None,
         )
@@ -152,6 +152,6 @@ def refusal(request: str, status: int, body: bytes, retry_after: str = "") -> Hu
     return kind(request, problem, advice)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text from outside, fit for one line of a log."""
     return "".join(c if c.isprintable() else " " for c in text)[:_DETAIL_LIMIT]

@@ -1,5 +1,6 @@
 """What the hub sees of exchanges, as a wave takes it: whose failures count, against whom, and that it halts."""
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from renkei.client.answers import ExchangesSeen, TerminalExchanges
-from renkei.client.errors import CursorGone, Problem
+from renkei.client.answers import ExchangesSeen, TerminalExchanges, read
+from renkei.client.connection import Answer
+from renkei.client.errors import BadAnswer, CursorGone, Problem
 from renkei.fleet.waves.engine import Engine, Ministry, load
 from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.state import Phase, WaveState
@@ -115,6 +117,15 @@ def test_two_updated_machines_whose_exchanges_fail_halt_the_wave_and_are_named(c
     assert f"{first} (signature 3), {second} (cut 1)" in (state.halted or "")
     assert "0 of 298 that it hasn't" in (state.halted or "")
     assert load(country.ledger, NAME).failures == state.failures
+
+
+@pytest.mark.parametrize("how", ["\x1b[2J", "a b", "<b>", ""])
+def test_what_the_hub_calls_a_failure_is_a_plain_word_since_it_stands_on_terminals_and_pages(how: str) -> None:
+    item = {"cursor": 1, "endpoint": "131041", "terminal": "T-1", "exchanged_at": None, "failed_at": None}
+    told = {"items": [{**item, "failed": {how: 1}}], "next": 1}
+    with pytest.raises(BadAnswer, match=r"breaks the protocol at items\.0\.failed") as caught:
+        read(ExchangesSeen, Answer(200, json.dumps(told).encode()), "GET /v1/exchanges")
+    assert str(caught.value).isprintable()
 
 
 def test_the_others_fail_as_well_and_it_goes_on(country: Watched) -> None:
