@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+from pathlib import Path
 
 from renkei.domain.layouts import Layout, write
 from renkei.domain.notices import Notice, ResidenceNotice, StatusNotice
@@ -53,3 +54,11 @@ def status_notices(count: int, municipality: str = "131041", first: int = 1) -> 
 
 def write_residence_csv(count: int, municipality: str = "131041", first: int = 1) -> bytes:
     return write(residence_notices(count, municipality, first), Layout())
+
+
+def numbers(folder: Path) -> list[int]:
+    """The numbers of the notices of all files of a folder, in the order of the stream."""
+    if not folder.is_dir():
+        return []
+    lines = [line for path in sorted(folder.glob("*.csv")) for line in path.read_text().splitlines()[1:]]
+    return [int(line.split(",")[1].rsplit("-", 1)[1]) for line in lines]

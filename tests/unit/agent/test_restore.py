@@ -1,7 +1,6 @@
 """A hub that was restored from an hour-old backup, and one that changed its key: real hubs, real agents."""
 
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from renkei.client.errors import NotAllowed
 from renkei.exchange.certificates import make_request
 from renkei.exchange.parties import Party
 from renkei.hub.identity import make_keys
+from unit.agent.rows import numbers
 
 pytestmark = pytest.mark.thorough
 
@@ -65,14 +65,6 @@ class Hour:
     def delivered(self) -> dict[str, list[int]]:
         found = {f"up {code}": numbers(self.ministry.settings.inbox / code) for code in CODES}
         return found | {f"down {code}": numbers(home.settings.inbox) for code, home in self.endpoints.items()}
-
-
-def numbers(folder: Path) -> list[int]:
-    """The numbers of the notices of all files of a folder, in the order of the stream."""
-    if not folder.is_dir():
-        return []
-    lines = [line for path in sorted(folder.glob("*.csv")) for line in path.read_text().splitlines()[1:]]
-    return [int(line.split(",")[1].rsplit("-", 1)[1]) for line in lines]
 
 
 @pytest.mark.parametrize("state", ["at rest", "in the midst of traffic"])

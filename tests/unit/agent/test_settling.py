@@ -18,7 +18,7 @@ from renkei.agent.retention import remove_old
 from renkei.agent.settings import Link
 from renkei.agent.status import status_of
 from renkei.exchange.parties import MINISTRY, Party
-from unit.agent.test_restore import numbers
+from unit.agent.rows import numbers
 
 pytestmark = pytest.mark.thorough
 

@@ -2,16 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from html.parser import HTMLParser
 from pathlib import Path
 from time import process_time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page as Shown
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from renkei.cli.kit import ROOT
 from renkei.evidence.patch_page import SIGNS, write_page
@@ -24,11 +20,9 @@ from renkei.fleet.patching.standing import Standing
 from renkei.fleet.patching.survey import Question, Report, survey
 from renkei.fleet.patching.words import STANDINGS
 from renkei.store.patch_states import PatchStates
+from unit.evidence.browsing import PICTURES, RULES, Page, browser_at
 from unit.fleet.patching.scenes import FIRST_KB, NOW, OLD, Ministry, catalogues, fill, said
 
-CHROMIUM = Path("/usr/bin/chromium")
-PICTURES = ROOT / "build" / "page"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 A_FEW_SECONDS = 8
 
 
@@ -55,22 +49,6 @@ def country(tmp_path_factory: pytest.TempPathFactory, ministry: Ministry) -> tup
     found = surveyed("sample", folder, ministry)
     write_page(found, folder / "index.html")
     return found, folder
-
-
-class Page(HTMLParser):
-    """Collects whatever a browser would fetch, and the grid's cells."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.cells: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        wanted = {"src", "href", "srcset", "data", "action", "xlink:href"}
-        self.links += [value for name, value in attrs if name in wanted and value and not value.startswith("#")]
-        values = dict(attrs)
-        if tag == "i" and "data-code" in values:
-            self.cells[str(values["data-code"])] = str(values["class"]).removeprefix("s-")
 
 
 def test_the_page_needs_no_network_and_has_a_cell_an_endpoint(report: Report, tmp_path: Path) -> None:
@@ -110,23 +88,6 @@ def test_the_country_is_judged_and_drawn_in_a_few_seconds(
     assert Counter(page.cells.values()) == Counter(row.standing.value for row in again.rows)
     assert {row.standing for row in again.act_on} == {Standing.LATE, Standing.UNKNOWN}
     assert len(again.trend) == 29
-
-
-@contextmanager
-def browser_at(page: Path) -> Iterator[Shown]:
-    """The page in a browser that has nothing to complain of."""
-    assert CHROMIUM.exists(), "the browser isn't installed: ./kit env"
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 1280, "height": 900})
-        shown.on("console", lambda message: complaints.append(message.text))
-        shown.on("pageerror", lambda error: complaints.append(str(error)))
-        shown.goto(page.as_uri())
-        yield shown
-        browser.close()
-    assert complaints == []
 
 
 @pytest.mark.thorough

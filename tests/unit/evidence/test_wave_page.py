@@ -22,7 +22,7 @@ from renkei.fleet.waves.plan import Plan
 from renkei.fleet.waves.report import Progress, Situation, Trouble, WaveReport, edition
 from renkei.fleet.waves.state import Phase
 from renkei.store.waves.ledger import Act
-from unit.evidence.test_patch_page import PICTURES, RULES, Page, browser_at
+from unit.evidence.browsing import PICTURES, RULES, Page, browser_at
 from unit.evidence.wave_scenes import (
     EVIL,
     HALTS,
