@@ -109,7 +109,7 @@ def test_why_it_halted_is_read_from_the_ledger_and_not_judged_again(
 def test_a_person_halted_it_and_nothing_that_anybody_says_is_more_than_text(scene: Scene, tmp_path: Path) -> None:
     first, _, third = scene.names
     running(scene)
-    scene.controller.says(third, "blocked", scene.now, problem=EVIL)
+    scene.controller.says(third, "blocked", scene.now, problem=f"{EVIL}\x9b\u202e")
     scene.by_person("halt", EVIL, *HALTS)
     found = scene.report()
     assert found.halt is not None
@@ -119,6 +119,7 @@ def test_a_person_halted_it_and_nothing_that_anybody_says_is_more_than_text(scen
     assert EVIL not in text
     assert "suzuki が停止しました：&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;" in text
     assert "報告：&lt;img" in text
+    assert not {"\x9b", "\u202e"} & set(text)
     assert "停止したsuzukiに状況を確認する" in said(text)
     assert "完了 0／3台、作業中 1台" in said(text)
     assert first not in text, "who is at work, and in time, needs nobody"

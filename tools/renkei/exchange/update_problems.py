@@ -123,8 +123,14 @@ def say(code: str, **values: object) -> str:
     return SENTENCES[code][0].format_map(values)
 
 
+def on_screen(text: str) -> str:
+    """Return what a machine says fit for screens: nothing in it moves a cursor or turns the text beside it."""
+    return "".join(each if each.isprintable() or each == "\u3000" else " " for each in text)
+
+
 def read(text: str) -> Told | None:
-    """Read a problem's sentence; None for one that isn't of these."""
+    """Read a problem's sentence, as it is shown; None for one that isn't of these."""
+    text = on_screen(text)
     for code, (_, japanese) in SENTENCES.items():
         found = _form(code).fullmatch(text)
         if found is None:

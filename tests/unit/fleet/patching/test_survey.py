@@ -223,3 +223,14 @@ def test_what_a_machine_says_is_told_in_both_languages_with_what_to_do(
     assert act(known)[1] == "have the endpoint make room on the system's volume"
     assert why(unknown, NOW)[0] == "端末の報告：something that no table knows"
     assert act(unknown)[1] == "remove what the machine reports"
+
+
+def test_what_a_machine_says_moves_no_cursor_and_turns_no_text(
+    states: PatchStates, lab: Fleet, ministry: Ministry
+) -> None:
+    old = {"build": OLD, "installed": [], "missing": [FIRST_KB], "stage": "blocked"}
+    for place, problem in ((SHINJUKU, "\x9b2J and \u202eturned"), (SAPPORO, "KB1: dism, code 5: \x9b2J\u202e")):
+        states.keep([ministry.evidence(said(*place, NOW - DAY, **old, problem=problem))])
+    rows = {row.machine.endpoint: row for row in ask(lab, states, ministry).rows}
+    assert why(rows[SHINJUKU[0]], NOW)[1] == "it says:  2J and  turned"
+    assert all(each.isprintable() for place in (SHINJUKU, SAPPORO) for each in why(rows[place[0]], NOW))

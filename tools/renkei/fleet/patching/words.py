@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from renkei.domain.windows import JST
-from renkei.exchange.update_problems import read
+from renkei.exchange.update_problems import on_screen, read
 from renkei.fleet.endpoints import Link
 from renkei.fleet.patching.standing import Judgement, Standing
 from renkei.fleet.patching.survey import Row
@@ -99,7 +99,8 @@ def _why_lacking(judgement: Judgement, said: Kept) -> Pair:
         return "適用済み、再起動待ち", "installed but for the restart"
     if said.problem:
         told = read(said.problem)
-        return f"端末の報告：{told.sentence[0] if told else said.problem}", f"it says: {said.problem}"
+        problem = on_screen(said.problem)
+        return f"端末の報告：{told.sentence[0] if told else problem}", f"it says: {problem}"
     if not judgement.lacks:
         return "カタログにない更新が不足", "it misses what no catalogue names"
     return "未適用", "not installed"
