@@ -1,5 +1,6 @@
 """What the commands of `renkei wave` and `renkei updates` share: options, keys, signed files, a wave's standing."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,12 +99,24 @@ def read_passphrase(file: Path | None) -> bytes | None:
 def hub_as_authority(
     url: str, root: Path, chain: Path, key: Path, passphrase_file: Path | None
 ) -> "Iterator[HubClient]":
-    """Speak to a hub as the authority."""
+    """Speak to a hub as the authority.
+
+    Raises:
+        OSError: chain or key can't be read, or don't belong together; it has the file's name.
+    """
+    import ssl
+
     from renkei.client.connection import Connection, Credentials
     from renkei.client.hub import HubClient
 
-    credentials = Credentials(chain, key, read_passphrase(passphrase_file))
-    with HubClient(Connection.to_gateway(url, root, credentials)) as client:
+    for each in (chain, key):
+        each.read_bytes()  # OpenSSL doesn't say which one it can't read
+    try:
+        line = Connection.to_gateway(url, root, Credentials(chain, key, read_passphrase(passphrase_file)))
+    except ssl.SSLError as error:
+        why = f"isn't the chain of {key}, or the passphrase isn't that of the key ({error.reason})"
+        raise OSError(errno.EINVAL, why, str(chain)) from error
+    with HubClient(line) as client:
         yield client
 
 

@@ -76,6 +76,17 @@ def test_a_host_with_more_than_a_document_holds_keeps_nothing_from_the_others(de
     assert [file.name for file in desk.seen.iterdir()] == ["asp-mirror.json"]
 
 
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), ("rubbish", "isn't the chain of")])
+def test_a_chain_that_is_none_is_named(desk: Desk, content: str | None, said: str) -> None:
+    desk.put("asp-hub")
+    chain = desk.folder / "chain.pem"
+    if content:
+        chain.write_text(content)
+    sign = ["sign", str(desk.found), *desk.signing, *desk.root, "--out", str(desk.seen)]
+    shown = desk.run(patch.app, *sign, "--hub", "https://hub.test", "--chain", str(chain), code=2)
+    assert f"{chain}: {said}" in shown.stderr
+
+
 @dataclass
 class HostLine:
     """A hub that keeps host states, two a page."""
