@@ -56,6 +56,19 @@ def test_an_alarm_is_shown_as_it_is_whatever_brackets_are_in_a_file_s_name(fleet
     assert "outbox day[red].csv: outbox[/day].csv waits" in status.stdout
 
 
+def test_nothing_that_a_name_or_an_alarm_says_moves_the_cursor(fleet: Any, tmp_path: Path) -> None:
+    ministry, home = fleet.agent("ministry"), fleet.agent("131041")
+    evil = "\x1b[2J\x9b2J\u202e"
+    home.alarm("medium", evil, f"{evil} waits")
+    medium = fleet.medium(ministry, tmp_path / "medium", "131041")
+    (medium / f"renkei-ministry-131041-{evil}").mkdir()
+    config = fleet.write_config(home)
+    for words in (["status"], ["media", "show", str(medium)], ["media", "import", str(tmp_path / evil)]):
+        result = run(config, *words)
+        assert result.output
+        assert not set(evil[::4]) & set(result.output), words
+
+
 def test_a_hub_that_is_away_ends_with_3(fleet: Any) -> None:
     home = fleet.agent("131041")
     fleet.stop_hub()

@@ -38,6 +38,7 @@ from renkei.cli.agent_shared import (
 )
 from renkei.exchange.parties import Party
 from renkei.exchange.payloads import Stream
+from renkei.exchange.text import printable
 
 app = typer.Typer(
     name="renkei-agent",
@@ -225,7 +226,8 @@ def _show(found: Status) -> None:
     for each in found.voids:
         way = f"to {each.party}" if each.direction == "out" else f"of {each.party}"
         console.print(
-            f"void since {each.voided_at}: {each.stream} {each.sequence} {way}: {each.reason}", soft_wrap=True
+            f"void since {each.voided_at}: {each.stream} {each.sequence} {way}: {printable(each.reason)}",
+            soft_wrap=True,
         )
     if found.register_waiting:
         standings = ", ".join(f"{count} {name}" for name, count in found.register_waiting.items())
@@ -233,7 +235,8 @@ def _show(found: Status) -> None:
     if found.dispatches_waiting:
         console.print(f"to be sent later: {found.dispatches_waiting} notices (renkei-agent results)")
     for alarm in found.alarms:
-        console.print(f"alarm since {alarm.first_at}: {alarm.kind} {alarm.subject}: {alarm.text}", soft_wrap=True)
+        told = printable(f"{alarm.subject}: {alarm.text}")
+        console.print(f"alarm since {alarm.first_at}: {alarm.kind} {told}", soft_wrap=True)
 
 
 if __name__ == "__main__":

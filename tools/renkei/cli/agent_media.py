@@ -30,6 +30,7 @@ from renkei.client.errors import GatewayNotTrusted, HubError
 from renkei.exchange.parties import MINISTRY, Party
 from renkei.exchange.payloads import Cover
 from renkei.exchange.signed import Signed
+from renkei.exchange.text import printable
 from renkei.store.media import LostMedium
 
 _PATIENCE = 300
@@ -88,9 +89,9 @@ def show(folder: Folder, config: Config = DEFAULT_CONFIG, *, as_json: AsJson = F
     else:
         print(f"{registered.label}: registered for {registered.endpoint} by {registered.registrar} as {registered.id}")
         for each in found:
-            print(f"{each.standing:8} {each.folder.name}{_described(each.cover)}")
+            print(f"{each.standing:8} {printable(each.folder.name)}{_described(each.cover)}")
             if each.why:
-                print(f"         {each.why}")
+                print(f"         {printable(each.why)}")
     if any(each.standing in {media.Standing.REFUSED, media.Standing.USED} for each in found):
         raise typer.Exit(NEEDS_PERSON)
 

@@ -23,6 +23,7 @@ from renkei.client.errors import GatewayNotTrusted, HubError, HubUnreachable
 from renkei.exchange.codes import CodeError
 from renkei.exchange.documents import DocumentError
 from renkei.exchange.parties import InvalidParty
+from renkei.exchange.text import printable
 from renkei.store.errors import StoreError
 from renkei.store.standings import NotWaiting
 from renkei.store.voids import NotVoidable
@@ -71,7 +72,8 @@ def reported() -> Iterator[None]:
 
 def fail(error: Exception, code: int) -> NoReturn:
     """End with a message and a code."""
-    print(f"renkei-agent: {error}", file=sys.stderr)
+    text = "\n".join(map(printable, str(error).split("\n")))
+    print(f"renkei-agent: {text}", file=sys.stderr)
     raise typer.Exit(code)
 
 

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from renkei.exchange.text import printable
+
 _DETAIL_LIMIT = 500
 
 
@@ -154,4 +156,4 @@ def refusal(request: str, status: int, body: bytes, retry_after: str = "") -> Hu
 
 def plain(text: str) -> str:
     """Text from outside, fit for one line of a log."""
-    return "".join(c if c.isprintable() else " " for c in text)[:_DETAIL_LIMIT]
+    return printable(text)[:_DETAIL_LIMIT]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from renkei.exchange.text import printable
+
 _FIELD = re.compile(r"\{([a-z]+)\}")
 _FORMS: Final = {
     "free": r"\d+", "needed": r"\d+", "bytes": r"\d+", "days": r"\d+", "times": r"\d+", "kb": r"KB[0-9]+",
@@ -123,14 +125,9 @@ def say(code: str, **values: object) -> str:
     return SENTENCES[code][0].format_map(values)
 
 
-def on_screen(text: str) -> str:
-    """Return what a machine says fit for screens: nothing in it moves a cursor or turns the text beside it."""
-    return "".join(each if each.isprintable() or each == "\u3000" else " " for each in text)
-
-
 def read(text: str) -> Told | None:
     """Read a problem's sentence, as it is shown; None for one that isn't of these."""
-    text = on_screen(text)
+    text = printable(text)
     for code, (_, japanese) in SENTENCES.items():
         found = _form(code).fullmatch(text)
         if found is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from renkei.agent.updates.machine import MAX_INSTALLED, MachineError, Survey
 from renkei.exchange.patterns import PatternState
+from renkei.exchange.text import printable
 
 _ANSWER_SECONDS = 300.0
 _ANSWER_LIMIT = 4 * 1024 * 1024
@@ -45,8 +46,7 @@ class Answer:
     @property
     def tail(self) -> str:
         """The end of what it printed, on one line: where programs say what went wrong."""
-        printable = "".join(each if each.isprintable() else " " for each in self.text)
-        return " ".join(printable.split())[-_TAIL:]
+        return " ".join(printable(self.text).split())[-_TAIL:]
 
 
 class _Surveyed(BaseModel):

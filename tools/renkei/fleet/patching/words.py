@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from renkei.domain.windows import JST
-from renkei.exchange.update_problems import on_screen, read
+from renkei.exchange.text import printable
+from renkei.exchange.update_problems import read
 from renkei.fleet.endpoints import Link
 from renkei.fleet.patching.standing import Judgement, Standing
 from renkei.fleet.patching.survey import Row
@@ -99,7 +100,7 @@ def _why_lacking(judgement: Judgement, said: Kept) -> Pair:
         return "適用済み、再起動待ち", "installed but for the restart"
     if said.problem:
         told = read(said.problem)
-        problem = on_screen(said.problem)
+        problem = printable(said.problem)
         return f"端末の報告：{told.sentence[0] if told else problem}", f"it says: {problem}"
     if not judgement.lacks:
         return "カタログにない更新が不足", "it misses what no catalogue names"

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from renkei.exchange.clock import whole_seconds
 from renkei.exchange.direct import DirectOrder, Observation, read_order
 from renkei.exchange.documents import Signer, peek
+from renkei.exchange.text import printable
 from renkei.exchange.updates import Permit
 from renkei.fleet.waves.plan import PlannedHost
 from renkei.fleet.waves.post import Heard, Name
@@ -357,5 +358,5 @@ def _direct(envelope: bytes) -> DirectOrder:
 
 
 def _one_line(problem: object) -> str | None:
-    text = " ".join("".join(each if each.isprintable() else " " for each in str(problem or "")).split())
+    text = " ".join(printable(str(problem or "")).split())
     return text[:_PROBLEM] or None

@@ -3,7 +3,8 @@
 from typing import Final
 
 from renkei.domain.halting import Reason
-from renkei.exchange.update_problems import on_screen, read
+from renkei.exchange.text import printable
+from renkei.exchange.update_problems import read
 from renkei.exchange.updates import Action
 from renkei.fleet.patching.words import Pair, moment
 from renkei.fleet.waves.grounds import Ground
@@ -201,7 +202,7 @@ def why(row: Row, action: Action) -> Pair:
         return f"ハブで連携が失敗（{row.host.failing}）", f"exchanges fail at the hub ({row.host.failing})"
     if row.said and row.said.problem:
         told = read(row.said.problem)
-        problem = on_screen(row.said.problem)
+        problem = printable(row.said.problem)
         return f"報告：{told.sentence[0] if told else problem}", f"it says: {problem}"
     return _of(_WHY[row.trouble], action)
 
