@@ -92,6 +92,14 @@ def test_a_wave_that_halted_by_itself_says_why_on_which_evidence_and_what_to_do(
     assert "url(" not in text
 
 
+def test_a_link_that_lies_beside_the_page_leads_nowhere(scene: Scene, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("of somebody else")
+    (tmp_path / ".wave.html.new").symlink_to(victim)
+    assert text_of(scene.report(), tmp_path).startswith("<!doctype html>")
+    assert victim.read_text() == "of somebody else"
+
+
 def test_why_it_halted_is_read_from_the_ledger_and_not_judged_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import NullLocator
 
 from renkei.fleet.capacity.outcome import Result
+from renkei.ministry.files import replace
 
 FONT_FILE: Final = Path("/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf")
 _INK, _SOFT, _GRID, _LIMIT = "#1d2733", "#5b6877", "#dde3ea", "#b3261e"
@@ -53,9 +54,7 @@ def write_plot(result: Result, target: Path, *, english: bool = False) -> None:
     with mpl.rc_context({"font.family": _family(language)}):
         draw(result, language=language).savefig(buffer, format="png", dpi=150)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.new")
-    staged.write_bytes(buffer.getvalue())
-    staged.replace(target)
+    replace(target, buffer.getvalue(), 0o644)
 
 
 def svg(result: Result, *, language: int) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from renkei.ministry.files import replace
+
 
 def put_page(target: Path, package: str, template: str, **words: object) -> None:
     """Render `templates/TEMPLATE` of a package and put the page in place at once, its folder made if need be.
@@ -19,9 +21,7 @@ def put_page(target: Path, package: str, template: str, **words: object) -> None
     environment.filters["digest"] = _digest
     text = environment.get_template(template).render(**words)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.new")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(target)
+    replace(target, text.encode(), 0o644)
 
 
 def _digest(script: str) -> str:
