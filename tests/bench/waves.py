@@ -13,7 +13,11 @@ halts for nothing.
 
 Then a month's patching of the country in time (`country.month`: the sample's lines, media, windows and rings, and the
 rule) against the fleet's deadlines, and what it costs the controller (`bench.patching.rivals`): signed orders through a
-hub against a push by WinRM to the same machines, in processor time of the controller, in this run.
+hub against a push by WinRM to the same machines, in processor time of the controller, in this run. Orders: a whole wave
+at its real pace, each turn in which something came and some others measured, the rest at what such a one costs; ledger,
+signatures and their verification, the client's side with TLS. Push: Ansible and its workers in one play, less a play of
+no task; nobody waits for Windows. Counted of neither: hub, machines, the program's start. Waiting is most of the
+orders' cost, and the same for many machines: `bench country` has it for all.
 """
 
 import sys
@@ -140,12 +144,7 @@ def _cost() -> Iterator[dict[str, Any]]:
         cost = rivals.compare(Path(folder), MACHINES)
     hours, turn = cost.lasts.total_seconds() / 3600, 1000 * cost.turn
     row = _row(f"controller CPU a terminal, orders / push by WinRM, the same {MACHINES}", 1000 * cost.orders, "ms")
-    against = (
-        f"push: {1000 * cost.push:.1f}: Ansible and its workers in one play, less a play of no task; nobody waits for "
-        f"Windows. Orders: {cost.turns} turns in {hours:.1f} h, {cost.taken} of them measured, the others in which "
-        f"nothing came at {turn:.1f} each; ledger, signatures and their verification, the client's side with TLS. "
-        "Neither: hub, machines, the program's start. Waiting is most of it: bench country has it for all"
-    )
+    against = f"push: {1000 * cost.push:.1f}; orders: {cost.turns} turns in {hours:.1f} h, {cost.taken} measured"
     yield {**row, "against": against, "ratio": cost.orders / cost.push}
     yield _row("controller CPU of a turn in which nothing came", turn, "ms")
 
