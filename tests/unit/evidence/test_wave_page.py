@@ -200,6 +200,15 @@ def test_a_wave_that_uninstalls_says_of_nothing_that_it_was_installed(lab: Fleet
         assert not re.search("to install|have the update", en)
 
 
+def test_who_was_held_up_when_a_wave_was_aborted_is_asked_for_nothing_more(scene: Scene) -> None:
+    """Its order is taken back: it asks again for nothing, whatever is removed from its way."""
+    _, second, _ = scene.names
+    running(scene)
+    assert [(row.terminal, row.trouble) for row in scene.report().rows] == [(second, Trouble.BLOCKED)]
+    scene.by_person("abort", "a worse one is out", *HALTS)
+    assert scene.report().rows == ()
+
+
 def test_who_is_late_is_shown_with_the_moment_from_which_it_is_overdue_and_then_as_overdue(scene: Scene) -> None:
     first, *_ = scene.names
     scene.permit(first)

@@ -249,7 +249,8 @@ def _trouble(state: WaveState, host: HostState, failing: Collection[str], now: d
     if host.may_be_at_work and host.started_at is not None:
         is_late = now >= datetime.fromtimestamp(host.started_at, UTC) + timedelta(minutes=state.plan.minutes)
         return Trouble.LATE if is_late else None
-    return Trouble(host.stage) if host.stage in {"blocked", STALE} else None
+    asks_again = state.phase is not Phase.ABORTED  # then its order is taken back
+    return Trouble(host.stage) if asks_again and host.stage in {"blocked", STALE} else None
 
 
 def _rows(state: WaveState, acts: Sequence[Act], fleet: Fleet, now: datetime) -> Iterable[Row]:
