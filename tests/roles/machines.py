@@ -92,6 +92,19 @@ class Machines:
         self(name).backend.run_local("podman restart --time=10 %s", self._container(name))
         wait_until(lambda: self(name).run("systemctl is-system-running").stdout.strip() in {"running", "degraded"}, 60)
 
+    def beside(self, name: str, command: list[str], folder: Path) -> str:
+        """Run a program of the controller as if it stood beside a host: its networks, and the names that it knows."""
+        hosts = folder / "hosts"
+        hosts.write_text(self(name).file("/etc/hosts").content_string)
+        pid = self(name).backend.run_local("podman inspect --format {{.State.Pid}} %s", self._container(name)).stdout
+        inside = "mount --bind %s /etc/hosts && exec nsenter --net=/proc/%s/ns/net --wdns=/ " + " ".join(
+            ["%s"] * len(command)
+        )
+        script = self(name).backend.get_command(inside, str(hosts), pid.strip(), *command)
+        done = self(name).backend.run_local("unshare --mount sh -c %s", script)
+        assert done.rc == 0, done.stdout + done.stderr
+        return str(done.stdout)
+
     def connect(self, name: str, address: str, port: int) -> str:
         """Let a host open a TCP connection: `open`, `refused` or `silence`."""
         return str(self(name).check_output("python3 -c %s %s %s", _CONNECT, address, str(port)))

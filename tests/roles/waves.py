@@ -40,17 +40,16 @@ class Controller:
             "authority.key": key_to_pem(self._authority),
             "suzuki.key": key_to_pem(people["suzuki"]),
             "people.json": json.dumps(pems),
-            "variables.json": json.dumps({"patch_jitter_seconds": 0}),
         }
         for name, text in files.items():
             (folder / name).write_text(text)
 
-    def plan(self, host: str, packages: list[Package]) -> str:
-        """Plan a wave over a host whose windows are open, have somebody else approve it; give its id."""
+    def plan(self, hosts: set[str], packages: list[Package]) -> str:
+        """Plan a wave over hosts whose windows are open, have somebody else approve it; give its id."""
         now = datetime.now(UTC)
-        wanted = PackageSet(number=1, issued_at=whole_seconds(now), hosts=1, packages=packages)
+        wanted = PackageSet(number=1, issued_at=whole_seconds(now), hosts=len(hosts), packages=packages)
         made = plan_linux(
-            LinuxWish("sato", {host}),
+            LinuxWish("sato", hosts),
             load_fleet(FLEET / "fleet.yml"),
             (wanted, payload_sha256(wanted.sign(Signer(self._authority)))),
             lambda _site, _start, _until: [(now - timedelta(hours=1), now + timedelta(hours=4))],
@@ -63,8 +62,9 @@ class Controller:
         self._renkei("approve", str(made.id), "--as", "suzuki", "--key", self._path("suzuki.key"))
         return str(made.id)
 
-    def run(self, wave: str) -> None:
-        """Run a wave to its end."""
+    def run(self, wave: str, **variables: int) -> None:
+        """Run a wave to its end, with extra variables for its plays."""
+        Path(self._path("variables.json")).write_text(json.dumps({"patch_jitter_seconds": 0, **variables}))
         ways = ("--playbook", ROOT / "ansible" / "playbooks" / "patch.yml", "--inventory", FLEET / "fleet.yml")
         files = ("--key", self._path("authority.key"), "--trust-anchor", self._path("root.pem"), "--every", "1")
         more = ("--runs", self._path("runs"), "--vars", self._path("variables.json"))

@@ -135,7 +135,7 @@ def test_a_wave_brings_exactly_its_versions_restarts_what_must_and_does_nothing_
     host.check_output("touch /run/reboot-required")
     started = host.check_output("systemctl show --property=UserspaceTimestamp --value")
     controller = Controller(tmp_path)
-    identifier = controller.plan(HOST, wave)
+    identifier = controller.plan({HOST}, wave)
     controller.run(identifier)
     state, acts = controller.state(identifier)
     assert state.phase is Phase.FINISHED
