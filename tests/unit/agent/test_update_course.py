@@ -39,6 +39,8 @@ class Terminal:
     course: Course = field(default_factory=lambda: Course(since=AT))
     said: list[PatchState] = field(default_factory=list)
     exchanged_at: datetime = AT
+    begins: list[datetime] = field(default_factory=list)
+    """When it was noted that the installer is told to begin; a kill may keep it from being told."""
 
     def view(self) -> View:
         host = self.host
@@ -70,6 +72,8 @@ class Terminal:
         assert before.step is not Step.ENDED or move.course == before, "what has ended is left alone"
         if move.say is not None:
             self.said.append(move.say)
+        if move.act is Act.START:
+            self.begins.append(self.host.now)
         if kill == "noted":
             return
         work = Work(self.order, self.course.tries, b"")
@@ -257,6 +261,18 @@ def test_a_restart_waits_for_the_next_window_when_this_one_ends() -> None:
     assert terminal.said[-1].fulfils(terminal.order)
 
 
+def test_killed_before_the_installer_was_told_it_begins_all_the_same_as_for_the_ministry_it_has_begun() -> None:
+    terminal = at_night()
+    terminal.turn()
+    terminal.permit()
+    terminal.turn("noted")
+    assert terminal.host.began == []
+    terminal.pass_time(15)  # the permit is over
+    terminal.run(120, permits=False)
+    assert terminal.stages() == ["ready", "restarting", "done"]
+    assert terminal.said[-1].fulfils(terminal.order)
+
+
 def test_cut_off_without_a_trace_it_begins_once_more_and_not_again() -> None:
     terminal = at_night()
     for _ in range(6):
@@ -321,8 +337,9 @@ class Life(RuleBasedStateMachine):
         if terminal is None:
             return
         if terminal.order.permit:
-            begun = [at for _, at in terminal.host.began[:1]]
+            begun = terminal.begins[:1]
             assert all(any(given <= at < given + PERMIT_LASTS for given in self.permits) for at in begun)
+            assert all(at >= begun[0] for _, at in terminal.host.began)
         terminal.line_works, terminal.host.on_mains, terminal.host.free_bytes = True, True, 40 * GIB
         for _ in range(8):
             if terminal.course.step is Step.ENDED:
