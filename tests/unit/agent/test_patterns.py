@@ -50,6 +50,12 @@ class Desk:
         }  # fmt: skip
         return Patterns.model_validate({**values, **changes})
 
+    def told(self) -> list[str | None]:
+        """The patterns that each word to the ministry names, None where it says nothing of them."""
+        said = self.office.endpoint.spool.updates.since("")
+        states = [PatchState.read(peek(each.envelope).payload).patterns for each in said]
+        return [state.version if state else None for state in states]
+
     def lay(self, folder: Path, word: Patterns, signer: Signer | None = None, content: bytes = CONTENT) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / word.file).write_bytes(content)
@@ -222,40 +228,30 @@ def test_what_goes_wrong_is_alarmed_and_tried_again_after_an_hour(desk: Desk, fa
 def test_a_word_of_old_patterns_is_made_good_once_newer_ones_are_here(desk: Desk) -> None:
     """A machine that was off for a weekend says first what it had on Friday."""
 
-    def told() -> list[str]:
-        said = desk.office.endpoint.spool.updates.since("")
-        states = [PatchState.read(peek(each.envelope).payload) for each in said]
-        return [each.patterns.version for each in states if each.patterns is not None]
-
     desk.tend()
-    assert told() == [OLD]
+    assert desk.told() == [OLD]
     desk.pass_time(61 * MINUTE)
     desk.tend()
-    assert told() == [OLD]
+    assert desk.told() == [OLD]
     desk.host.patterns = desk.state(NEW)
     desk.pass_time(10 * MINUTE)
     desk.tend()
-    assert told() == [OLD]  # it is asked once an hour
+    assert desk.told() == [OLD]  # it is asked once an hour
     desk.pass_time(51 * MINUTE)
     desk.tend()
-    assert told() == [NEW]  # in the place of the one that nobody has got
+    assert desk.told() == [NEW]  # in the place of the one that nobody has got
 
 
 def test_a_word_without_patterns_is_made_good_once_the_antivirus_answers(desk: Desk) -> None:
-    def told() -> list[str | None]:
-        said = desk.office.endpoint.spool.updates.since("")
-        states = [PatchState.read(peek(each.envelope).payload).patterns for each in said]
-        return [state.version if state else None for state in states]
-
     desk.host.patterns = None
     desk.tend()
     desk.pass_time(61 * MINUTE)
     desk.tend()
-    assert told() == [None]
+    assert desk.told() == [None]
     desk.host.patterns = desk.state(NEW)
     desk.pass_time(61 * MINUTE)
     desk.tend()
-    assert told() == [NEW]
+    assert desk.told() == [NEW]
 
 
 def test_an_order_that_is_worked_on_goes_first(desk: Desk) -> None:

@@ -32,14 +32,14 @@ class Page(HTMLParser):
 
 
 @contextmanager
-def browser_at(page: Path) -> Iterator[Shown]:
+def browser_at(page: Path, width: int = 1280) -> Iterator[Shown]:
     """The page in a browser that has nothing to complain of."""
     assert CHROMIUM.exists(), "the browser isn't installed: ./kit env"
     PICTURES.mkdir(parents=True, exist_ok=True)
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 1280, "height": 900})
+        shown = browser.new_page(viewport={"width": width, "height": 900})
         shown.on("console", lambda message: complaints.append(message.text))
         shown.on("pageerror", lambda error: complaints.append(str(error)))
         shown.goto(page.as_uri())

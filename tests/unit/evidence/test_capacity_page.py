@@ -3,13 +3,12 @@
 import base64
 import re
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from renkei.cli.kit import ROOT
 from renkei.evidence import capacity_plot
@@ -18,12 +17,9 @@ from renkei.evidence.capacity_plot import PlotError, svg, write_plot
 from renkei.fleet.capacity.outcome import Result, simulate
 from renkei.fleet.capacity.updates import read_month
 from renkei.fleet.loader import load_fleet
+from unit.evidence.browsing import PICTURES, RULES, Page, browser_at
 
 pytestmark = pytest.mark.thorough
-
-CHROMIUM = Path("/usr/bin/chromium")
-PICTURES = ROOT / "build" / "page"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +34,11 @@ def page(month: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-class Links(HTMLParser):
-    """Collects whatever a browser would fetch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        wanted = {"src", "href", "srcset", "data", "action", "xlink:href"}
-        self.found += [value for name, value in attrs if name in wanted and value and not value.startswith("#")]
-
-
 def test_the_page_needs_no_network(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    links = Links()
-    links.feed(text)
-    assert links.found == []
+    read = Page()
+    read.feed(text)
+    assert read.links == []
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
 
@@ -105,15 +89,7 @@ def test_without_the_font_it_says_which_package(month: Result, tmp_path: Path, m
 
 
 def test_in_a_browser_it_finds_shows_switches_and_is_accessible(page: Path) -> None:
-    assert CHROMIUM.exists(), "the browser isn't installed: ./kit env"
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 1100, "height": 900})
-        shown.on("console", lambda message: complaints.append(message.text))
-        shown.on("pageerror", lambda error: complaints.append(str(error)))
-        shown.goto(page.as_uri())
+    with browser_at(page, 1100) as shown:
         shown.fill("#find", "東京都")
         expect(shown.locator("#endpoints tr:visible")).to_have_count(1)
         shown.click("#endpoints button:visible")
@@ -127,5 +103,3 @@ def test_in_a_browser_it_finds_shows_switches_and_is_accessible(page: Path) -> N
         assert shown.evaluate("document.documentElement.scrollWidth") <= 1100
         shown.set_viewport_size({"width": 400, "height": 800})
         assert shown.evaluate("document.documentElement.scrollWidth") <= 400
-        browser.close()
-    assert complaints == []

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -115,6 +116,16 @@ def test_a_machine_is_ordered_permitted_and_well_by_way_of_the_hub(bench: Any, p
     assert len(ledger.acts(str(WAVE))) == acts
 
 
+def take_and_hand_in(states: Path, believer: Believer, bench: Any, client: HubClient, *files: Path) -> Taken:
+    """What `patch take --hub` does."""
+    with PatchStates(states) as kept:
+        taking = Taking(kept, believer, bench.time)
+        taking.read(files)
+        take_by_line(taking, client, "http://hub")
+        hand_in(taking, client, "http://hub")
+        return taking.taken
+
+
 def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_them(
     bench: Any, plan: Plan, ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -129,14 +140,7 @@ def test_wave_and_patch_take_each_read_every_word_and_the_journal_has_all_of_the
     )
     engine.turn(begin)
 
-    def run(*files: Path) -> Taken:
-        with PatchStates(tmp_path / "states.db") as states:
-            taking = Taking(states, Believer(anchor), bench.time)
-            taking.read(files)
-            take_by_line(taking, client, "http://hub")
-            hand_in(taking, client, "http://hub")
-            return taking.taken
-
+    run = partial(take_and_hand_in, tmp_path / "states.db", Believer(anchor), bench, client)
     terminal.says("ready", begin)
     engine.turn(begin + MINUTE)
     assert "permit" in terminal.waiting(bench.time)
@@ -160,13 +164,7 @@ def test_a_hub_restored_from_a_backup_has_every_word_in_its_journal_again(
     terminal = Machine(bench.enrol("131041", "T-1"), anchor)
     client = client_of(authority)
 
-    def run(*files: Path) -> Taken:
-        with PatchStates(tmp_path / "states.db") as states:
-            taking = Taking(states, Believer(anchor), bench.time)
-            taking.read(files)
-            take_by_line(taking, client, "http://hub")
-            hand_in(taking, client, "http://hub")
-            return taking.taken
+    run = partial(take_and_hand_in, tmp_path / "states.db", Believer(anchor), bench, client)
 
     def journalled() -> list[str]:
         entries = authority.get("/v1/journal/entries", params={"from": 0, "to": 99}).json()["entries"]

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from renkei.lab.windows import modules  # noqa: F401 - each module brings its models
 from renkei.lab.windows.modules.powershell import SCRIPTS, digest_of
 
 ROOT = Path(__file__).parents[3]

@@ -41,6 +41,8 @@ ASKED_AGAIN: Final = timedelta(minutes=10)
 _ASKING: Final = 16
 """Of each model so many ask at once: more than that never may begin in one turn."""
 _PROBLEM: Final = 300
+_MAX_TRIES: Final = 2
+"""What broke off is looked at once more."""
 _OVER: Final = frozenset({"blocked", "done", "lost"})
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _SAID: Final = _OVER | {"restarting", "checking"}
@@ -283,7 +285,7 @@ class DirectPost:
             return
         stage, seen = str(told.seen.get("stage", "")), dict(told.seen)
         if stage == "silent":
-            again = machine.tries < 2 and not machine.withdrawn  # noqa: PLR2004 - what broke off is looked at once more
+            again = machine.tries < _MAX_TRIES and not machine.withdrawn
             if again and not told.seen["ended"]:
                 machine.run, machine.queued = 0, True
                 return

@@ -6,12 +6,13 @@
 They are written down with the halt, so that nobody has to judge again to say why a wave stands.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
-from renkei.domain.halting import Fault, Reason, Rise
+from pydantic import TypeAdapter
+
+from renkei.domain.halting import Reason, Rise
 from renkei.fleet.waves.state import WaveState
 from renkei.store.waves.ledger import Act
 
@@ -36,27 +37,19 @@ class Ground:
         return self.reason.fault.value if isinstance(self.reason, Reason) else "exchanges"
 
 
+_WRITTEN: Final = TypeAdapter(tuple[Ground, ...])
+
+
 def halt(reasons: Sequence[Reason | Rise], state: WaveState) -> Act:
     """Return the act that halts a wave for some reasons."""
     grounds = [Ground(reason, _machines(reason, state)) for reason in reasons]
     words = "; ".join(_in_words(ground, state) for ground in grounds)
-    rows = [{"kind": each.kind, **asdict(each.reason), "terminals": each.terminals} for each in grounds]
-    return Act("halt", detail=words, document=json.dumps({"grounds": rows}, sort_keys=True).encode())
+    return Act("halt", detail=words, document=_WRITTEN.dump_json(tuple(grounds)))
 
 
 def read_grounds(document: bytes) -> tuple[Ground, ...]:
     """Return what a halt stands on: nothing where a person halted, or an earlier release, which kept words alone."""
-    rows = json.loads(document).get("grounds", []) if document else []
-    return tuple(_ground(row) for row in rows)
-
-
-def _ground(row: dict[str, object]) -> Ground:
-    words: dict[str, object] = dict(row)
-    kind, terminals = words.pop("kind"), words.pop("terminals")
-    names = tuple(str(name) for name in terminals) if isinstance(terminals, list) else ()
-    if kind == "exchanges":
-        return Ground(Rise(**words), names)  # type: ignore[arg-type]  # written from the same fields
-    return Ground(Reason(**{**words, "fault": Fault(str(kind))}), names)  # type: ignore[arg-type]  # the same
+    return _WRITTEN.validate_json(document) if document else ()
 
 
 def _machines(reason: Reason | Rise, state: WaveState) -> tuple[str, ...]:

@@ -1,10 +1,21 @@
 """Orders and permits that wait for terminals, what these last said of their updates, what was last seen on hosts."""
 
+from typing import Final
+
 from renkei.store.hub.journal import Journal
 from renkei.store.hub.patch_words import MAX_HOSTS, HostState, Order, PatchState, StateItem, StatePage, Waiting
 from renkei.store.hub.refusals import QuotaRefusal
 from renkei.store.hub.transaction import Transaction
 from renkei.store.hub.words import SignedWord
+
+_PATCH_STATES: Final = (
+    "SELECT state, envelope, entry FROM patch_states JOIN bindings ON fingerprint = signer"
+    " WHERE state > ? ORDER BY state LIMIT ?"
+)
+_HOST_STATES: Final = (
+    "SELECT state, envelope, entry FROM host_states JOIN bindings ON fingerprint = signer"
+    " WHERE state > ? ORDER BY state LIMIT ?"
+)
 
 
 def put_order(transaction: Transaction, new: Order, at: int) -> bool:
@@ -60,7 +71,7 @@ def put_state(transaction: Transaction, new: PatchState, at: int) -> bool:
 
 def states(transaction: Transaction, after: int, limit: int) -> StatePage:
     """Return what terminals have said after a cursor, oldest first."""
-    return _page(transaction, "patch_states", after, limit)
+    return _page(transaction, _PATCH_STATES, "SELECT max(state) FROM patch_states", after, limit)
 
 
 def put_host_state(transaction: Transaction, new: HostState, at: int) -> bool:
@@ -81,14 +92,9 @@ def put_host_state(transaction: Transaction, new: HostState, at: int) -> bool:
 
 def host_states(transaction: Transaction, after: int, limit: int) -> StatePage:
     """Return what was seen on hosts after a cursor, oldest first."""
-    return _page(transaction, "host_states", after, limit)
+    return _page(transaction, _HOST_STATES, "SELECT max(state) FROM host_states", after, limit)
 
 
-def _page(transaction: Transaction, table: str, after: int, limit: int) -> StatePage:
-    rows = transaction.some(
-        f"SELECT state, envelope, entry FROM {table} JOIN bindings ON fingerprint = signer"  # noqa: S608 (a constant)
-        " WHERE state > ? ORDER BY state LIMIT ?",
-        (after, limit),
-    )
-    end = transaction.count(f"SELECT max(state) FROM {table}")  # noqa: S608 (a constant)
+def _page(transaction: Transaction, page: str, newest: str, after: int, limit: int) -> StatePage:
+    rows, end = transaction.some(page, (after, limit)), transaction.count(newest)
     return StatePage(tuple(StateItem(number, bytes(envelope), bytes(entry)) for number, envelope, entry in rows), end)
